@@ -1,0 +1,3 @@
+//! The server binary `anax`.
+
+fn main() {}
