@@ -40,8 +40,6 @@ pub(crate) struct Segment {
     /// How many top bits of the hash all handles here share.
     pub(crate) depth: u8,
     len: u32,
-    /// No handle here has a deadline before this moment (ms); `u64::MAX` if none has any.
-    pub(crate) due: u64,
     /// The version of the last snapshot that began to walk here.
     version: u64,
     /// The homes that this snapshot has already.
@@ -72,7 +70,6 @@ impl Segment {
         Box::new(Segment {
             depth,
             len: 0,
-            due: u64::MAX,
             version: 0,
             stamped: 0,
             overflow: Vec::new(),
@@ -260,9 +257,8 @@ impl Segment {
         all
     }
 
-    /// Takes over what is known of `other` about snapshots and deadlines, not its handles.
+    /// Takes over what is known of `other` about snapshots, not its handles.
     pub(crate) fn inherit(&mut self, other: &Segment) {
-        self.due = self.due.min(other.due);
         self.version = other.version;
         self.stamped = other.stamped;
     }

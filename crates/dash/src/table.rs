@@ -30,7 +30,11 @@ pub struct Table {
     skip: u32,
     len: usize,
     segments: usize,
-    /// No handle has a deadline before this moment.
+    /// For each directory entry the moment from which on its handles are worth a look, see
+    /// [`Table::note_deadline`]. Apart from the segments, so that looking for what is due reads
+    /// few lines.
+    dues: Vec<u64>,
+    /// At most the least of `dues`.
     due: u64,
 }
 
@@ -66,6 +70,7 @@ impl Table {
             skip,
             len: 0,
             segments: 1,
+            dues: vec![u64::MAX],
             due: u64::MAX,
         }
     }
@@ -91,7 +96,8 @@ impl Table {
     /// Bytes that directory and segments take.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.segments * SEGMENT_BYTES + self.directory.capacity() * size_of::<usize>()
+        let entry = size_of::<usize>() + size_of::<u64>();
+        self.segments * SEGMENT_BYTES + self.directory.capacity() * entry
     }
 
     /// Where in the directory a hash belongs.
@@ -200,6 +206,7 @@ impl Table {
         let mut index = index;
         if old_depth == self.depth {
             self.directory = self.directory.iter().flat_map(|&entry| [entry, entry]).collect();
+            self.dues = self.dues.iter().flat_map(|&due| [due, due]).collect();
             self.depth += 1;
             index *= 2;
         }
@@ -264,6 +271,7 @@ impl Table {
     fn halve_directory(&mut self) {
         while self.depth > 0 && self.directory.chunks(2).all(|pair| pair[0] == pair[1]) {
             self.directory = self.directory.chunks(2).map(|pair| pair[0]).collect();
+            self.dues = self.dues.chunks(2).map(|pair| pair[0].min(pair[1])).collect();
             self.depth -= 1;
         }
     }
@@ -331,36 +339,43 @@ impl Table {
         saved
     }
 
-    /// Notes that the handle of `hash` has a deadline, a moment in ms.
+    /// Notes that a look at the handle of `hash` pays from `deadline` on, a moment in ms.
     #[inline]
     pub fn note_deadline(&mut self, hash: u64, deadline: u64) {
         let index = self.index(hash);
-        let segment = self.segment_mut(index);
-        segment.due = segment.due.min(deadline);
+        let due = &mut self.dues[index];
+        *due = deadline.min(*due);
         self.due = self.due.min(deadline);
     }
 
-    /// No handle of the table has a deadline before this moment; `u64::MAX`: none has any.
+    /// The moment before which a look at no handle pays; `u64::MAX`: at none ever.
     #[must_use]
     pub fn due(&self) -> u64 {
         self.due
     }
 
-    /// Sets the moment before which no handle has a deadline, as a full walk found it.
-    pub fn set_due(&mut self, due: u64) {
-        self.due = due;
-    }
-
     /// [`Table::due`] of the segment at `cursor` alone.
     #[must_use]
     pub fn segment_due(&self, cursor: Cursor) -> u64 {
-        self.segment(self.index_of(cursor)).due
+        let span = self.span_of(self.index_of(cursor));
+        self.dues[span].iter().copied().min().unwrap_or(u64::MAX)
     }
 
-    /// Sets the moment before which no handle of the segment at `cursor` has a deadline.
+    /// After a look at the segment at `cursor`: the next one pays from `due` on.
     pub fn set_segment_due(&mut self, cursor: Cursor, due: u64) {
-        let index = self.index_of(cursor);
-        self.segment_mut(index).due = due;
+        let span = self.span_of(self.index_of(cursor));
+        self.dues[span].fill(due);
+        self.due = self.dues.iter().copied().min().unwrap_or(u64::MAX);
+    }
+
+    /// The first segment from `cursor` on at which a look pays now.
+    #[must_use]
+    pub fn next_due(&self, cursor: Cursor, now: u64) -> Option<Cursor> {
+        let from = self.index_of(cursor);
+        let ahead = self.dues[from..].iter().position(|&due| due <= now)?;
+        let index = self.span_of(from + ahead).start;
+        let depth = self.segment(index).depth;
+        Some(Cursor { prefix: self.prefix_of(index), depth, home: 0 })
     }
 
     /// Where the segment after the one at `cursor` begins; `None` if it is the last.

@@ -1,0 +1,159 @@
+//! What a transaction changed, and who is told.
+//!
+//! Changing an entry notes a [`Change`]; when the transaction has run, and before it leaves its
+//! gates, [`crate::View::publish`] hands the notes to the [`Sink`] of the keyspace. Journal,
+//! WATCH, client tracking, keyspace events and replication all hang from there; no command knows
+//! of them. While nobody listens a change costs an addition.
+//!
+//! An [`Effect`] says what was done to the entry, not what was asked for, so that it gives the
+//! same again on a replica or after a restart: deadlines are absolute, chosen members concrete.
+
+use crate::{DbIndex, Millis, ShardId};
+
+/// The class of an event, as `notify-keyspace-events` groups them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// `g`: commands for any type.
+    Generic,
+    /// `$`: strings.
+    String,
+    /// `x`: an entry met its deadline.
+    Expired,
+    /// `n`: a key came into being.
+    New,
+}
+
+/// What happened to a key, in the words that subscribers are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its class.
+    pub class: Class,
+    /// Its name.
+    pub name: &'static str,
+}
+
+/// The events of strings and keys.
+#[expect(missing_docs, reason = "an event's name says it")]
+pub mod event {
+    use super::{Class, Event};
+
+    const fn string(name: &'static str) -> Event {
+        Event { class: Class::String, name }
+    }
+
+    const fn generic(name: &'static str) -> Event {
+        Event { class: Class::Generic, name }
+    }
+
+    pub const SET: Event = string("set");
+    pub const APPEND: Event = string("append");
+    pub const PREPEND: Event = string("prepend");
+    pub const SETRANGE: Event = string("setrange");
+    pub const SETBIT: Event = string("setbit");
+    pub const INCRBY: Event = string("incrby");
+    pub const DECRBY: Event = string("decrby");
+    pub const INCRBYFLOAT: Event = string("incrbyfloat");
+    pub const DEL: Event = generic("del");
+    pub const EXPIRE: Event = generic("expire");
+    pub const PERSIST: Event = generic("persist");
+    pub const RENAME_FROM: Event = generic("rename_from");
+    pub const RENAME_TO: Event = generic("rename_to");
+    pub const COPY_TO: Event = generic("copy_to");
+    pub const MOVE_FROM: Event = generic("move_from");
+    pub const MOVE_TO: Event = generic("move_to");
+    pub const STICK: Event = generic("stick");
+    pub const EXPIRED: Event = Event { class: Class::Expired, name: "expired" };
+    pub const NEW: Event = Event { class: Class::New, name: "new" };
+}
+
+/// What was done to an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Value, deadline and flags are now as found in the entry.
+    Set,
+    /// Only the deadline is another; `None`: it has none any more.
+    Deadline(Option<Millis>),
+    /// The entry is gone.
+    Delete,
+    /// Nothing to repeat: the note is for subscribers only.
+    Nothing,
+}
+
+/// One note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// The shard of the key.
+    pub shard: ShardId,
+    /// The database of the key.
+    pub db: DbIndex,
+    /// The key.
+    pub key: &'a [u8],
+    /// In the words of subscribers.
+    pub event: Event,
+    /// In the words of journal and replicas.
+    pub effect: Effect,
+}
+
+/// All that one transaction changed.
+pub struct Publication<'a> {
+    /// Counts up by one for each transaction that is published.
+    pub transaction: u64,
+    /// When it ran.
+    pub now: Millis,
+    /// Each shard it changed, with the shard's new position (LSN). Their number tells a replica
+    /// how many parts to wait for before it applies them as one.
+    pub positions: &'a [(ShardId, u64)],
+    pub(crate) notes: &'a Notes,
+}
+
+impl Publication<'_> {
+    /// The changes, in the order they were made.
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.notes.iter()
+    }
+}
+
+/// Who is told of changes, while the gates of the changed shards are still held.
+///
+/// What it does must be short, must not wait, and must not enter the keyspace.
+pub trait Sink: Send + Sync {
+    /// One transaction's changes. Calls for one shard come in the order of its positions.
+    fn publish(&self, publication: &Publication<'_>);
+}
+
+/// The notes of a running transaction. Keys lie one after another in one buffer.
+#[derive(Default)]
+pub(crate) struct Notes {
+    keys: Vec<u8>,
+    list: Vec<Note>,
+}
+
+struct Note {
+    shard: ShardId,
+    db: DbIndex,
+    key_end: usize,
+    event: Event,
+    effect: Effect,
+}
+
+impl Notes {
+    pub(crate) fn add(&mut self, change: Change<'_>) {
+        self.keys.extend_from_slice(change.key);
+        let Change { shard, db, event, effect, .. } = change;
+        self.list.push(Note { shard, db, key_end: self.keys.len(), event, effect });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Change<'_>> {
+        let mut start = 0;
+        self.list.iter().map(move |note| {
+            let key = &self.keys[start..note.key_end];
+            start = note.key_end;
+            let &Note { shard, db, event, effect, .. } = note;
+            Change { shard, db, key, event, effect }
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! The guard of a string entry: the one way to change a string, which notes what was changed.
+
+use std::sync::Arc;
+
+use dash::At;
+use packed::{Garbage, Handle, NewValue};
+
+use crate::changes::{Effect, Event};
+use crate::database::Str;
+use crate::view::Writing;
+use crate::{Millis, Refused};
+
+/// What becomes of an entry's deadline when its value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It stays as it is.
+    Keep,
+    /// The entry has none any more.
+    Clear,
+    /// The entry expires at this moment.
+    At(Millis),
+}
+
+/// A key that holds a string or nothing, with the right to change it.
+pub struct StrEntry<'v> {
+    pub(crate) writing: Writing<'v>,
+    pub(crate) key: &'v [u8],
+    pub(crate) hash: u64,
+    pub(crate) at: Option<At>,
+}
+
+impl StrEntry<'_> {
+    fn handle(&self) -> Option<Handle> {
+        self.at.map(|at| Handle::from_bits(at.handle()))
+    }
+
+    /// The string, if there is one.
+    #[must_use]
+    #[inline]
+    pub fn get(&self) -> Option<Str<'_>> {
+        let handle = self.handle()?;
+        Some(Str(self.writing.database()?.records.str(handle)))
+    }
+
+    /// The string's bytes; none if there is no string.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.get().map_or(&[], |text| text.as_bytes())
+    }
+
+    /// Whether the key holds a string.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.at.is_some()
+    }
+
+    /// When the entry expires.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Millis> {
+        self.writing.database()?.records.deadline(self.handle()?)
+    }
+
+    /// Writes a string, over the one that is there if there is one.
+    #[inline]
+    pub fn set(&mut self, bytes: &[u8], expiry: Expiry, event: Event) -> Result<(), Refused> {
+        self.store(bytes, expiry, false)?;
+        self.noted(event);
+        Ok(())
+    }
+
+    /// Adds bytes at the end.
+    pub fn append(&mut self, more: &[u8], event: Event) -> Result<(), Refused> {
+        match self.begin_edit() {
+            Some((database, at)) => {
+                let new = database.records.append(Handle::from_bits(at.handle()), more)?;
+                self.at = Some(database.moved(self.hash, at, new));
+            }
+            None => self.store(more, Expiry::Keep, false)?,
+        }
+        self.noted(event);
+        Ok(())
+    }
+
+    /// Changes the string in place: grows it with zero bytes to at least `len`, then calls `edit`.
+    pub fn edit(
+        &mut self,
+        len: usize,
+        event: Event,
+        edit: impl FnOnce(&mut [u8]),
+    ) -> Result<(), Refused> {
+        if self.at.is_none() {
+            self.store(&[], Expiry::Keep, true)?;
+        }
+        let hash = self.hash;
+        let Some((database, at)) = self.begin_edit() else { return Ok(()) };
+        let mut handle = Handle::from_bits(at.handle());
+        if database.records.str(handle).as_bytes().len() < len {
+            handle = match database.records.resize(handle, len) {
+                Ok(handle) => handle,
+                Err(full) => return Err(full.into()),
+            };
+        }
+        database.records.set_raw(handle);
+        edit(database.records.bytes_mut(handle));
+        self.at = Some(database.moved(hash, at, handle));
+        self.noted(event);
+        Ok(())
+    }
+
+    /// Gives the entry another deadline, or none; nothing if there is no entry.
+    pub fn set_deadline(&mut self, deadline: Option<Millis>, event: Event) -> Result<(), Refused> {
+        let hash = self.hash;
+        let Some((database, at)) = self.begin_edit() else { return Ok(()) };
+        self.at = Some(database.set_deadline(hash, at, deadline)?);
+        self.writing.note(self.key, event, Effect::Deadline(deadline));
+        Ok(())
+    }
+
+    /// Notes one more event for subscribers, such as `expire` after a `set`.
+    pub fn also(&mut self, event: Event) {
+        self.writing.note(self.key, event, Effect::Nothing);
+    }
+
+    /// Takes the entry out; tells whether there was one.
+    pub fn remove(&mut self, event: Event) -> bool {
+        let Some((database, at)) = self.begin_edit() else { return false };
+        let garbage = database.remove(self.hash, at);
+        self.at = None;
+        self.writing.discard(garbage);
+        self.writing.note(self.key, event, Effect::Delete);
+        true
+    }
+
+    fn begin_edit(&mut self) -> Option<(&mut crate::database::Database, At)> {
+        let at = self.at?;
+        self.writing.before_change(self.hash);
+        Some((self.writing.database_mut(), at))
+    }
+
+    #[inline]
+    fn store(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
+        let hash = self.hash;
+        self.writing.before_change(hash);
+        let Some(at) = self.at else { return self.make(bytes, expiry, raw) };
+        let big = self.replaced_garbage(at, bytes.len());
+        let database = self.writing.database_mut();
+        let mut at = database.set_str(hash, at, bytes, raw)?;
+        if expiry != Expiry::Keep {
+            let deadline = match expiry {
+                Expiry::At(moment) => Some(moment),
+                Expiry::Clear | Expiry::Keep => None,
+            };
+            at = database.set_deadline(hash, at, deadline)?;
+        }
+        self.at = Some(at);
+        self.writing.touch(at);
+        self.writing.discard(big);
+        Ok(())
+    }
+
+    /// A big value that is about to be written over, kept so that it is dropped later.
+    fn replaced_garbage(&self, at: At, _len: usize) -> Garbage {
+        let Some(database) = self.writing.database() else { return Garbage::Nothing };
+        let old = Str(database.records.str(Handle::from_bits(at.handle())));
+        old.shared().map_or(Garbage::Nothing, |bytes| Garbage::Str(Arc::clone(bytes)))
+    }
+
+    fn make(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
+        let deadline = match expiry {
+            Expiry::At(moment) => Some(moment),
+            Expiry::Keep | Expiry::Clear => None,
+        };
+        let value = NewValue::Str { bytes, raw };
+        self.at = Some(self.writing.insert(self.hash, self.key, value, deadline)?);
+        Ok(())
+    }
+
+    fn noted(&mut self, event: Event) {
+        self.writing.note(self.key, event, Effect::Set);
+    }
+}
+

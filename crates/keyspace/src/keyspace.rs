@@ -1,0 +1,343 @@
+//! The shards and their gates, and how a transaction enters them.
+//!
+//! Entering everything before running anything is conservative two-phase locking (Bernstein,
+//! Hadzilacos, Goodman 1987, 3.5): no deadlock, no abort once something ran. An entry first tries
+//! all its gates; if one is busy it gives back what it got, waits for that one and tries again,
+//! so that a long holder delays only those who need its shard. After a few rounds, and always
+//! when it needs every shard, it takes the gates in ascending order, waiting as it goes, so that
+//! a wide entry cannot starve.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use gate::Gate;
+use smallvec::SmallVec;
+
+use crate::changes::Sink;
+use crate::hash::KeyHasher;
+use crate::shard::{Shard, ShardId};
+use crate::view::{Entered, Frame, Guard, View};
+use crate::DbIndex;
+
+/// Rounds of trying before an entry takes its gates in order.
+const ROUNDS_MAX: usize = 3;
+
+/// The most shards a keyspace is cut into.
+pub(crate) const SHARDS_MAX: usize = 1 << 12;
+
+/// How gates are entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// With other readers.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// The shards that a transaction needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// One shard: most commands.
+    One(ShardId),
+    /// Several shards, ascending, each once.
+    Some(SmallVec<[ShardId; 8]>),
+    /// Every shard.
+    All,
+}
+
+/// What one shard holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Keys, over all databases.
+    pub keys: usize,
+    /// Keys that have a deadline.
+    pub volatile: usize,
+    /// Bytes of tables.
+    pub table_bytes: usize,
+    /// Bytes of records in slabs, exactly.
+    pub record_bytes: usize,
+    /// Bytes of values and keys too big for a slab.
+    pub external_bytes: usize,
+    /// Bytes that the slabs hold of the machine's memory.
+    pub slab_bytes: usize,
+    /// How often somebody had to wait for the gate.
+    pub gate_waits: u64,
+}
+
+/// All the data of a server.
+pub struct Keyspace {
+    shards: Box<[Gate<Shard>]>,
+    hasher: KeyHasher,
+    /// 64 less the bits of the hash that choose a shard.
+    shift: u32,
+    databases: DbIndex,
+    sink: OnceLock<Box<dyn Sink>>,
+    listening: AtomicBool,
+    transactions: AtomicU64,
+}
+
+impl Keyspace {
+    /// An empty keyspace of `shards` shards (rounded up to a power of two, 1 to 4096), each with
+    /// its part of `databases` databases.
+    #[must_use]
+    pub fn new(shards: usize, databases: DbIndex, secret: [u64; 2]) -> Keyspace {
+        let count = shards.clamp(1, SHARDS_MAX).next_power_of_two();
+        let bits = count.trailing_zeros();
+        let shards = (0..count).map(|_| Gate::new(Shard::new(databases, bits))).collect();
+        Keyspace {
+            shards,
+            hasher: KeyHasher::new(secret),
+            shift: 64 - bits,
+            databases,
+            sink: OnceLock::new(),
+            listening: AtomicBool::new(false),
+            transactions: AtomicU64::new(0),
+        }
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The ids of all shards.
+    pub fn shard_ids(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..self.shards.len() as u16).map(ShardId)
+    }
+
+    /// How many databases there are.
+    #[must_use]
+    pub fn databases(&self) -> DbIndex {
+        self.databases
+    }
+
+    /// The hash of a key.
+    #[must_use]
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash(key)
+    }
+
+    pub(crate) fn hasher(&self) -> &KeyHasher {
+        &self.hasher
+    }
+
+    /// The shard of a hash: the one place that decides where a key lies.
+    #[must_use]
+    #[inline(always)]
+    pub fn shard_of(&self, hash: u64) -> ShardId {
+        // With one shard the shift is by all 64 bits, which Rust does not do.
+        ShardId(hash.checked_shr(self.shift).unwrap_or(0) as u16)
+    }
+
+    pub(crate) fn gate(&self, id: ShardId) -> &Gate<Shard> {
+        &self.shards[id.index()]
+    }
+
+    /// Sets who is told of changes, once; and from when on.
+    ///
+    /// Returns whether it was set: `false` if somebody else was before.
+    pub fn set_sink(&self, sink: Box<dyn Sink>) -> bool {
+        let set = self.sink.set(sink).is_ok();
+        self.listening.store(true, Ordering::Release);
+        set
+    }
+
+    pub(crate) fn sink(&self) -> Option<&dyn Sink> {
+        self.sink.get().map(|sink| &**sink)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn next_transaction(&self) -> u64 {
+        self.transactions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The shards of these hashes.
+    #[must_use]
+    pub fn plan(&self, hashes: impl IntoIterator<Item = u64>) -> Plan {
+        let mut ids: SmallVec<[ShardId; 8]> =
+            hashes.into_iter().map(|hash| self.shard_of(hash)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        match ids[..] {
+            [one] => Plan::One(one),
+            _ => Plan::Some(ids),
+        }
+    }
+
+    /// Asks for the cache lines of a gate, before it is entered.
+    #[inline(always)]
+    pub fn prefetch_gate(&self, hash: u64) {
+        self.gate(self.shard_of(hash)).prefetch();
+    }
+
+    /// Asks for the bucket that a look-up of a key will read. Does nothing if the shard is busy.
+    #[inline(always)]
+    pub fn prefetch_bucket(&self, db: DbIndex, hash: u64) {
+        if let Some(shard) = self.gate(self.shard_of(hash)).try_read()
+            && let Some(database) = shard.database(db)
+        {
+            database.table.prefetch(hash);
+        }
+    }
+
+    /// Asks for the record that a look-up of a key will read, once its bucket is here.
+    #[inline(always)]
+    pub fn prefetch_record(&self, db: DbIndex, hash: u64) {
+        if let Some(shard) = self.gate(self.shard_of(hash)).try_read()
+            && let Some(database) = shard.database(db)
+        {
+            let records = &database.records;
+            database.table.hint(hash, |handle| records.prefetch(packed::Handle::from_bits(handle)));
+        }
+    }
+
+    /// Enters without waiting longer than a short spin; `None` if a gate is busy.
+    #[inline]
+    pub fn try_enter(&self, frame: Frame, plan: &Plan, mode: Mode) -> Option<View<'_>> {
+        let entered = match plan {
+            Plan::One(id) => Entered::One(*id, self.try_one(*id, mode)?),
+            Plan::Some(ids) => {
+                let guard = |id: &ShardId| Some((*id, self.try_one(*id, mode)?));
+                Entered::Some(ids.iter().map(guard).collect::<Option<_>>()?)
+            }
+            Plan::All => {
+                let guards = self.shard_ids().map(|id| self.try_one(id, mode));
+                Entered::All(guards.collect::<Option<_>>()?)
+            }
+        };
+        Some(View::new(self, frame, entered))
+    }
+
+    /// Enters, waiting as long as it takes; only the task waits. `frame` is asked when all gates
+    /// are entered, so that the time it tells is not from before the wait.
+    pub async fn enter(
+        &self,
+        plan: &Plan,
+        mode: Mode,
+        frame: impl FnOnce() -> Frame,
+    ) -> View<'_> {
+        let entered = match plan {
+            Plan::One(id) => Entered::One(*id, self.wait_one(*id, mode).await),
+            Plan::Some(ids) => Entered::Some(self.wait_some(ids, mode).await),
+            Plan::All => {
+                let mut guards = Vec::with_capacity(self.shards.len());
+                for id in self.shard_ids() {
+                    guards.push(self.wait_one(id, mode).await);
+                }
+                Entered::All(guards)
+            }
+        };
+        View::new(self, frame(), entered)
+    }
+
+    async fn wait_some(&self, ids: &[ShardId], mode: Mode) -> Vec<(ShardId, Guard<'_>)> {
+        for _ in 0..ROUNDS_MAX {
+            let mut guards = Vec::with_capacity(ids.len());
+            let busy = ids.iter().find(|&&id| match self.try_one(id, mode) {
+                Some(guard) => {
+                    guards.push((id, guard));
+                    false
+                }
+                None => true,
+            });
+            let Some(&busy) = busy else { return guards };
+            drop(guards);
+            drop(self.wait_one(busy, mode).await);
+        }
+        let mut guards = Vec::with_capacity(ids.len());
+        for &id in ids {
+            guards.push((id, self.wait_one(id, mode).await));
+        }
+        guards
+    }
+
+    #[inline(always)]
+    fn try_one(&self, id: ShardId, mode: Mode) -> Option<Guard<'_>> {
+        match mode {
+            Mode::Shared => self.gate(id).spin_read().map(Guard::Shared),
+            Mode::Exclusive => self.gate(id).spin_write().map(Guard::Exclusive),
+        }
+    }
+
+    async fn wait_one(&self, id: ShardId, mode: Mode) -> Guard<'_> {
+        match mode {
+            Mode::Shared => Guard::Shared(self.gate(id).read().await),
+            Mode::Exclusive => Guard::Exclusive(self.gate(id).write().await),
+        }
+    }
+
+    /// Enters from a thread of its own, which is parked while it waits.
+    pub fn enter_blocking(
+        &self,
+        plan: &Plan,
+        mode: Mode,
+        frame: impl FnOnce() -> Frame,
+    ) -> View<'_> {
+        let enter = |id: ShardId| match mode {
+            Mode::Shared => Guard::Shared(self.gate(id).read_blocking()),
+            Mode::Exclusive => Guard::Exclusive(self.gate(id).write_blocking()),
+        };
+        let entered = match plan {
+            Plan::One(id) => Entered::One(*id, enter(*id)),
+            Plan::Some(ids) => Entered::Some(ids.iter().map(|&id| (id, enter(id))).collect()),
+            Plan::All => Entered::All(self.shard_ids().map(enter).collect()),
+        };
+        View::new(self, frame(), entered)
+    }
+
+    /// What a shard holds. Parks the thread while the shard is busy, so not for workers.
+    #[must_use]
+    pub fn usage(&self, id: ShardId) -> Usage {
+        let gate = self.gate(id);
+        let shard = gate.read_blocking();
+        Usage { gate_waits: gate.waits(), ..usage_of(&shard) }
+    }
+}
+
+impl View<'_> {
+    /// What the entered shards hold together.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.shards().map(|(_, shard)| usage_of(shard)).fold(Usage::default(), Usage::with)
+    }
+
+    /// How many keys of a database have a deadline, among the entered shards.
+    #[must_use]
+    pub fn volatile(&self, db: DbIndex) -> usize {
+        let databases = self.shards().filter_map(|(_, shard)| shard.database(db));
+        databases.map(|database| database.volatile).sum()
+    }
+}
+
+impl Usage {
+    fn with(self, other: Usage) -> Usage {
+        Usage {
+            keys: self.keys + other.keys,
+            volatile: self.volatile + other.volatile,
+            table_bytes: self.table_bytes + other.table_bytes,
+            record_bytes: self.record_bytes + other.record_bytes,
+            external_bytes: self.external_bytes + other.external_bytes,
+            slab_bytes: self.slab_bytes + other.slab_bytes,
+            gate_waits: self.gate_waits + other.gate_waits,
+        }
+    }
+}
+
+fn usage_of(shard: &Shard) -> Usage {
+    let each = shard.databases().map(|(_, database)| Usage {
+        keys: database.table.len(),
+        volatile: database.volatile,
+        table_bytes: database.table.bytes(),
+        record_bytes: database.records.used_bytes(),
+        external_bytes: database.records.external_bytes(),
+        slab_bytes: database.records.resident_bytes(),
+        gate_waits: 0,
+    });
+    each.fold(Usage::default(), Usage::with)
+}

@@ -1,0 +1,64 @@
+//! All the data: shards behind gates, views over the entered shards, and what becomes of changes.
+//!
+//! The keyspace is cut into shards by the top bits of the key's hash. A transaction (one command,
+//! later also a block or a script) enters the gates of all shards whose keys it names, runs to
+//! completion on the thread that has it, publishes what it changed, and leaves. See [`View`] for
+//! what it can do meanwhile, [`Keyspace::enter`] for how it gets in.
+//!
+//! # Invariants
+//!
+//! 1. Shards share nothing: a shard's data is reached through its gate only.
+//! 2. Nobody waits for a lower gate while holding a higher one, so there is no deadlock.
+//! 3. Gates are entered before anything runs and left after everything has run: transactions are
+//!    strictly serializable.
+//! 4. A key lies in the shard [`Keyspace::shard_of`] its hash; that is the one function to ask.
+//! 5. Whoever changes an entry does so through [`View`], which notes the change; whoever meets an
+//!    entry whose deadline has passed treats it as absent.
+//!
+//! Nothing here reads a clock, a random number, a file or a socket: the [`Frame`] of a
+//! transaction says what time it is.
+
+pub mod access;
+mod changes;
+mod database;
+mod entry;
+mod hash;
+mod keyspace;
+mod maintain;
+mod scan;
+mod shard;
+mod snapshot;
+mod view;
+
+pub use access::Access;
+pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
+pub use database::{Info, Str};
+pub use entry::{Expiry, StrEntry};
+pub use hash::KeyHasher;
+pub use keyspace::{Keyspace, Mode, Plan, Usage};
+pub use maintain::{Due, Maintained};
+pub use scan::ScanCursor;
+pub use shard::{Discarded, Shard, ShardId};
+pub use snapshot::{Copied, SnapshotSink};
+pub use view::{Frame, Tally, View};
+
+/// A moment or a span in milliseconds; moments count from the Unix epoch.
+pub type Millis = u64;
+
+/// The number of a database, as SELECT knows it.
+pub type DbIndex = u16;
+
+/// Why an operation on an entry was refused. The entry is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The key holds another type.
+    WrongType,
+    /// The shard's memory can hold no more entries.
+    Full,
+}
+
+impl From<packed::Full> for Refused {
+    fn from(_: packed::Full) -> Refused {
+        Refused::Full
+    }
+}

@@ -1,0 +1,177 @@
+//! What has to be done to a shard without anybody asking: expired entries are removed, nearly
+//! empty segments merged, sparse slabs emptied.
+//!
+//! All of it goes segment by segment, a step an entry of the gate, so that requests wait for one
+//! segment's work at most. Each segment knows from when on a look pays: after a look that is not
+//! before a rest has passed, unless a key with an earlier deadline comes in. So expiry
+//! needs no sampling, finds every key, and costs nothing where nothing is due.
+
+use packed::Handle;
+
+use crate::database::Database;
+use crate::keyspace::{Keyspace, Mode, Plan};
+use crate::shard::{Shard, ShardId};
+use crate::view::{Frame, Tally, View};
+use crate::{DbIndex, Millis};
+
+/// A table this much emptier than it could be has its segments merged.
+const TIDY_FILL: usize = 4;
+
+/// Slabs are emptied once they hold this many bytes more than their records need, and half more.
+const SPARSE_BYTES_MIN: usize = 1 << 20;
+
+/// How far a round of maintenance over one shard has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    db: DbIndex,
+    /// The segment looked after last.
+    place: Option<dash::Cursor>,
+    /// How long a segment is left alone after a look, in ms.
+    rest: Millis,
+}
+
+impl Due {
+    /// The beginning of a round; `rest`: how long a segment is left alone after a look, in ms.
+    #[must_use]
+    pub fn new(rest: Millis) -> Due {
+        Due { db: 0, place: None, rest }
+    }
+}
+
+/// What a step of maintenance came to.
+pub enum Maintained {
+    /// The round is over: nothing is left to do now.
+    Done,
+    /// The shard is busy; the round goes on later.
+    Busy,
+    /// A segment was looked after; there may be more.
+    Step(Tally),
+}
+
+impl Keyspace {
+    /// One step of maintenance of a shard. Does not wait: a busy shard is left for later.
+    pub fn maintain(&self, id: ShardId, frame: Frame, due: &mut Due) -> Maintained {
+        let Some(shard) = self.gate(id).try_read() else { return Maintained::Busy };
+        let chore = next_chore(&shard, self.databases(), frame.now, due);
+        drop(shard);
+        let Some((db, place)) = chore else { return Maintained::Done };
+        let frame = Frame { db, ..frame };
+        let Some(mut view) = self.try_enter(frame, &Plan::One(id), Mode::Exclusive) else {
+            return Maintained::Busy;
+        };
+        due.place = Some(place);
+        view.expire_segment(id, place, due.rest);
+        view.tidy_segment(id, place);
+        Maintained::Step(view.publish())
+    }
+}
+
+/// Finds the next segment that needs a look.
+fn next_chore(
+    shard: &Shard,
+    databases: DbIndex,
+    now: Millis,
+    due: &mut Due,
+) -> Option<(DbIndex, dash::Cursor)> {
+    while due.db < databases {
+        let database = shard.database(due.db);
+        if let Some(place) = database.and_then(|database| database.next_chore(now, due.place)) {
+            return Some((due.db, place));
+        }
+        due.db += 1;
+        due.place = None;
+    }
+    None
+}
+
+impl Database {
+    fn next_chore(&self, now: Millis, before: Option<dash::Cursor>) -> Option<dash::Cursor> {
+        let untidy = self.is_untidy();
+        if self.table.due() > now && !untidy {
+            return None;
+        }
+        let from = match before {
+            None => dash::Cursor::START,
+            Some(before) => self.table.next_segment(before)?,
+        };
+        if untidy { Some(from) } else { self.table.next_due(from, now) }
+    }
+}
+
+impl Database {
+    fn is_untidy(&self) -> bool {
+        self.is_sparse_table() || self.is_sparse_records()
+    }
+
+    fn is_sparse_table(&self) -> bool {
+        let capacity = self.table.capacity();
+        capacity > dash::SEGMENT_SLOTS && self.table.len() * TIDY_FILL < capacity
+    }
+
+    fn is_sparse_records(&self) -> bool {
+        let (used, held) = (self.records.used_bytes(), self.records.resident_bytes());
+        held > used + used / 2 + SPARSE_BYTES_MIN
+    }
+}
+
+impl View<'_> {
+    /// Removes what has expired in one segment and notes when the next look pays.
+    fn expire_segment(&mut self, id: ShardId, place: dash::Cursor, rest: Millis) {
+        let (now, db) = (self.now(), self.db());
+        let Some(database) = self.shard(id).database(db) else { return };
+        if database.table.segment_due(place) > now {
+            return;
+        }
+        let mut expired: Vec<Box<[u8]>> = Vec::new();
+        let mut earliest = Millis::MAX;
+        database.table.segment_handles(place, |handle| {
+            let handle = Handle::from_bits(handle);
+            match database.records.deadline(handle) {
+                Some(deadline) if deadline <= now => {
+                    expired.push(database.records.key(handle).into());
+                }
+                Some(deadline) => earliest = earliest.min(deadline),
+                None => {}
+            }
+        });
+        for key in &expired {
+            self.expire_found(id, key);
+        }
+        let next_look = if earliest == Millis::MAX { earliest } else { earliest.max(now + rest) };
+        self.database_mut(id).table.set_segment_due(place, next_look);
+    }
+
+    /// Merges one segment where that saves memory, and moves its records out of sparse slabs.
+    fn tidy_segment(&mut self, id: ShardId, place: dash::Cursor) {
+        let db = self.db();
+        let keyspace = self.keyspace();
+        let Some(database) = self.shard(id).database(db) else { return };
+        let (sparse_table, sparse_records) =
+            (database.is_sparse_table(), database.is_sparse_records());
+        let database = self.database_mut(id);
+        if sparse_records {
+            database.move_sparse(place, keyspace.hasher());
+        }
+        if sparse_table {
+            let Database { table, records, .. } = database;
+            let hash_of = |handle| keyspace.hasher().hash(records.key(Handle::from_bits(handle)));
+            table.tidy_after(place, hash_of);
+        }
+    }
+}
+
+impl Database {
+    fn move_sparse(&mut self, place: dash::Cursor, hasher: &crate::KeyHasher) {
+        let mut handles = Vec::new();
+        self.table.segment_handles(place, |handle| handles.push(handle));
+        for handle in handles {
+            let Some(new) = self.records.move_if_sparse(Handle::from_bits(handle)) else {
+                continue;
+            };
+            let hash = hasher.hash(self.records.key(new));
+            if let Some(at) = self.table.find(hash, |other| other == handle) {
+                self.table.replace(hash, at, new.to_bits());
+            }
+        }
+    }
+}

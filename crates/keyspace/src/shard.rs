@@ -1,0 +1,83 @@
+//! One shard: its part of every database, and its position in the order of changes.
+
+use crate::DbIndex;
+use crate::database::Database;
+use crate::snapshot::Snapshot;
+
+/// Names a shard: its index among the shards of a keyspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub(crate) u16);
+
+impl ShardId {
+    /// The shard's number, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// A part of the keyspace that shares nothing with the others. Reached through its gate.
+pub struct Shard {
+    /// `None` where nothing was ever stored, so that an empty server is small.
+    databases: Vec<Option<Database>>,
+    shard_bits: u32,
+    /// Counts the transactions that changed this shard.
+    pub(crate) position: u64,
+    /// The snapshot that is being taken, if one is.
+    pub(crate) snapshot: Option<Snapshot>,
+}
+
+/// A database that was flushed, to be dropped where that disturbs nobody.
+pub struct Discarded {
+    database: Database,
+}
+
+impl Discarded {
+    /// How many entries it holds.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.database.table.len()
+    }
+}
+
+impl Shard {
+    pub(crate) fn new(databases: DbIndex, shard_bits: u32) -> Shard {
+        let databases = (0..databases).map(|_| None).collect();
+        Shard { databases, shard_bits, position: 0, snapshot: None }
+    }
+
+    #[inline(always)]
+    pub(crate) fn database(&self, db: DbIndex) -> Option<&Database> {
+        self.databases.get(usize::from(db))?.as_ref()
+    }
+
+    pub(crate) fn database_mut(&mut self, db: DbIndex) -> Option<&mut Database> {
+        self.databases.get_mut(usize::from(db))?.as_mut()
+    }
+
+    /// The database, made if need be. `db` is one of the keyspace's.
+    #[inline(always)]
+    pub(crate) fn database_or_new(&mut self, db: DbIndex) -> &mut Database {
+        let shard_bits = self.shard_bits;
+        self.databases[usize::from(db)].get_or_insert_with(|| Database::new(shard_bits))
+    }
+
+    pub(crate) fn databases(&self) -> impl Iterator<Item = (DbIndex, &Database)> {
+        let numbered = (0..).zip(&self.databases);
+        numbered.filter_map(|(db, database)| Some((db, database.as_ref()?)))
+    }
+
+    pub(crate) fn database_count(&self) -> usize {
+        self.databases.len()
+    }
+
+    /// Takes a whole database out.
+    pub(crate) fn discard(&mut self, db: DbIndex) -> Option<Discarded> {
+        let database = self.databases.get_mut(usize::from(db))?.take()?;
+        Some(Discarded { database })
+    }
+
+    pub(crate) fn swap(&mut self, one: DbIndex, other: DbIndex) {
+        self.databases.swap(usize::from(one), usize::from(other));
+    }
+}

@@ -1,0 +1,148 @@
+//! A picture of a shard at one moment, taken while writers go on.
+//!
+//! At the cut each shard gets a [`Snapshot`] with a new version. From then on two parties copy:
+//! the walker, home bucket by home bucket, and every writer, which copies the home bucket it is
+//! about to change if the walker has not been there. The table's stamps see to it that each home
+//! is copied once, by whoever comes first, so the copies are the state at the cut. Nobody waits:
+//! what is copied goes to a [`SnapshotSink`], which must take it and return.
+
+use dash::Cursor;
+use packed::Handle;
+
+use crate::database::Database;
+use crate::hash::KeyHasher;
+use crate::shard::Shard;
+use crate::{DbIndex, Millis, Str};
+
+/// One entry as it was at the cut.
+#[derive(Clone, Copy)]
+pub struct Copied<'a> {
+    /// The database it lies in.
+    pub db: DbIndex,
+    /// Its key.
+    pub key: &'a [u8],
+    /// Its value.
+    pub value: Str<'a>,
+    /// When it expires.
+    pub deadline: Option<Millis>,
+    /// Whether eviction passes it by.
+    pub sticky: bool,
+}
+
+/// Takes the entries of a snapshot. Called under the shard's gate.
+pub trait SnapshotSink: Send + Sync {
+    /// Takes one entry; returns at once.
+    fn copy(&mut self, entry: Copied<'_>);
+}
+
+/// The snapshot of one shard, under way.
+pub(crate) struct Snapshot {
+    version: u64,
+    walk: Option<(DbIndex, Cursor)>,
+    sink: Box<dyn SnapshotSink>,
+}
+
+impl Shard {
+    /// The cut: from here on the sink gets the shard as it is now. Versions count upwards.
+    /// A snapshot that is still under way is given up and its sink returned.
+    pub fn begin_snapshot(
+        &mut self,
+        version: u64,
+        sink: Box<dyn SnapshotSink>,
+    ) -> Option<Box<dyn SnapshotSink>> {
+        let walk = Some((0, Cursor::START));
+        let before = self.snapshot.replace(Snapshot { version, walk, sink });
+        before.map(|snapshot| snapshot.sink)
+    }
+
+    /// Copies up to `homes` home buckets; the sink comes back when all is copied.
+    pub fn walk_snapshot(
+        &mut self,
+        hasher: &KeyHasher,
+        homes: usize,
+    ) -> Option<Box<dyn SnapshotSink>> {
+        for _ in 0..homes {
+            let (db, cursor) = self.snapshot.as_ref()?.walk?;
+            let mut snapshot = self.snapshot.take()?;
+            let after = match self.database_mut(db) {
+                Some(database) => snapshot.copy_at(database, db, cursor, hasher),
+                None => None,
+            };
+            let last = usize::from(db) + 1 == self.database_count();
+            snapshot.walk = match after {
+                Some(cursor) => Some((db, cursor)),
+                None if last => return Some(snapshot.sink),
+                None => Some((db + 1, Cursor::START)),
+            };
+            self.snapshot = Some(snapshot);
+        }
+        None
+    }
+
+    /// The one hook of writers: to be called before the entry of `hash` is changed, made or
+    /// removed.
+    #[inline(always)]
+    pub(crate) fn before_change(&mut self, db: DbIndex, hash: u64, hasher: &KeyHasher) {
+        if self.snapshot.is_some() {
+            self.copy_before_change(db, hash, hasher);
+        }
+    }
+
+    #[cold]
+    fn copy_before_change(&mut self, db: DbIndex, hash: u64, hasher: &KeyHasher) {
+        let Some(mut snapshot) = self.snapshot.take() else { return };
+        if let Some(database) = self.database_mut(db) {
+            snapshot.copy_home(database, db, hash, hasher);
+        }
+        self.snapshot = Some(snapshot);
+    }
+
+    /// Copies what a snapshot has not got yet of a whole database, which is about to go.
+    pub(crate) fn before_discard(&mut self, db: DbIndex, hasher: &KeyHasher) {
+        let Some(mut snapshot) = self.snapshot.take() else { return };
+        if let Some(database) = self.database_mut(db) {
+            let mut cursor = Some(Cursor::START);
+            while let Some(here) = cursor {
+                cursor = snapshot.copy_at(database, db, here, hasher);
+            }
+        }
+        self.snapshot = Some(snapshot);
+    }
+}
+
+impl Snapshot {
+    fn copy_at(
+        &mut self,
+        database: &mut Database,
+        db: DbIndex,
+        cursor: Cursor,
+        hasher: &KeyHasher,
+    ) -> Option<Cursor> {
+        let Database { table, records, .. } = database;
+        let hash_of = |handle| hasher.hash(records.key(Handle::from_bits(handle)));
+        let mut homes = Vec::new();
+        let after = table.stamp_at(cursor, self.version, hash_of, |handle| homes.push(handle));
+        self.copy(database, db, &homes);
+        after
+    }
+
+    fn copy_home(&mut self, database: &mut Database, db: DbIndex, hash: u64, hasher: &KeyHasher) {
+        let Database { table, records, .. } = database;
+        let hash_of = |handle| hasher.hash(records.key(Handle::from_bits(handle)));
+        let mut home = Vec::new();
+        table.stamp(hash, self.version, hash_of, |handle| home.push(handle));
+        self.copy(database, db, &home);
+    }
+
+    fn copy(&mut self, database: &Database, db: DbIndex, handles: &[u32]) {
+        for handle in handles.iter().copied().map(Handle::from_bits) {
+            self.sink.copy(Copied {
+                db,
+                key: database.records.key(handle),
+                value: Str(database.records.str(handle)),
+                deadline: database.records.deadline(handle),
+                sticky: database.records.is_sticky(handle),
+            });
+        }
+    }
+}

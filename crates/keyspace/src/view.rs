@@ -1,0 +1,677 @@
+//! The entered shards of one database, seen as one keyspace: what a running command works on.
+//!
+//! A [`View`] exists only while its gates are held. A reading command gets `&View`, a writing
+//! one `&mut View`, so the signature says what it may do; what it changes is noted by the view's
+//! own functions and by the guard of an entry ([`crate::StrEntry`]), never by the command.
+//!
+//! # Invariants
+//!
+//! 1. A view that is handed out as `&mut` holds all its gates exclusively.
+//! 2. A key outside the entered shards cannot be reached: asking for one is a bug in the row's
+//!    key positions, and stops the command, not the process.
+
+use std::cell::Cell;
+
+use dash::At;
+use gate::{Read, Write};
+use packed::{Garbage, Handle, NewValue};
+use smallvec::SmallVec;
+
+use crate::changes::{Change, Effect, Event, Notes, Publication, event};
+use crate::database::{Database, Info, Str};
+use crate::entry::StrEntry;
+use crate::keyspace::Keyspace;
+use crate::shard::{Discarded, Shard, ShardId};
+use crate::{Access, DbIndex, Millis, Refused};
+
+/// What a transaction takes as given.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// The database that keys without further word belong to.
+    pub db: DbIndex,
+    /// What time it is.
+    pub now: Millis,
+    /// Any 64 random bits.
+    pub chance: u64,
+    /// How the use of entries is recorded.
+    pub access: Access,
+}
+
+/// What a finished transaction did, in numbers, and what it leaves behind.
+#[derive(Default)]
+pub struct Tally {
+    /// Look-ups of a reading command that found their key.
+    pub hits: u64,
+    /// Look-ups of a reading command that did not.
+    pub misses: u64,
+    /// Changes made.
+    pub changes: u64,
+    /// Entries found expired, and removed.
+    pub expired: u64,
+    /// What is expensive to drop: the caller decides where. The gates are left already.
+    pub garbage: Leftovers,
+}
+
+/// Values and databases that no longer belong to the keyspace.
+#[derive(Default)]
+pub struct Leftovers {
+    pub(crate) values: SmallVec<[Garbage; 1]>,
+    pub(crate) databases: Vec<Discarded>,
+}
+
+impl Leftovers {
+    /// Whether there is nothing to drop.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.databases.is_empty()
+    }
+
+    /// How many entries there are to drop, at least.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        let flushed: usize = self.databases.iter().map(Discarded::entries).sum();
+        self.values.len() + flushed
+    }
+
+    /// Roughly how many bytes dropping will free, the flushed databases left out.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        self.values.iter().map(Garbage::bytes).sum()
+    }
+}
+
+/// One entered gate.
+pub(crate) enum Guard<'g> {
+    Shared(Read<'g, Shard>),
+    Exclusive(Write<'g, Shard>),
+}
+
+impl Guard<'_> {
+    #[inline(always)]
+    fn shard(&self) -> &Shard {
+        match self {
+            Guard::Shared(shard) => shard,
+            Guard::Exclusive(shard) => shard,
+        }
+    }
+
+    #[inline(always)]
+    fn shard_mut(&mut self) -> &mut Shard {
+        match self {
+            Guard::Exclusive(shard) => shard,
+            Guard::Shared(_) => unreachable!("a view that writes holds its gates exclusively"),
+        }
+    }
+}
+
+/// The entered gates, by the number of shards.
+pub(crate) enum Entered<'g> {
+    One(ShardId, Guard<'g>),
+    /// In ascending order of their ids.
+    Some(Vec<(ShardId, Guard<'g>)>),
+    /// All of them, by index.
+    All(Vec<Guard<'g>>),
+}
+
+/// See the module's page.
+pub struct View<'g> {
+    keyspace: &'g Keyspace,
+    frame: Frame,
+    entered: Entered<'g>,
+    /// The key whose hash was computed to find the way here.
+    known: (*const u8, usize, u64),
+    hits: Cell<u64>,
+    misses: Cell<u64>,
+    log: Log,
+}
+
+/// What is noted while a transaction runs.
+#[derive(Default)]
+pub(crate) struct Log {
+    notes: Notes,
+    listening: bool,
+    changes: u64,
+    expired: u64,
+    garbage: Leftovers,
+}
+
+/// A shard in the hands of a writer, with where to note what is done to it.
+pub(crate) struct Writing<'v> {
+    shard: &'v mut Shard,
+    id: ShardId,
+    frame: Frame,
+    keyspace: &'v Keyspace,
+    log: &'v mut Log,
+}
+
+impl<'g> View<'g> {
+    #[inline]
+    pub(crate) fn new(keyspace: &'g Keyspace, frame: Frame, entered: Entered<'g>) -> View<'g> {
+        let log = Log { listening: keyspace.is_listening(), ..Log::default() };
+        let known = (std::ptr::null(), 0, 0);
+        let (hits, misses) = (Cell::new(0), Cell::new(0));
+        View { keyspace, frame, entered, known, hits, misses, log }
+    }
+
+    /// Spares the view the hash of a key that the caller has computed.
+    #[inline]
+    pub fn know(&mut self, key: &[u8], hash: u64) {
+        self.known = (key.as_ptr(), key.len(), hash);
+    }
+
+    /// What the transaction takes as given.
+    #[must_use]
+    #[inline]
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// The database the view shows.
+    #[must_use]
+    pub fn db(&self) -> DbIndex {
+        self.frame.db
+    }
+
+    /// What time it is.
+    #[must_use]
+    #[inline]
+    pub fn now(&self) -> Millis {
+        self.frame.now
+    }
+
+    /// How many databases there are.
+    #[must_use]
+    pub fn databases(&self) -> DbIndex {
+        self.keyspace.databases()
+    }
+
+    #[inline(always)]
+    fn hash(&self, key: &[u8]) -> u64 {
+        let (start, len, hash) = self.known;
+        if std::ptr::eq(start, key.as_ptr()) && len == key.len() {
+            return hash;
+        }
+        self.keyspace.hash(key)
+    }
+
+    #[inline(always)]
+    pub(crate) fn shard(&self, id: ShardId) -> &Shard {
+        match &self.entered {
+            Entered::One(one, guard) => {
+                assert!(*one == id, "the row's key positions name every key that is used");
+                guard.shard()
+            }
+            Entered::Some(list) => {
+                let at = list.binary_search_by_key(&id, |(id, _)| *id);
+                list[at.expect("the row's key positions name every key that is used")].1.shard()
+            }
+            Entered::All(list) => list[id.index()].shard(),
+        }
+    }
+
+    #[inline(always)]
+    fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
+        self.entered.shard_mut(id)
+    }
+
+    /// The entered shards, in ascending order.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = (ShardId, &Shard)> {
+        let (one, some, all) = match &self.entered {
+            Entered::One(id, guard) => (Some((*id, guard.shard())), &[][..], &[][..]),
+            Entered::Some(list) => (None, &list[..], &[][..]),
+            Entered::All(list) => (None, &[][..], &list[..]),
+        };
+        let some = some.iter().map(|(id, guard)| (*id, guard.shard()));
+        let all = (0..).zip(all).map(|(id, guard)| (ShardId(id), guard.shard()));
+        one.into_iter().chain(some).chain(all)
+    }
+
+    #[inline(always)]
+    fn find(&self, key: &[u8]) -> Option<(&Database, Handle)> {
+        let hash = self.hash(key);
+        let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
+        let handle = database.find_live(hash, key, self.frame.now)?;
+        Some((database, handle))
+    }
+
+    #[inline(always)]
+    fn count(&self, hit: bool) {
+        let counter = if hit { &self.hits } else { &self.misses };
+        counter.set(counter.get() + 1);
+    }
+
+    /// Reads a string. Counts as a use of the key.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline(always)]
+    pub fn str(&self, key: &[u8]) -> Result<Option<Str<'_>>, Refused> {
+        let found = self.find(key);
+        self.count(found.is_some());
+        let Some((database, handle)) = found else { return Ok(None) };
+        database.touch(handle, &self.frame);
+        Ok(Some(Str(database.records.str(handle))))
+    }
+
+    /// Whether the key exists. Is counted, but no use of the key.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        let found = self.find(key).is_some();
+        self.count(found);
+        found
+    }
+
+    /// Whether the key exists; counts as a use of it.
+    #[must_use]
+    pub fn touch(&self, key: &[u8]) -> bool {
+        let found = self.find(key);
+        self.count(found.is_some());
+        let Some((database, handle)) = found else { return false };
+        database.touch(handle, &self.frame);
+        true
+    }
+
+    /// What is known of an entry; neither counted nor a use.
+    #[must_use]
+    pub fn info(&self, key: &[u8]) -> Option<Info> {
+        let (database, handle) = self.find(key)?;
+        Some(database.info(handle))
+    }
+
+    /// A string, neither counted nor a use of its key.
+    #[must_use]
+    pub fn peek(&self, key: &[u8]) -> Option<Str<'_>> {
+        let (database, handle) = self.find(key)?;
+        Some(Str(database.records.str(handle)))
+    }
+
+    /// The deadline of an entry: `None` if there is no entry, `Some(None)` if it has none.
+    #[must_use]
+    pub fn deadline(&self, key: &[u8]) -> Option<Option<Millis>> {
+        let found = self.find(key);
+        self.count(found.is_some());
+        found.map(|(database, handle)| database.records.deadline(handle))
+    }
+
+    /// How many keys the entered shards of a database hold, those expired but not yet removed
+    /// included.
+    #[must_use]
+    pub fn len(&self, db: DbIndex) -> usize {
+        let databases = self.shards().filter_map(|(_, shard)| shard.database(db));
+        databases.map(|database| database.table.len()).sum()
+    }
+
+    /// Whether the entered shards of a database hold nothing.
+    #[must_use]
+    pub fn is_empty(&self, db: DbIndex) -> bool {
+        self.len(db) == 0
+    }
+
+    /// A key that has not expired, chosen at random among the entered shards of this database.
+    #[must_use]
+    pub fn random_key(&self) -> Option<&[u8]> {
+        const TRIES: u64 = 100;
+        let databases: SmallVec<[&Database; 64]> = self
+            .shards()
+            .filter_map(|(_, shard)| shard.database(self.frame.db))
+            .filter(|database| !database.table.is_empty())
+            .collect();
+        let keys: u64 = databases.iter().map(|database| database.table.len() as u64).sum();
+        let mut expired = None;
+        for attempt in 0..TRIES {
+            let chance = scatter(self.frame.chance.wrapping_add(attempt));
+            let mut nth = chance % keys.max(1);
+            let chosen = databases.iter().find(|database| {
+                let own = database.table.len() as u64;
+                let here = nth < own;
+                nth = nth.saturating_sub(own);
+                here
+            })?;
+            let handle = Handle::from_bits(chosen.table.random(scatter(chance))?);
+            if !chosen.is_due(handle, self.frame.now) {
+                return Some(chosen.records.key(handle));
+            }
+            expired = Some((chosen, handle));
+        }
+        // Nearly everything has expired: look through what there is, from the last one met.
+        expired.and_then(|_| self.any_live_key(&databases))
+    }
+
+    fn any_live_key<'v>(&self, databases: &[&'v Database]) -> Option<&'v [u8]> {
+        databases.iter().find_map(|database| {
+            let mut live = None;
+            let mut cursor = Some(dash::Cursor::START);
+            while let (Some(here), None) = (cursor, live) {
+                cursor = database.table.segment_handles(here, |handle| {
+                    let handle = Handle::from_bits(handle);
+                    if !database.is_due(handle, self.frame.now) {
+                        live = Some(handle);
+                    }
+                });
+            }
+            live.map(|handle| database.records.key(handle))
+        })
+    }
+
+    fn writing(&mut self, id: ShardId) -> Writing<'_> {
+        let View { keyspace, frame, entered, log, .. } = self;
+        Writing { shard: entered.shard_mut(id), id, frame: *frame, keyspace, log }
+    }
+
+    /// The guard of a key that holds a string or nothing. An entry that has expired is removed.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn str_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<StrEntry<'v>, Refused> {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        let at = writing.find(hash, key);
+        Ok(StrEntry { writing, key, hash, at })
+    }
+
+    /// Removes an entry; tells whether there was one.
+    pub fn remove(&mut self, key: &[u8], event: Event) -> bool {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        self.writing(id).remove(hash, key, event)
+    }
+
+    /// Gives an entry another deadline, or none; tells whether there is an entry.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for a deadline.
+    pub fn set_deadline(
+        &mut self,
+        key: &[u8],
+        deadline: Option<Millis>,
+        event: Event,
+    ) -> Result<bool, Refused> {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        let Some(at) = writing.find(hash, key) else { return Ok(false) };
+        writing.before_change(hash);
+        writing.database_mut().set_deadline(hash, at, deadline)?;
+        writing.note(key, event, Effect::Deadline(deadline));
+        Ok(true)
+    }
+
+    /// Marks an entry so that eviction passes it by; tells whether it was not marked before.
+    pub fn stick(&mut self, key: &[u8]) -> bool {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        let Some(at) = writing.find(hash, key) else { return false };
+        writing.before_change(hash);
+        let handle = Handle::from_bits(at.handle());
+        let database = writing.database_mut();
+        let newly = !database.records.is_sticky(handle);
+        database.records.set_sticky(handle, true);
+        if newly {
+            writing.note(key, event::STICK, Effect::Set);
+        }
+        newly
+    }
+
+    /// Copies an entry to another key or database, over what is there. Tells whether there was
+    /// something to copy. `note` are the events of the source's removal (`None`: it stays) and of
+    /// the copy.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for the copy; source and destination are unchanged.
+    pub fn transfer(
+        &mut self,
+        (from_db, from): (DbIndex, &[u8]),
+        (to_db, to): (DbIndex, &[u8]),
+        (left, arrived): (Option<Event>, Event),
+    ) -> Result<bool, Refused> {
+        let (from_hash, to_hash) = (self.hash(from), self.hash(to));
+        let (from_id, to_id) = (self.keyspace.shard_of(from_hash), self.keyspace.shard_of(to_hash));
+        let mut source = self.writing(from_id).in_db(from_db);
+        let Some(at) = source.find(from_hash, from) else { return Ok(false) };
+        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
+        if left.is_none() && (from_db, from) == (to_db, to) {
+            return Ok(true);
+        }
+        let mut destination = self.writing(to_id).in_db(to_db);
+        destination.overwrite(to_hash, to, detached)?;
+        if let Some(left) = left {
+            let mut source = self.writing(from_id).in_db(from_db);
+            source.remove(from_hash, from, left);
+        }
+        let mut destination = self.writing(to_id).in_db(to_db);
+        destination.note(to, arrived, Effect::Set);
+        Ok(true)
+    }
+
+    /// Whether a key exists in another database; neither counted nor a use.
+    #[must_use]
+    pub fn contains_in(&self, db: DbIndex, key: &[u8]) -> bool {
+        let hash = self.hash(key);
+        let database = self.shard(self.keyspace.shard_of(hash)).database(db);
+        database.is_some_and(|db| db.find_live(hash, key, self.frame.now).is_some())
+    }
+
+    /// Empties a database, as far as its shards are entered. Returns how many keys it held.
+    pub fn flush(&mut self, db: DbIndex) -> usize {
+        let mut flushed = 0;
+        for id in self.ids() {
+            let keyspace = self.keyspace;
+            let shard = self.shard_mut(id);
+            shard.before_discard(db, keyspace.hasher());
+            if let Some(discarded) = shard.discard(db) {
+                flushed += discarded.entries();
+                self.writing(id).in_db(db).note(b"", FLUSHED, Effect::Delete);
+                self.log.garbage.databases.push(discarded);
+            }
+        }
+        flushed
+    }
+
+    /// Exchanges two databases, as far as their shards are entered.
+    pub fn swap(&mut self, one: DbIndex, other: DbIndex) {
+        for id in self.ids() {
+            let keyspace = self.keyspace;
+            let shard = self.shard_mut(id);
+            shard.before_discard(one, keyspace.hasher());
+            shard.before_discard(other, keyspace.hasher());
+            shard.swap(one, other);
+            self.log.changes += 1;
+        }
+    }
+
+    fn ids(&self) -> SmallVec<[ShardId; 64]> {
+        self.shards().map(|(id, _)| id).collect()
+    }
+
+    /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
+    pub fn publish(self) -> Tally {
+        let View { keyspace, frame, mut entered, hits, misses, log, .. } = self;
+        if !log.notes.is_empty() {
+            announce(keyspace, frame, &mut entered, &log.notes);
+        }
+        drop(entered);
+        let Log { changes, expired, garbage, .. } = log;
+        Tally { hits: hits.get(), misses: misses.get(), changes, expired, garbage }
+    }
+}
+
+/// What a flush is called in the notes; the empty key stands for all of a shard's database.
+const FLUSHED: Event = Event { class: crate::Class::Generic, name: "flush" };
+
+#[cold]
+fn announce(keyspace: &Keyspace, frame: Frame, entered: &mut Entered<'_>, notes: &Notes) {
+    let Some(sink) = keyspace.sink() else { return };
+    let mut changed: SmallVec<[ShardId; 8]> = notes.iter().map(|change| change.shard).collect();
+    changed.sort_unstable();
+    changed.dedup();
+    let mut positions: SmallVec<[(ShardId, u64); 8]> = SmallVec::new();
+    for id in changed {
+        let shard = entered.shard_mut(id);
+        shard.position += 1;
+        positions.push((id, shard.position));
+    }
+    let transaction = keyspace.next_transaction();
+    let positions = &positions[..];
+    sink.publish(&Publication { transaction, now: frame.now, positions, notes });
+}
+
+impl Entered<'_> {
+    #[inline(always)]
+    fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
+        match self {
+            Entered::One(one, guard) => {
+                assert!(*one == id, "the row's key positions name every key that is used");
+                guard.shard_mut()
+            }
+            Entered::Some(list) => {
+                let at = list.binary_search_by_key(&id, |(id, _)| *id);
+                let at = at.expect("the row's key positions name every key that is used");
+                list[at].1.shard_mut()
+            }
+            Entered::All(list) => list[id.index()].shard_mut(),
+        }
+    }
+}
+
+impl Writing<'_> {
+    pub(crate) fn in_db(mut self, db: DbIndex) -> Self {
+        self.frame.db = db;
+        self
+    }
+
+    pub(crate) fn database(&self) -> Option<&Database> {
+        self.shard.database(self.frame.db)
+    }
+
+    #[inline(always)]
+    pub(crate) fn database_mut(&mut self) -> &mut Database {
+        self.shard.database_or_new(self.frame.db)
+    }
+
+    #[inline(always)]
+    pub(crate) fn before_change(&mut self, hash: u64) {
+        self.shard.before_change(self.frame.db, hash, self.keyspace.hasher());
+    }
+
+    /// Looks a key up; removes it if its deadline has passed.
+    #[inline(always)]
+    pub(crate) fn find(&mut self, hash: u64, key: &[u8]) -> Option<At> {
+        let database = self.shard.database(self.frame.db)?;
+        let at = database.find(hash, key)?;
+        if database.is_due(Handle::from_bits(at.handle()), self.frame.now) {
+            self.expire(hash, key, at);
+            return None;
+        }
+        Some(at)
+    }
+
+    #[cold]
+    pub(crate) fn expire(&mut self, hash: u64, key: &[u8], at: At) {
+        self.before_change(hash);
+        let garbage = self.database_mut().remove(hash, at);
+        self.discard(garbage);
+        self.note(key, event::EXPIRED, Effect::Delete);
+        self.log.expired += 1;
+    }
+
+    pub(crate) fn remove(&mut self, hash: u64, key: &[u8], event: Event) -> bool {
+        let Some(at) = self.find(hash, key) else { return false };
+        self.before_change(hash);
+        let garbage = self.database_mut().remove(hash, at);
+        self.discard(garbage);
+        self.note(key, event, Effect::Delete);
+        true
+    }
+
+    /// Makes the entry of a key that has none.
+    pub(crate) fn insert(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        value: NewValue<'_>,
+        deadline: Option<Millis>,
+    ) -> Result<At, Refused> {
+        let (frame, hasher) = (self.frame, self.keyspace.hasher());
+        let database = self.database_mut();
+        let at = database.insert(hasher, hash, key, value, deadline)?;
+        let access = frame.access.initial(frame.now);
+        database.records.set_access(Handle::from_bits(at.handle()), access);
+        if self.log.listening {
+            self.note(key, event::NEW, Effect::Nothing);
+        }
+        Ok(at)
+    }
+
+    /// Puts a detached value where another entry may be.
+    fn overwrite(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        detached: crate::database::Detached,
+    ) -> Result<(), Refused> {
+        let hasher = self.keyspace.hasher();
+        self.before_change(hash);
+        let old = self.find(hash, key);
+        let database = self.database_mut();
+        if let Some(old) = old {
+            // The old entry goes only when the new one has found room.
+            let new = database.make_record(key, detached)?;
+            let garbage = database.replace_record(hash, old, new);
+            self.discard(garbage);
+        } else {
+            database.attach(hasher, hash, key, detached)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn touch(&self, at: At) {
+        if let Some(database) = self.database() {
+            database.touch(Handle::from_bits(at.handle()), &self.frame);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn discard(&mut self, garbage: Garbage) {
+        if !matches!(garbage, Garbage::Nothing) {
+            self.log.garbage.values.push(garbage);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn note(&mut self, key: &[u8], event: Event, effect: Effect) {
+        self.log.changes += u64::from(effect != Effect::Nothing);
+        if self.log.listening {
+            let (shard, db) = (self.id, self.frame.db);
+            self.log.notes.add(Change { shard, db, key, event, effect });
+        }
+    }
+}
+
+/// What maintenance and walks need.
+impl<'g> View<'g> {
+    pub(crate) fn keyspace(&self) -> &'g Keyspace {
+        self.keyspace
+    }
+
+    /// Removes an entry that was found expired.
+    pub(crate) fn expire_found(&mut self, id: ShardId, key: &[u8]) {
+        let hash = self.keyspace.hash(key);
+        // Finding an entry whose deadline has passed removes it.
+        let _ = self.writing(id).find(hash, key);
+    }
+
+    pub(crate) fn database_mut(&mut self, id: ShardId) -> &mut Database {
+        let db = self.frame.db;
+        self.shard_mut(id).database_or_new(db)
+    }
+}
+
+/// Mixes the bits of a random number, so that numbers side by side give others far apart.
+fn scatter(number: u64) -> u64 {
+    let number = (number ^ (number >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    number ^ (number >> 29)
+}
