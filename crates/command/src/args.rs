@@ -1,0 +1,272 @@
+//! The arguments of a request, and how their bytes become types.
+//!
+//! [`Args`] is a cursor over the words behind the command's name. A function takes what it needs
+//! in the order in which Redis complains, so that of several errors the same one is answered.
+
+use protocol::Words;
+
+use crate::error::CommandError;
+
+/// The arguments of one request, the command's name (and subcommand) left out.
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    words: Words<'a>,
+    next: usize,
+}
+
+/// A key: any bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key<'a>(pub &'a [u8]);
+
+/// A position counted from the start, or from the end if it is negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Index(pub i64);
+
+/// A type that an argument can be parsed into.
+pub trait Arg<'a>: Sized {
+    /// Turns the bytes of one argument into the type.
+    ///
+    /// # Errors
+    /// What Redis answers if the bytes are none of it.
+    fn parse(raw: &'a [u8]) -> Result<Self, CommandError>;
+}
+
+impl<'a> Args<'a> {
+    /// The arguments of a request behind its first `skip` words.
+    #[must_use]
+    #[inline]
+    pub fn new(words: Words<'a>, skip: usize) -> Args<'a> {
+        Args { words, next: skip }
+    }
+
+    /// How many are left.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.words.len().saturating_sub(self.next)
+    }
+
+    /// Whether none are left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `nth` of those left, without taking it.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, nth: usize) -> Option<&'a [u8]> {
+        self.words.get(self.next + nth)
+    }
+
+    /// Takes the next one as it is.
+    ///
+    /// # Errors
+    /// A syntax error if there is none.
+    #[inline]
+    pub fn bytes(&mut self) -> Result<&'a [u8], CommandError> {
+        let word = self.words.get(self.next).ok_or(CommandError::Syntax)?;
+        self.next += 1;
+        Ok(word)
+    }
+
+    /// Takes the next one as a type.
+    ///
+    /// # Errors
+    /// A syntax error if there is none, the type's own if it is none of it.
+    #[inline]
+    pub fn take<T: Arg<'a>>(&mut self) -> Result<T, CommandError> {
+        T::parse(self.bytes()?)
+    }
+
+    /// Takes the next one if it is this word, whatever its case.
+    #[inline]
+    pub fn word(&mut self, word: &str) -> bool {
+        let here = self.get(0).is_some_and(|raw| raw.eq_ignore_ascii_case(word.as_bytes()));
+        self.next += usize::from(here);
+        here
+    }
+
+    /// Takes the next one if it is this word and another one follows it.
+    pub fn word_with_value(&mut self, word: &str) -> bool {
+        self.len() >= 2 && self.word(word)
+    }
+
+    /// Takes all as a tuple of types, in order.
+    ///
+    /// # Errors
+    /// The first argument's that is none of its type; a syntax error if their number is another.
+    #[inline]
+    pub fn parse<T: ArgTuple<'a>>(mut self) -> Result<T, CommandError> {
+        let parsed = T::take_from(&mut self)?;
+        self.end()?;
+        Ok(parsed)
+    }
+
+    /// Makes sure that all are taken.
+    ///
+    /// # Errors
+    /// A syntax error if one is left.
+    #[inline]
+    pub fn end(&self) -> Result<(), CommandError> {
+        if self.is_empty() { Ok(()) } else { Err(CommandError::Syntax) }
+    }
+
+    /// The ones left, as they are.
+    pub fn rest(self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
+        let words = self.words;
+        (self.next.min(words.len())..words.len()).map(move |at| words.get(at).unwrap_or_default())
+    }
+}
+
+/// Several arguments in a row.
+pub trait ArgTuple<'a>: Sized {
+    /// Takes them from the front.
+    ///
+    /// # Errors
+    /// That of the first that is none of its type.
+    fn take_from(args: &mut Args<'a>) -> Result<Self, CommandError>;
+}
+
+macro_rules! tuples {
+    ($($($name:ident)+;)+) => { $(
+        impl<'a, $($name: Arg<'a>),+> ArgTuple<'a> for ($($name,)+) {
+            #[inline]
+            fn take_from(args: &mut Args<'a>) -> Result<Self, CommandError> {
+                Ok(($(args.take::<$name>()?,)+))
+            }
+        }
+    )+ };
+}
+
+tuples! { A; A B; A B C; A B C D; A B C D E; }
+
+impl<'a> Arg<'a> for &'a [u8] {
+    #[inline]
+    fn parse(raw: &'a [u8]) -> Result<Self, CommandError> {
+        Ok(raw)
+    }
+}
+
+impl<'a> Arg<'a> for Key<'a> {
+    #[inline]
+    fn parse(raw: &'a [u8]) -> Result<Self, CommandError> {
+        Ok(Key(raw))
+    }
+}
+
+impl Arg<'_> for i64 {
+    #[inline]
+    fn parse(raw: &[u8]) -> Result<Self, CommandError> {
+        parse_integer(raw).ok_or(CommandError::NotAnInteger)
+    }
+}
+
+impl Arg<'_> for f64 {
+    fn parse(raw: &[u8]) -> Result<Self, CommandError> {
+        parse_float(raw).ok_or(CommandError::NotAFloat)
+    }
+}
+
+impl Arg<'_> for Index {
+    #[inline]
+    fn parse(raw: &[u8]) -> Result<Self, CommandError> {
+        i64::parse(raw).map(Index)
+    }
+}
+
+impl Index {
+    /// The position from the start, in something of `len`; `None` if it lies before the start.
+    #[must_use]
+    pub fn resolve(self, len: usize) -> Option<usize> {
+        if self.0 >= 0 {
+            return Some(usize::try_from(self.0).unwrap_or(usize::MAX));
+        }
+        len.checked_sub(usize::try_from(self.0.unsigned_abs()).unwrap_or(usize::MAX))
+    }
+}
+
+/// A 64-bit integer in the one way that Redis writes it: no sign but `-`, no leading zero, no
+/// space.
+#[must_use]
+#[inline]
+pub fn parse_integer(raw: &[u8]) -> Option<i64> {
+    let (negative, digits) = match raw {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
+        _ => return None,
+    }
+    let mut sum = 0_u64;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        // 19 digits are below 2^64.
+        sum = sum * 10 + u64::from(digit - b'0');
+    }
+    if negative { 0_i64.checked_sub_unsigned(sum) } else { i64::try_from(sum).ok() }
+}
+
+/// A floating-point number as Redis takes it: no space around it, not NaN, and no overflow of
+/// its digits to infinity, though `inf` itself is one.
+#[must_use]
+pub fn parse_float(raw: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(raw).ok()?;
+    if let Some(number) = parse_hexadecimal(text) {
+        return Some(number);
+    }
+    let number: f64 = text.parse().ok()?;
+    let unsigned = text.trim_start_matches(['+', '-']);
+    let says_infinity = unsigned.starts_with(['i', 'I']);
+    (!number.is_nan() && (number.is_finite() || says_infinity)).then_some(number)
+}
+
+/// `0x` numbers, which C's reader takes too. A binary exponent is not taken.
+fn parse_hexadecimal(text: &str) -> Option<f64> {
+    let (negative, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let digits = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X"))?;
+    let number = u64::from_str_radix(digits, 16).ok()? as f64;
+    Some(if negative { -number } else { number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_have_one_spelling() {
+        let good = ["0", "1", "-1", "9223372036854775807", "-9223372036854775808"];
+        for text in good {
+            assert_eq!(parse_integer(text.as_bytes()).map(|n| n.to_string()), Some(text.into()));
+        }
+        let bad = ["", "-", "-0", "+1", "01", " 1", "1 ", "1.0", "0x1", "9223372036854775808"];
+        for text in bad.into_iter().chain(["-9223372036854775809", "18446744073709551616"]) {
+            assert_eq!(parse_integer(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn floats_are_finite_unless_they_say_otherwise() {
+        assert_eq!(parse_float(b"3.0e2"), Some(300.0));
+        assert_eq!(parse_float(b"-inf"), Some(f64::NEG_INFINITY));
+        assert_eq!(parse_float(b"0x10"), Some(16.0));
+        for bad in ["", "nan", "1e999", " 1", "1 ", "abc", "1.2.3"] {
+            assert_eq!(parse_float(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_index_counts_from_either_end() {
+        assert_eq!(Index(-1).resolve(3), Some(2));
+        assert_eq!(Index(-4).resolve(3), None);
+        assert_eq!(Index(i64::MIN).resolve(3), None);
+        assert_eq!(Index(7).resolve(3), Some(7));
+    }
+}

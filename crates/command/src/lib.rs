@@ -1,0 +1,26 @@
+//! What a command is: one row of a `const` table, typed arguments, and the errors it may answer.
+//!
+//! A family of commands is a file with one [`Command`] and one function a command; everything
+//! else that must be known of it (COMMAND, COMMAND DOCS, ACL categories, key positions, the pages
+//! of the manual) is computed from the row. The row's [`Run`] says what the function may touch.
+//!
+//! The crate knows no single command, no connection and no clock.
+
+mod args;
+mod docs;
+mod error;
+mod options;
+mod row;
+mod table;
+
+pub use args::{Arg, Args, Index, Key, parse_float, parse_integer};
+pub use docs::{Argument, ArgumentKind, arguments};
+pub use error::{CommandError, Done};
+pub use options::{Lifetime, Unit, deadline_of, parse_lifetime};
+pub use row::{
+    Arity, Begin, Category, Command, Enter, Find, Flags, Group, KeySpec, KeyUse, Run,
+};
+pub use table::{Entry, Shape, Table};
+
+pub use keyspace::{View, event};
+pub use protocol::Reply;

@@ -1,0 +1,138 @@
+//! Finding a command by its name.
+//!
+//! Built once from the rows of all families: a hash table with open addressing over the names in
+//! upper case, twice as large as it need be, so that a look-up compares one name nearly always.
+
+use crate::row::{Command, Enter, Run};
+
+/// The longest name of a command, in bytes.
+const NAME_MAX: usize = 32;
+
+/// How the keys of a command are found, computed once from its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// It has no keys, or is none of the keyspace's.
+    Keyless,
+    /// One key, the first word behind the name.
+    FirstWord,
+    /// As its key specs say.
+    Specs,
+    /// It needs every shard.
+    Everything,
+}
+
+/// A command in the table, with what the table's owner keeps beside it.
+pub struct Entry<H> {
+    /// Its row.
+    pub command: &'static Command,
+    /// How its keys are found.
+    pub shape: Shape,
+    /// Its place in the table, from 0, without gaps: an index for counters.
+    pub index: usize,
+    /// The owner's.
+    pub beside: H,
+}
+
+/// All commands, by name.
+pub struct Table<H> {
+    entries: Vec<Entry<H>>,
+    /// Index + 1 into `entries`; 0 is empty. Its length is a power of two.
+    slots: Vec<u16>,
+}
+
+impl Shape {
+    /// The shape of a row.
+    #[must_use]
+    pub fn of(command: &Command) -> Shape {
+        match (command.run, command.enter, command.keys) {
+            (Run::Session | Run::Container, ..) => Shape::Keyless,
+            (_, Enter::All, _) => Shape::Everything,
+            (_, _, []) => Shape::Keyless,
+            (_, _, [one]) if *one == crate::KeySpec::one(1, one.usage) => Shape::FirstWord,
+            _ => Shape::Specs,
+        }
+    }
+}
+
+impl<H> Table<H> {
+    /// A table of these commands.
+    ///
+    /// # Panics
+    /// If two have the same name or a name is longer than 32 bytes: a mistake in the rows.
+    #[must_use]
+    pub fn new(commands: impl IntoIterator<Item = (&'static Command, H)>) -> Table<H> {
+        let entries: Vec<Entry<H>> = commands
+            .into_iter()
+            .enumerate()
+            .map(|(index, (command, beside))| {
+                Entry { command, shape: Shape::of(command), index, beside }
+            })
+            .collect();
+        let mut table =
+            Table { slots: vec![0; (entries.len() * 4).next_power_of_two()], entries };
+        for index in 0..table.entries.len() {
+            let name = table.entries[index].command.name.as_bytes();
+            assert!(name.len() <= NAME_MAX && table.find(name).is_none(), "names are unique");
+            let mut at = table.start(name);
+            while table.slots[at] != 0 {
+                at = (at + 1) % table.slots.len();
+            }
+            table.slots[at] = index as u16 + 1;
+        }
+        table
+    }
+
+    /// Every command, in the order given.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry<H>> {
+        self.entries.iter()
+    }
+
+    /// The command of this name, whatever its case.
+    #[must_use]
+    #[inline]
+    pub fn find(&self, name: &[u8]) -> Option<&Entry<H>> {
+        if name.len() > NAME_MAX {
+            return None;
+        }
+        let mut at = self.start(name);
+        loop {
+            let index = usize::from(self.slots[at]).checked_sub(1)?;
+            let entry = &self.entries[index];
+            if entry.command.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(entry);
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// Where the search for a name starts: FNV-1a over its letters without their case bit.
+    #[inline]
+    fn start(&self, name: &[u8]) -> usize {
+        let mix = |hash: u32, &byte: &u8| (hash ^ u32::from(byte & !0x20)).wrapping_mul(0x0100_0193);
+        let hash = name.iter().fold(0x811c_9dc5, mix);
+        (hash ^ hash >> 15) as usize & (self.slots.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: &[Command] = &[
+        Command { name: "GET", ..Command::BASE },
+        Command { name: "GETEX", ..Command::BASE },
+        Command { name: "CL.THROTTLE", ..Command::BASE },
+    ];
+
+    #[test]
+    fn names_are_found_in_any_case_and_nothing_else_is() {
+        let table = Table::new(ROWS.iter().map(|row| (row, ())));
+        for name in ["get", "GeT", "getex", "cl.throttle"] {
+            let found = table.find(name.as_bytes()).map(|entry| entry.command.name);
+            assert_eq!(found, Some(name.to_uppercase().as_str()));
+        }
+        for name in ["", "ge", "gett", "cl_throttle", &"x".repeat(1000)] {
+            assert!(table.find(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+}

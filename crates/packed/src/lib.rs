@@ -1,0 +1,29 @@
+//! The memory of one database of one shard: records in slabs, and the count of
+//! what the rest of the process allocates.
+//!
+//! * [`Records`] keeps keys, deadlines and values, each record in one slot of a
+//!   slab; a [`Handle`] of 32 bits names a record.
+//! * [`heap`] is the process' allocator, which knows how many bytes are live.
+//!
+//! A handle rather than a pointer: twelve handles with their fingerprints fit
+//! the table's bucket of 64 bytes, a record can be moved when its slab grows
+//! sparse, and a handle which outlives its record is a bug that shows wrong
+//! bytes or a panic, never undefined behaviour. So everything public here is
+//! safe to call with any handle whatever.
+//!
+//! # Safety contract
+//!
+//! `unsafe` is in three files, each with a contract of its own: `region` (system
+//! calls), `slabs` (pointers into regions) and [`heap`] (the allocator's trait).
+//! Records and externals are safe code.
+
+mod class;
+mod external;
+pub mod heap;
+mod record;
+mod region;
+mod slabs;
+
+pub use class::RECORD_MAX;
+pub use record::{Garbage, INLINE_MAX, Kind, NewValue, Records, StrRef};
+pub use slabs::{Full, Handle};

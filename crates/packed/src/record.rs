@@ -1,0 +1,823 @@
+//! Records: key, deadline, flags and value of an entry in one slot of a slab.
+//!
+//! # Layout
+//!
+//! ```text
+//!  0  word, 4 bytes, atomic:
+//!     bits 0..4 form | 4 has a deadline | 5 sticky | 6..8 value length, bits 8 and 9 | 8..32 access clock
+//!  4  key length, 0 to 254; 255: the key is an external
+//!  5  value length, bits 0 to 7
+//!  6  [deadline: 6 bytes, little endian, Unix time in ms]
+//!     key: its bytes, or the number of an external, 4 bytes, little endian
+//!     value: its bytes, or the number of an external, 4 bytes, little endian
+//! ```
+//!
+//! The value length is that of what is in the record: 4 for an external. A form
+//! is how a value is laid out; form 0 is no record, so that a record which is
+//! removed twice is noticed.
+//!
+//! The word alone changes under a shared gate: a look-up sets the access clock.
+//! Nothing else in the word changes there, so a plain load and store will do; of
+//! two clocks set at once one is kept.
+//!
+//! # Invariants
+//!
+//! 1. A string is in its record if and only if it is no longer than [`INLINE_MAX`].
+//! 2. A record is in a slot of the smallest class that holds it.
+//! 3. Each external belongs to one record.
+//!
+//! A record knows nothing of the table, of time or of what a clock means.
+
+#![forbid(unsafe_code)]
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::class::{RECORD_MAX, class_of, spec};
+use crate::external::{External, Externals};
+use crate::slabs::{Full, Handle, Slabs, WORD_BYTES};
+
+/// The longest string that is kept in its record, in bytes: with the longest key
+/// beside it and a deadline the record is just [`RECORD_MAX`].
+pub const INLINE_MAX: usize = RECORD_MAX - WORD_BYTES - DEADLINE - DEADLINE_BYTES - KEY_INLINE_MAX;
+
+const _: () = assert!(INLINE_MAX < 1 << 10, "a length has ten bits");
+
+/// The longest key that is kept in its record.
+const KEY_INLINE_MAX: usize = 254;
+
+/// The key length which says that the key is an external.
+const KEY_EXTERNAL: u8 = 255;
+
+/// Bytes of an external's number.
+const NUMBER_BYTES: usize = 4;
+
+const DEADLINE_BYTES: usize = 6;
+
+/// The latest deadline that can be kept: the year 10889.
+const DEADLINE_MAX: u64 = (1 << 48) - 1;
+
+// Offsets in the body, which is the record without its word.
+const KEY_LEN: usize = 0;
+const VALUE_LEN: usize = 1;
+const DEADLINE: usize = 2;
+
+// Bits of the word.
+const FORM: u32 = 0b1111;
+const HAS_DEADLINE: u32 = 1 << 4;
+const HAS_DEADLINE_SHIFT: u32 = 4;
+const STICKY: u32 = 1 << 5;
+const VALUE_LEN_SHIFT: u32 = 6;
+const ACCESS_SHIFT: u32 = 8;
+const ACCESS_MAX: u32 = (1 << 24) - 1;
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string of bytes.
+    Str,
+}
+
+/// How a value is laid out; the number is in the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Str { external: bool, raw: bool },
+}
+
+impl Form {
+    /// `None` if the slot holds no record.
+    #[inline]
+    const fn of(word: u32) -> Option<Self> {
+        match word & FORM {
+            1 => Some(Self::Str { external: false, raw: false }),
+            2 => Some(Self::Str { external: false, raw: true }),
+            3 => Some(Self::Str { external: true, raw: false }),
+            4 => Some(Self::Str { external: true, raw: true }),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    const fn bits(self) -> u32 {
+        match self {
+            Self::Str { external, raw } => 1 + raw as u32 + 2 * external as u32,
+        }
+    }
+}
+
+/// A value to be stored.
+#[derive(Clone, Debug)]
+pub enum NewValue<'a> {
+    /// A string, which is copied.
+    Str {
+        /// The string.
+        bytes: &'a [u8],
+        /// Whether clients shall see it as `raw`; see [`Records::is_raw`].
+        raw: bool,
+    },
+    /// A string that somebody else may hold too. It is shared if it is longer
+    /// than [`INLINE_MAX`], with the capacity it has, and copied if it is not.
+    SharedStr {
+        /// The string.
+        bytes: Arc<Vec<u8>>,
+        /// Whether clients shall see it as `raw`; see [`Records::is_raw`].
+        raw: bool,
+    },
+}
+
+impl NewValue<'_> {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Str { bytes, .. } => bytes,
+            Self::SharedStr { bytes, .. } => bytes,
+        }
+    }
+
+    #[inline]
+    const fn is_raw(&self) -> bool {
+        match self {
+            Self::Str { raw, .. } | Self::SharedStr { raw, .. } => *raw,
+        }
+    }
+
+    fn into_shared(self) -> Arc<Vec<u8>> {
+        match self {
+            Self::Str { bytes, .. } => Arc::new(bytes.to_vec()),
+            Self::SharedStr { bytes, .. } => bytes,
+        }
+    }
+}
+
+/// A string as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub enum StrRef<'a> {
+    /// The bytes in the record.
+    Inline(&'a [u8]),
+    /// A string longer than [`INLINE_MAX`]. A clone of the `Arc` keeps it as it
+    /// is now, at no cost unless the record changes meanwhile.
+    Shared(&'a Arc<Vec<u8>>),
+}
+
+impl<'a> StrRef<'a> {
+    /// The bytes, wherever they are.
+    #[inline]
+    pub fn as_bytes(self) -> &'a [u8] {
+        match self {
+            Self::Inline(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// What a record leaves behind that may be expensive to drop. Drop it outside
+/// the gate.
+#[derive(Debug, Default)]
+#[must_use = "dropping it may take long"]
+pub struct Garbage {
+    key: Option<External>,
+    value: Option<External>,
+}
+
+impl Garbage {
+    /// Bytes on the heap which the drop frees if nobody else holds them.
+    pub fn bytes(&self) -> usize {
+        self.key.iter().chain(&self.value).map(External::bytes).sum()
+    }
+
+    /// Whether there is nothing to drop.
+    pub fn is_empty(&self) -> bool {
+        self.key.is_none() && self.value.is_none()
+    }
+}
+
+/// The fixed part of a record, decoded. Ranges are in the body.
+#[derive(Clone, Copy)]
+struct Head {
+    word: u32,
+    key_len: u8,
+    value_low: u8,
+}
+
+impl Head {
+    #[inline]
+    const fn key_at(self) -> usize {
+        DEADLINE + (self.word >> HAS_DEADLINE_SHIFT & 1) as usize * DEADLINE_BYTES
+    }
+
+    #[inline]
+    const fn value_at(self) -> usize {
+        let key = if self.key_len == KEY_EXTERNAL { NUMBER_BYTES } else { self.key_len as usize };
+        self.key_at() + key
+    }
+
+    /// Bytes of the value in the record.
+    #[inline]
+    const fn value_len(self) -> usize {
+        ((self.word >> VALUE_LEN_SHIFT & 0b11) << 8) as usize | self.value_low as usize
+    }
+
+    #[inline]
+    const fn key(self) -> Range<usize> {
+        self.key_at()..self.value_at()
+    }
+
+    #[inline]
+    const fn value(self) -> Range<usize> {
+        self.value_at()..self.value_at() + self.value_len()
+    }
+
+    #[inline]
+    const fn record_len(self) -> usize {
+        WORD_BYTES + self.value_at() + self.value_len()
+    }
+
+    #[inline]
+    const fn has_deadline(self) -> bool {
+        self.word & HAS_DEADLINE != 0
+    }
+
+    #[inline]
+    const fn has_external_key(self) -> bool {
+        self.key_len == KEY_EXTERNAL
+    }
+
+    /// How the value is laid out.
+    #[inline]
+    fn form(self) -> Form {
+        match Form::of(self.word) {
+            Some(form) => form,
+            None => no_record(),
+        }
+    }
+
+    #[inline]
+    fn has_external_value(self) -> bool {
+        matches!(self.form(), Form::Str { external: true, .. })
+    }
+
+    #[inline]
+    fn is_raw(self) -> bool {
+        matches!(self.form(), Form::Str { raw: true, .. })
+    }
+
+    /// This head with another form, deadline and value length.
+    #[inline]
+    const fn reshaped(self, form: Form, has_deadline: bool, value_len: usize) -> Self {
+        let kept = self.word & (STICKY | ACCESS_MAX << ACCESS_SHIFT);
+        let high = (value_len as u32 >> 8) << VALUE_LEN_SHIFT;
+        let deadline = (has_deadline as u32) << HAS_DEADLINE_SHIFT;
+        Self { word: kept | form.bits() | deadline | high, value_low: value_len as u8, ..self }
+    }
+}
+
+/// What becomes of the value when a record is laid out anew.
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    /// It stays; its end is cut off or zeros are added, up to this length.
+    Kept(usize),
+    /// It is replaced.
+    New(&'a [u8]),
+}
+
+/// The records of one database of one shard.
+///
+/// Methods take any handle. One that is not valid (see [`Handle`]) gives the
+/// bytes of another record or panics.
+pub struct Records {
+    slabs: Slabs,
+    externals: Externals,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Records {
+    /// No records, and no memory for any.
+    pub fn new() -> Self {
+        Self { slabs: Slabs::new(), externals: Externals::new() }
+    }
+
+    // --- Reading ----------------------------------------------------------
+
+    #[inline]
+    fn head(&self, handle: Handle, body: &[u8]) -> Head {
+        let word = self.slabs.word(handle).load(Relaxed);
+        Head { word, key_len: body[KEY_LEN], value_low: body[VALUE_LEN] }
+    }
+
+    #[inline]
+    fn parts(&self, handle: Handle) -> (Head, &[u8]) {
+        let body = self.slabs.body(handle);
+        (self.head(handle, body), body)
+    }
+
+    /// Asks the processor to fetch a record, so that it is near when it is read.
+    #[inline]
+    pub fn prefetch(&self, handle: Handle) {
+        self.slabs.prefetch(handle);
+    }
+
+    /// The key.
+    #[inline]
+    pub fn key(&self, handle: Handle) -> &[u8] {
+        let (head, body) = self.parts(handle);
+        let key = &body[head.key()];
+        if head.has_external_key() { self.externals.key(number(key)) } else { key }
+    }
+
+    /// Whether the record has this key.
+    #[inline]
+    pub fn key_eq(&self, handle: Handle, key: &[u8]) -> bool {
+        let (head, body) = self.parts(handle);
+        if head.has_external_key() {
+            return self.externals.key(number(&body[head.key()])) == key;
+        }
+        usize::from(head.key_len) == key.len() && &body[head.key()] == key
+    }
+
+    /// When the record expires, in ms of Unix time.
+    #[inline]
+    pub fn deadline(&self, handle: Handle) -> Option<u64> {
+        let (head, body) = self.parts(handle);
+        head.has_deadline().then(|| read_deadline(body))
+    }
+
+    /// The type of the value.
+    #[inline]
+    pub fn kind(&self, handle: Handle) -> Kind {
+        match self.parts(handle).0.form() {
+            Form::Str { .. } => Kind::Str,
+        }
+    }
+
+    /// The string.
+    #[inline]
+    pub fn str(&self, handle: Handle) -> StrRef<'_> {
+        let (head, body) = self.parts(handle);
+        let value = &body[head.value()];
+        match head.form() {
+            Form::Str { external: false, .. } => StrRef::Inline(value),
+            Form::Str { external: true, .. } => StrRef::Shared(self.externals.str(number(value))),
+        }
+    }
+
+    /// Bytes of the string.
+    #[inline]
+    pub fn len(&self, handle: Handle) -> usize {
+        self.str(handle).as_bytes().len()
+    }
+
+    /// Whether clients shall see the string as `raw`, because it was changed in
+    /// place. What else decides on the encoding they see follows from the bytes.
+    #[inline]
+    pub fn is_raw(&self, handle: Handle) -> bool {
+        self.parts(handle).0.is_raw()
+    }
+
+    /// Whether the record is protected from eviction.
+    #[inline]
+    pub fn is_sticky(&self, handle: Handle) -> bool {
+        self.slabs.word(handle).load(Relaxed) & STICKY != 0
+    }
+
+    /// The access clock, 24 bits: whatever [`Records::set_access`] was given last,
+    /// 0 at first.
+    #[inline]
+    pub fn access(&self, handle: Handle) -> u32 {
+        self.slabs.word(handle).load(Relaxed) >> ACCESS_SHIFT
+    }
+
+    /// Sets the access clock to the low 24 bits of `access`. Several readers may do
+    /// so at once; one of them prevails. Writes only what differs, so that a line
+    /// which many read stays shared.
+    #[inline]
+    pub fn set_access(&self, handle: Handle, access: u32) {
+        let word = self.slabs.word(handle);
+        let old = word.load(Relaxed);
+        let new = with_access(old, access);
+        if new != old {
+            word.store(new, Relaxed);
+        }
+    }
+
+    // --- Coming and going -------------------------------------------------
+
+    /// Adds a record: not sticky, its access clock 0. A deadline, in ms of Unix
+    /// time, beyond 2^48 - 1 is kept as that.
+    pub fn insert(
+        &mut self,
+        key: &[u8],
+        value: NewValue<'_>,
+        deadline: Option<u64>,
+    ) -> Result<Handle, Full> {
+        let is_long_key = key.len() > KEY_INLINE_MAX;
+        let is_long = value.bytes().len() > INLINE_MAX;
+        let form = Form::Str { external: is_long, raw: value.is_raw() };
+        let key_len = if is_long_key { KEY_EXTERNAL } else { key.len() as u8 };
+        let value_len = if is_long { NUMBER_BYTES } else { value.bytes().len() };
+        let head = Head { word: 0, key_len, value_low: 0 };
+        let head = head.reshaped(form, deadline.is_some(), value_len);
+
+        let handle = self.slabs.alloc(head.record_len())?;
+        self.write_head(handle, head, deadline);
+        if is_long_key {
+            let at = self.externals.insert(External::key(key));
+            self.slabs.body_mut(handle)[head.key()].copy_from_slice(&at.to_le_bytes());
+        } else {
+            self.slabs.body_mut(handle)[head.key()].copy_from_slice(key);
+        }
+        if is_long {
+            let at = self.externals.insert(External::Str(value.into_shared()));
+            self.slabs.body_mut(handle)[head.value()].copy_from_slice(&at.to_le_bytes());
+        } else {
+            self.slabs.body_mut(handle)[head.value()].copy_from_slice(value.bytes());
+        }
+        Ok(handle)
+    }
+
+    /// Removes a record. Its slot is free at once; what is expensive to drop is
+    /// given back.
+    ///
+    /// # Panics
+    ///
+    /// If there is no record.
+    pub fn remove(&mut self, handle: Handle) -> Garbage {
+        let (head, body) = self.parts(handle);
+        let key = head.has_external_key().then(|| number(&body[head.key()]));
+        let value = head.has_external_value().then(|| number(&body[head.value()]));
+        self.release(handle);
+        Garbage {
+            key: key.map(|at| self.externals.remove(at)),
+            value: value.map(|at| self.externals.remove(at)),
+        }
+    }
+
+    /// Copies a record into `other` under a new key, which is not there yet: value,
+    /// deadline, flags and access clock. A long string is shared.
+    pub fn clone_into(
+        &self,
+        handle: Handle,
+        other: &mut Records,
+        key: &[u8],
+    ) -> Result<Handle, Full> {
+        let raw = self.is_raw(handle);
+        let value = match self.str(handle) {
+            StrRef::Inline(bytes) => NewValue::Str { bytes, raw },
+            StrRef::Shared(bytes) => NewValue::SharedStr { bytes: Arc::clone(bytes), raw },
+        };
+        let copy = other.insert(key, value, self.deadline(handle))?;
+        other.set_sticky(copy, self.is_sticky(handle));
+        other.set_access(copy, self.access(handle));
+        Ok(copy)
+    }
+
+    /// Copies a record under a new key beside the old one, as
+    /// [`Records::clone_into`] does.
+    pub fn clone_within(&mut self, handle: Handle, key: &[u8]) -> Result<Handle, Full> {
+        let raw = self.is_raw(handle);
+        let bytes = match self.str(handle) {
+            StrRef::Inline(bytes) => Arc::new(bytes.to_vec()),
+            StrRef::Shared(bytes) => Arc::clone(bytes),
+        };
+        let value = NewValue::SharedStr { bytes, raw };
+        let copy = self.insert(key, value, self.deadline(handle))?;
+        self.set_sticky(copy, self.is_sticky(handle));
+        self.set_access(copy, self.access(handle));
+        Ok(copy)
+    }
+
+    // --- Changing ---------------------------------------------------------
+    //
+    // A record may move when it changes: the handle that comes back names it from
+    // then on. On `Full` it is where and as it was.
+
+    /// Replaces value and deadline. Key, access clock and stickiness stay. What the
+    /// old value leaves behind is given back.
+    #[inline]
+    pub fn replace(
+        &mut self,
+        handle: Handle,
+        value: NewValue<'_>,
+        deadline: Option<u64>,
+    ) -> Result<(Handle, Garbage), Full> {
+        let (head, body) = self.parts(handle);
+        let is_long = value.bytes().len() > INLINE_MAX;
+        if is_long || head.has_external_value() {
+            let old = head.has_external_value().then(|| number(&body[head.value()]));
+            return self.replace_long(handle, old, value, deadline);
+        }
+        let form = Form::Str { external: false, raw: value.is_raw() };
+        let handle = self.reshape(handle, form, deadline, Content::New(value.bytes()))?;
+        Ok((handle, Garbage::default()))
+    }
+
+    /// Replaces a value where the old one, the external `old`, or the new one is
+    /// long.
+    #[inline(never)]
+    fn replace_long(
+        &mut self,
+        handle: Handle,
+        old: Option<u32>,
+        value: NewValue<'_>,
+        deadline: Option<u64>,
+    ) -> Result<(Handle, Garbage), Full> {
+        let external = value.bytes().len() > INLINE_MAX;
+        let form = Form::Str { external, raw: value.is_raw() };
+        match old {
+            Some(at) if external => {
+                let handle = self.reshape(handle, form, deadline, Content::Kept(NUMBER_BYTES))?;
+                Ok((handle, self.replace_external(at, value)))
+            }
+            Some(at) => {
+                let content = Content::New(value.bytes());
+                let handle = self.reshape(handle, form, deadline, content)?;
+                let value = Some(self.externals.remove(at));
+                Ok((handle, Garbage { key: None, value }))
+            }
+            None => {
+                let handle = self.move_out(handle, form, deadline, value.into_shared())?;
+                Ok((handle, Garbage::default()))
+            }
+        }
+    }
+
+    /// Replaces the external string `at`. Bytes go where the old ones were, if they
+    /// nearly fill the room and nobody else holds it.
+    fn replace_external(&mut self, at: u32, value: NewValue<'_>) -> Garbage {
+        if let NewValue::Str { bytes, .. } = value {
+            let old = self.externals.str(at);
+            let room = bytes.len()..=bytes.len() + bytes.len() / 8;
+            if Arc::strong_count(old) == 1 && room.contains(&old.capacity()) {
+                self.externals.edit_str(at, bytes.len(), |text| {
+                    text.clear();
+                    text.extend_from_slice(bytes);
+                });
+                return Garbage::default();
+            }
+        }
+        let old = self.externals.replace_str(at, value.into_shared());
+        Garbage { key: None, value: Some(External::Str(old)) }
+    }
+
+    /// Replaces the string and keeps the deadline. What the old one leaves behind
+    /// is dropped here; [`Records::replace`] gives it back.
+    #[inline]
+    pub fn set_str(&mut self, handle: Handle, bytes: &[u8], raw: bool) -> Result<Handle, Full> {
+        let deadline = self.deadline(handle);
+        let value = NewValue::Str { bytes, raw };
+        self.replace(handle, value, deadline).map(|(handle, _)| handle)
+    }
+
+    /// Sets, changes or removes the deadline, in ms of Unix time. One beyond
+    /// 2^48 - 1 is kept as that.
+    pub fn set_deadline(&mut self, handle: Handle, deadline: Option<u64>) -> Result<Handle, Full> {
+        let head = self.parts(handle).0;
+        self.reshape(handle, head.form(), deadline, Content::Kept(head.value_len()))
+    }
+
+    /// Protects the record from eviction, or no longer.
+    pub fn set_sticky(&mut self, handle: Handle, sticky: bool) {
+        let word = self.slabs.word(handle);
+        let flag = if sticky { STICKY } else { 0 };
+        word.store(word.load(Relaxed) & !STICKY | flag, Relaxed);
+    }
+
+    /// Notes how clients shall see the string; see [`Records::is_raw`].
+    pub fn set_raw(&mut self, handle: Handle, raw: bool) {
+        let word = self.slabs.word(handle);
+        let old = word.load(Relaxed);
+        let form = match Form::of(old) {
+            Some(Form::Str { external, .. }) => Form::Str { external, raw },
+            None => no_record(),
+        };
+        word.store(old & !FORM | form.bits(), Relaxed);
+    }
+
+    /// The string's bytes, to be overwritten. If a reader holds a long string they
+    /// keep it as it is, and this is a copy.
+    pub fn bytes_mut(&mut self, handle: Handle) -> &mut [u8] {
+        let (head, body) = self.parts(handle);
+        if head.has_external_value() {
+            let at = number(&body[head.value()]);
+            self.externals.str_bytes_mut(at)
+        } else {
+            &mut self.slabs.body_mut(handle)[head.value()]
+        }
+    }
+
+    /// Cuts the string off or adds zeros, up to `len` bytes. A long string that
+    /// grows again and again is not copied each time.
+    pub fn resize(&mut self, handle: Handle, len: usize) -> Result<Handle, Full> {
+        self.grow_or_cut(handle, len, |text| {
+            text.resize(len, 0);
+            if text.capacity() / 2 > len {
+                text.shrink_to_fit();
+            }
+        })
+    }
+
+    /// Adds `bytes` at the end of the string. A long string that grows again and
+    /// again is not copied each time.
+    pub fn append(&mut self, handle: Handle, bytes: &[u8]) -> Result<Handle, Full> {
+        let old = self.len(handle);
+        let len = old + bytes.len();
+        let handle = self.grow_or_cut(handle, len, |text| text.extend_from_slice(bytes))?;
+        if len <= INLINE_MAX {
+            self.bytes_mut(handle)[old..].copy_from_slice(bytes);
+        }
+        Ok(handle)
+    }
+
+    /// Changes the length of a string to `len`: in its record with zeros at the
+    /// end, outside with `edit`, which makes it that long.
+    fn grow_or_cut(
+        &mut self,
+        handle: Handle,
+        len: usize,
+        edit: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Handle, Full> {
+        let (head, body) = self.parts(handle);
+        let deadline = head.has_deadline().then(|| read_deadline(body));
+        let external = len > INLINE_MAX;
+        let form = Form::Str { external, raw: head.is_raw() };
+        match (head.has_external_value(), external) {
+            (false, false) => self.reshape(handle, form, deadline, Content::Kept(len)),
+            (false, true) => {
+                let mut text = Vec::with_capacity(len);
+                text.extend_from_slice(&body[head.value()]);
+                edit(&mut text);
+                self.move_out(handle, form, deadline, Arc::new(text))
+            }
+            (true, true) => {
+                let at = number(&body[head.value()]);
+                self.externals.edit_str(at, len, edit);
+                Ok(handle)
+            }
+            (true, false) => {
+                let at = number(&body[head.value()]);
+                let text = self.externals.str(at)[..len].to_vec();
+                let handle = self.reshape(handle, form, deadline, Content::New(&text))?;
+                self.externals.remove(at);
+                Ok(handle)
+            }
+        }
+    }
+
+    /// Makes a string in its record an external.
+    fn move_out(
+        &mut self,
+        handle: Handle,
+        form: Form,
+        deadline: Option<u64>,
+        text: Arc<Vec<u8>>,
+    ) -> Result<Handle, Full> {
+        let at = self.externals.insert(External::Str(text));
+        let moved = self.reshape(handle, form, deadline, Content::New(&at.to_le_bytes()));
+        if moved.is_err() {
+            self.externals.remove(at);
+        }
+        moved
+    }
+
+    /// Lays a record out anew: where it is, if that is a slot of the right class,
+    /// or else in another, which it then moves to.
+    #[inline]
+    fn reshape(
+        &mut self,
+        handle: Handle,
+        form: Form,
+        deadline: Option<u64>,
+        content: Content<'_>,
+    ) -> Result<Handle, Full> {
+        let old = self.parts(handle).0;
+        let (len, kept) = match content {
+            Content::Kept(len) => (len, len.min(old.value_len())),
+            Content::New(bytes) => (bytes.len(), 0),
+        };
+        let new = old.reshaped(form, deadline.is_some(), len);
+        let stays = class_of(new.record_len()) == self.slabs.class(handle);
+        let to = if stays { handle } else { self.slabs.alloc(new.record_len())? };
+
+        if !stays || old.key_at() != new.key_at() {
+            let moved = old.value_at() + kept - old.key_at();
+            self.slabs.copy((handle, old.key_at()), (to, new.key_at()), moved);
+        }
+        self.write_head(to, new, deadline);
+        let value = &mut self.slabs.body_mut(to)[new.value()];
+        match content {
+            Content::Kept(_) => value[kept..].fill(0),
+            Content::New(bytes) => value.copy_from_slice(bytes),
+        }
+        if !stays {
+            self.release(handle);
+        }
+        Ok(to)
+    }
+
+    #[inline]
+    fn write_head(&mut self, handle: Handle, head: Head, deadline: Option<u64>) {
+        self.slabs.word(handle).store(head.word, Relaxed);
+        let body = self.slabs.body_mut(handle);
+        body[KEY_LEN] = head.key_len;
+        body[VALUE_LEN] = head.value_low;
+        if let Some(deadline) = deadline {
+            let bytes = deadline.min(DEADLINE_MAX).to_le_bytes();
+            body[DEADLINE..][..DEADLINE_BYTES].copy_from_slice(&bytes[..DEADLINE_BYTES]);
+        }
+    }
+
+    /// Frees the slot of a record, whose externals have gone or will go elsewhere.
+    fn release(&mut self, handle: Handle) {
+        self.slabs.word(handle).store(0, Relaxed);
+        self.slabs.free(handle);
+    }
+
+    /// Moves a record out of a sparse slab to a fuller one, so that the sparse one
+    /// can be given back. `None` if it is where it should be.
+    pub fn move_if_sparse(&mut self, handle: Handle) -> Option<Handle> {
+        if !self.slabs.is_sparse(handle) {
+            return None;
+        }
+        let head = self.parts(handle).0;
+        let to = self.slabs.alloc(head.record_len()).ok()?;
+        self.slabs.word(to).store(head.word, Relaxed);
+        self.slabs.copy((handle, 0), (to, 0), head.record_len() - WORD_BYTES);
+        self.release(handle);
+        Some(to)
+    }
+
+    // --- Figures ----------------------------------------------------------
+
+    /// Bytes a record takes: its slot and its externals. A string that is shared
+    /// counts in full.
+    pub fn size_of(&self, handle: Handle) -> usize {
+        let (head, body) = self.parts(handle);
+        let external = |is: bool, at: Range<usize>| {
+            if is { self.externals.bytes_of(number(&body[at])) } else { 0 }
+        };
+        spec(self.slabs.class(handle)).size()
+            + external(head.has_external_key(), head.key())
+            + external(head.has_external_value(), head.value())
+    }
+
+    /// Bytes of the slots of all records, exactly.
+    pub fn used_bytes(&self) -> usize {
+        self.slabs.used_bytes()
+    }
+
+    /// An estimate from above of the resident bytes of the slabs.
+    pub fn resident_bytes(&self) -> usize {
+        self.slabs.resident_bytes()
+    }
+
+    /// Bytes of address space that the slabs have taken from the system.
+    pub fn mapped_bytes(&self) -> usize {
+        self.slabs.mapped_bytes()
+    }
+
+    /// Bytes on the heap of keys and values outside the slabs. A string that is
+    /// shared counts in full.
+    pub fn external_bytes(&self) -> usize {
+        self.externals.bytes()
+    }
+
+    /// How many keys and values are outside the slabs.
+    pub fn externals(&self) -> usize {
+        self.externals.len()
+    }
+}
+
+/// The number of an external, as it is in a record.
+#[inline]
+fn number(bytes: &[u8]) -> u32 {
+    match bytes.first_chunk() {
+        Some(&bytes) => u32::from_le_bytes(bytes),
+        None => no_record(),
+    }
+}
+
+#[inline]
+fn read_deadline(body: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..DEADLINE_BYTES].copy_from_slice(&body[DEADLINE..][..DEADLINE_BYTES]);
+    u64::from_le_bytes(bytes)
+}
+
+#[inline]
+const fn with_access(word: u32, access: u32) -> u32 {
+    word & !(ACCESS_MAX << ACCESS_SHIFT) | access << ACCESS_SHIFT
+}
+
+#[cold]
+#[inline(never)]
+fn no_record() -> ! {
+    panic!("there is no record in the slot: the handle is stale");
+}
+
+#[cfg(test)]
+mod tests;
