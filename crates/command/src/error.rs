@@ -176,9 +176,7 @@ impl fmt::Display for CommandError {
             CommandError::ExpireNxAlone => {
                 "ERR NX and XX, GT or LT options at the same time are not compatible"
             }
-            CommandError::ExpireGtLt => {
-                "ERR GT and LT options at the same time are not compatible"
-            }
+            CommandError::ExpireGtLt => "ERR GT and LT options at the same time are not compatible",
             CommandError::UnsupportedOption(option) => {
                 return write!(f, "ERR Unsupported option {option}");
             }
@@ -199,9 +197,7 @@ impl fmt::Display for CommandError {
             CommandError::UnknownSubcommand { subcommand, command } => {
                 return write!(f, "ERR unknown subcommand '{subcommand}'. Try {command} HELP.");
             }
-            CommandError::OutOfMemory => {
-                "OOM command not allowed when used memory > 'maxmemory'."
-            }
+            CommandError::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             CommandError::NoAuth => "NOAUTH Authentication required.",
             CommandError::NoProto => "NOPROTO unsupported protocol version",
             CommandError::InvalidDigest => {

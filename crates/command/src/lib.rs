@@ -17,9 +17,7 @@ pub use args::{Arg, Args, Index, Key, parse_float, parse_integer};
 pub use docs::{Argument, ArgumentKind, arguments};
 pub use error::{CommandError, Done};
 pub use options::{Lifetime, Unit, deadline_of, parse_lifetime};
-pub use row::{
-    Arity, Begin, Category, Command, Enter, Find, Flags, Group, KeySpec, KeyUse, Run,
-};
+pub use row::{Arity, Begin, Category, Command, Enter, Find, Flags, Group, KeySpec, KeyUse, Run};
 pub use table::{Entry, Shape, Table};
 
 pub use keyspace::{View, event};

@@ -168,7 +168,9 @@ impl KeySpec {
             Find::Range { last, step } if last < 0 => {
                 (begin, (words.len() + 1).saturating_sub(usize::from(last.unsigned_abs())), step)
             }
-            Find::Range { last, step } => (begin, begin + usize::from(last.unsigned_abs()) + 1, step),
+            Find::Range { last, step } => {
+                (begin, begin + usize::from(last.unsigned_abs()) + 1, step)
+            }
             Find::Counted { first, step } => {
                 let count = words.get(begin).and_then(crate::args::parse_integer);
                 let count = count.and_then(|count| usize::try_from(count).ok());

@@ -64,12 +64,14 @@ impl<H> Table<H> {
         let entries: Vec<Entry<H>> = commands
             .into_iter()
             .enumerate()
-            .map(|(index, (command, beside))| {
-                Entry { command, shape: Shape::of(command), index, beside }
+            .map(|(index, (command, beside))| Entry {
+                command,
+                shape: Shape::of(command),
+                index,
+                beside,
             })
             .collect();
-        let mut table =
-            Table { slots: vec![0; (entries.len() * 4).next_power_of_two()], entries };
+        let mut table = Table { slots: vec![0; (entries.len() * 4).next_power_of_two()], entries };
         for index in 0..table.entries.len() {
             let name = table.entries[index].command.name.as_bytes();
             assert!(name.len() <= NAME_MAX && table.find(name).is_none(), "names are unique");
@@ -108,7 +110,8 @@ impl<H> Table<H> {
     /// Where the search for a name starts: FNV-1a over its letters without their case bit.
     #[inline]
     fn start(&self, name: &[u8]) -> usize {
-        let mix = |hash: u32, &byte: &u8| (hash ^ u32::from(byte & !0x20)).wrapping_mul(0x0100_0193);
+        let mix =
+            |hash: u32, &byte: &u8| (hash ^ u32::from(byte & !0x20)).wrapping_mul(0x0100_0193);
         let hash = name.iter().fold(0x811c_9dc5, mix);
         (hash ^ hash >> 15) as usize & (self.slots.len() - 1)
     }

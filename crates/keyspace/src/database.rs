@@ -129,7 +129,7 @@ impl Database {
         let handle = self.records.insert(key, value, deadline)?;
         let records = &self.records;
         let hash_of = |handle| hasher.hash(records.key(Handle::from_bits(handle)));
-        let at = self.table.insert(hash, handle.to_bits(), hash_of);
+        let at = self.table.insert(hash, handle.bits(), hash_of);
         self.count_deadline(hash, deadline);
         Ok(at)
     }
@@ -151,7 +151,7 @@ impl Database {
     /// Puts the new handle of an entry in the place of its old one.
     #[inline]
     pub(crate) fn moved(&mut self, hash: u64, at: At, new: Handle) -> At {
-        if new.to_bits() == at.handle() { at } else { self.table.replace(hash, at, new.to_bits()) }
+        if new.bits() == at.handle() { at } else { self.table.replace(hash, at, new.bits()) }
     }
 
     /// Gives an entry another deadline, or none.
@@ -203,13 +203,17 @@ impl Database {
         let handle = self.make_record(key, detached)?;
         let records = &self.records;
         let hash_of = |handle| hasher.hash(records.key(Handle::from_bits(handle)));
-        self.table.insert(hash, handle.to_bits(), hash_of);
+        self.table.insert(hash, handle.bits(), hash_of);
         self.count_deadline(hash, deadline);
         Ok(())
     }
 
     /// A record of a detached value that no table knows yet.
-    pub(crate) fn make_record(&mut self, key: &[u8], detached: Detached) -> Result<Handle, Refused> {
+    pub(crate) fn make_record(
+        &mut self,
+        key: &[u8],
+        detached: Detached,
+    ) -> Result<Handle, Refused> {
         let raw = detached.raw;
         let value = match &detached.value {
             Value::Short(bytes) => NewValue::Str { bytes, raw },
@@ -225,7 +229,7 @@ impl Database {
     pub(crate) fn replace_record(&mut self, hash: u64, at: At, new: Handle) -> Garbage {
         let old = Handle::from_bits(at.handle());
         self.volatile -= usize::from(self.records.deadline(old).is_some());
-        self.table.replace(hash, at, new.to_bits());
+        self.table.replace(hash, at, new.bits());
         self.count_deadline(hash, self.records.deadline(new));
         self.records.remove(old)
     }

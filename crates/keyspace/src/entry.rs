@@ -1,9 +1,7 @@
 //! The guard of a string entry: the one way to change a string, which notes what was changed.
 
-use std::sync::Arc;
-
 use dash::At;
-use packed::{Garbage, Handle, NewValue};
+use packed::{Handle, NewValue};
 
 use crate::changes::{Effect, Event};
 use crate::database::Str;
@@ -19,6 +17,16 @@ pub enum Expiry {
     Clear,
     /// The entry expires at this moment.
     At(Millis),
+}
+
+impl Expiry {
+    /// The deadline of an entry that had none before.
+    fn deadline(self) -> Option<Millis> {
+        match self {
+            Expiry::At(moment) => Some(moment),
+            Expiry::Keep | Expiry::Clear => None,
+        }
+    }
 }
 
 /// A key that holds a string or nothing, with the right to change it.
@@ -70,10 +78,11 @@ impl StrEntry<'_> {
 
     /// Adds bytes at the end.
     pub fn append(&mut self, more: &[u8], event: Event) -> Result<(), Refused> {
+        let hash = self.hash;
         match self.begin_edit() {
             Some((database, at)) => {
                 let new = database.records.append(Handle::from_bits(at.handle()), more)?;
-                self.at = Some(database.moved(self.hash, at, new));
+                self.at = Some(database.moved(hash, at, new));
             }
             None => self.store(more, Expiry::Keep, false)?,
         }
@@ -100,7 +109,7 @@ impl StrEntry<'_> {
                 Err(full) => return Err(full.into()),
             };
         }
-        database.records.set_raw(handle);
+        database.records.set_raw(handle, true);
         edit(database.records.bytes_mut(handle));
         self.at = Some(database.moved(hash, at, handle));
         self.noted(event);
@@ -123,8 +132,9 @@ impl StrEntry<'_> {
 
     /// Takes the entry out; tells whether there was one.
     pub fn remove(&mut self, event: Event) -> bool {
+        let hash = self.hash;
         let Some((database, at)) = self.begin_edit() else { return false };
-        let garbage = database.remove(self.hash, at);
+        let garbage = database.remove(hash, at);
         self.at = None;
         self.writing.discard(garbage);
         self.writing.note(self.key, event, Effect::Delete);
@@ -142,36 +152,20 @@ impl StrEntry<'_> {
         let hash = self.hash;
         self.writing.before_change(hash);
         let Some(at) = self.at else { return self.make(bytes, expiry, raw) };
-        let big = self.replaced_garbage(at, bytes.len());
         let database = self.writing.database_mut();
         let mut at = database.set_str(hash, at, bytes, raw)?;
         if expiry != Expiry::Keep {
-            let deadline = match expiry {
-                Expiry::At(moment) => Some(moment),
-                Expiry::Clear | Expiry::Keep => None,
-            };
-            at = database.set_deadline(hash, at, deadline)?;
+            at = database.set_deadline(hash, at, expiry.deadline())?;
         }
         self.at = Some(at);
         self.writing.touch(at);
-        self.writing.discard(big);
         Ok(())
     }
 
-    /// A big value that is about to be written over, kept so that it is dropped later.
-    fn replaced_garbage(&self, at: At, _len: usize) -> Garbage {
-        let Some(database) = self.writing.database() else { return Garbage::Nothing };
-        let old = Str(database.records.str(Handle::from_bits(at.handle())));
-        old.shared().map_or(Garbage::Nothing, |bytes| Garbage::Str(Arc::clone(bytes)))
-    }
-
     fn make(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
-        let deadline = match expiry {
-            Expiry::At(moment) => Some(moment),
-            Expiry::Keep | Expiry::Clear => None,
-        };
         let value = NewValue::Str { bytes, raw };
-        self.at = Some(self.writing.insert(self.hash, self.key, value, deadline)?);
+        let at = self.writing.insert(self.hash, self.key, value, expiry.deadline())?;
+        self.at = Some(at);
         Ok(())
     }
 
@@ -179,4 +173,3 @@ impl StrEntry<'_> {
         self.writing.note(self.key, event, Effect::Set);
     }
 }
-

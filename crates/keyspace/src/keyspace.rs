@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use gate::Gate;
 use smallvec::SmallVec;
 
+use crate::DbIndex;
 use crate::changes::Sink;
 use crate::hash::KeyHasher;
 use crate::shard::{Shard, ShardId};
 use crate::view::{Entered, Frame, Guard, View};
-use crate::DbIndex;
 
 /// Rounds of trying before an entry takes its gates in order.
 const ROUNDS_MAX: usize = 3;
@@ -170,12 +170,6 @@ impl Keyspace {
         }
     }
 
-    /// Asks for the cache lines of a gate, before it is entered.
-    #[inline(always)]
-    pub fn prefetch_gate(&self, hash: u64) {
-        self.gate(self.shard_of(hash)).prefetch();
-    }
-
     /// Asks for the bucket that a look-up of a key will read. Does nothing if the shard is busy.
     #[inline(always)]
     pub fn prefetch_bucket(&self, db: DbIndex, hash: u64) {
@@ -216,12 +210,7 @@ impl Keyspace {
 
     /// Enters, waiting as long as it takes; only the task waits. `frame` is asked when all gates
     /// are entered, so that the time it tells is not from before the wait.
-    pub async fn enter(
-        &self,
-        plan: &Plan,
-        mode: Mode,
-        frame: impl FnOnce() -> Frame,
-    ) -> View<'_> {
+    pub async fn enter(&self, plan: &Plan, mode: Mode, frame: impl FnOnce() -> Frame) -> View<'_> {
         let entered = match plan {
             Plan::One(id) => Entered::One(*id, self.wait_one(*id, mode).await),
             Plan::Some(ids) => Entered::Some(self.wait_some(ids, mode).await),

@@ -170,7 +170,7 @@ impl Database {
             };
             let hash = hasher.hash(self.records.key(new));
             if let Some(at) = self.table.find(hash, |other| other == handle) {
-                self.table.replace(hash, at, new.to_bits());
+                self.table.replace(hash, at, new.bits());
             }
         }
     }

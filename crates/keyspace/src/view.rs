@@ -636,7 +636,7 @@ impl Writing<'_> {
 
     #[inline]
     pub(crate) fn discard(&mut self, garbage: Garbage) {
-        if !matches!(garbage, Garbage::Nothing) {
+        if !garbage.is_empty() {
             self.log.garbage.values.push(garbage);
         }
     }

@@ -1,0 +1,12 @@
+//! The commands over the keyspace: one file a family, one row and one function a command.
+//!
+//! A command function takes its arguments apart, asks or changes the view, and replies; the rules
+//! over values are pure functions beside it. [`FAMILIES`] is all that the server takes from here.
+
+pub mod glob;
+pub mod string;
+
+use command::Command;
+
+/// The rows of every family.
+pub const FAMILIES: &[&[Command]] = &[string::COMMANDS];
