@@ -190,3 +190,68 @@ fn mistaken(found: &External) -> ! {
     };
     panic!("a record leads to {found}: its handle is stale");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(len: usize) -> External {
+        External::Str(Arc::new(vec![7; len]))
+    }
+
+    #[test]
+    fn numbers_are_used_again_the_last_one_first() {
+        let mut externals = Externals::new();
+        let numbers: Vec<u32> = (0..4).map(|len| externals.insert(text(len))).collect();
+        assert_eq!(numbers, [0, 1, 2, 3]);
+        externals.remove(1);
+        externals.remove(2);
+        assert_eq!(externals.insert(External::key(b"key")), 2);
+        assert_eq!(externals.insert(text(9)), 1);
+        assert_eq!(externals.insert(text(9)), 4);
+        assert_eq!((externals.len(), externals.key(2)), (5, &b"key"[..]));
+    }
+
+    #[test]
+    fn bytes_follow_every_change() {
+        let mut externals = Externals::new();
+        let key = externals.insert(External::key(&[1; 300]));
+        let at = externals.insert(text(1000));
+        let check = |externals: &Externals| {
+            assert_eq!(externals.bytes(), externals.bytes_of(key) + externals.bytes_of(at));
+        };
+        check(&externals);
+        externals.edit_str(at, 5000, |text| text.resize(5000, 0));
+        check(&externals);
+
+        let held = Arc::clone(externals.str(at));
+        externals.str_bytes_mut(at)[0] = 1;
+        check(&externals);
+        assert_eq!((held[0], externals.str(at)[0]), (7, 1));
+        drop(externals.replace_str(at, held));
+        check(&externals);
+        assert_eq!(externals.str(at).len(), 5000);
+
+        externals.remove(key);
+        externals.remove(at);
+        assert_eq!((externals.bytes(), externals.len()), (0, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "the external exists")]
+    fn a_vacant_entry_cannot_be_removed() {
+        let mut externals = Externals::new();
+        externals.insert(text(1));
+        let at = externals.insert(text(1));
+        externals.remove(at);
+        externals.remove(at);
+    }
+
+    #[test]
+    #[should_panic(expected = "a record leads to a key")]
+    fn a_key_is_no_string() {
+        let mut externals = Externals::new();
+        let at = externals.insert(External::key(b"key"));
+        externals.str(at);
+    }
+}

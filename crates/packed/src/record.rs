@@ -257,11 +257,6 @@ impl Head {
         matches!(self.form(), Form::Str { external: true, .. })
     }
 
-    #[inline]
-    fn is_raw(self) -> bool {
-        matches!(self.form(), Form::Str { raw: true, .. })
-    }
-
     /// This head with another form, deadline and value length.
     #[inline]
     const fn reshaped(self, form: Form, has_deadline: bool, value_len: usize) -> Self {
@@ -279,6 +274,88 @@ enum Content<'a> {
     Kept(usize),
     /// It is replaced.
     New(&'a [u8]),
+}
+
+/// A record, to be read. It borrows the [`Records`], so nothing changes meanwhile
+/// but the access clock.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    head: Head,
+    body: &'a [u8],
+    externals: &'a Externals,
+}
+
+impl<'a> Record<'a> {
+    /// The key.
+    #[inline]
+    pub fn key(self) -> &'a [u8] {
+        let key = &self.body[self.head.key()];
+        if self.head.has_external_key() { self.externals.key(number(key)) } else { key }
+    }
+
+    /// Whether the record has this key.
+    #[inline]
+    pub fn key_eq(self, key: &[u8]) -> bool {
+        if self.head.has_external_key() {
+            return self.key() == key;
+        }
+        usize::from(self.head.key_len) == key.len() && &self.body[self.head.key()] == key
+    }
+
+    /// When the record expires, in ms of Unix time.
+    #[inline]
+    pub fn deadline(self) -> Option<u64> {
+        self.head.has_deadline().then(|| read_deadline(self.body))
+    }
+
+    /// The type of the value.
+    #[inline]
+    pub fn kind(self) -> Kind {
+        match self.head.form() {
+            Form::Str { .. } => Kind::Str,
+        }
+    }
+
+    /// The string.
+    #[inline]
+    pub fn str(self) -> StrRef<'a> {
+        let value = &self.body[self.head.value()];
+        match self.head.form() {
+            Form::Str { external: false, .. } => StrRef::Inline(value),
+            Form::Str { external: true, .. } => StrRef::Shared(self.externals.str(number(value))),
+        }
+    }
+
+    /// Whether clients shall see the string as `raw`, because it was changed in
+    /// place. What else decides on the encoding they see follows from the bytes.
+    #[inline]
+    pub fn is_raw(self) -> bool {
+        matches!(self.head.form(), Form::Str { raw: true, .. })
+    }
+
+    /// Whether the record is protected from eviction.
+    #[inline]
+    pub fn is_sticky(self) -> bool {
+        self.head.word & STICKY != 0
+    }
+
+    /// The access clock as it was when the record was looked up.
+    #[inline]
+    pub fn access(self) -> u32 {
+        self.head.word >> ACCESS_SHIFT
+    }
+
+    /// The number of the external that is the key, if it is one.
+    #[inline]
+    fn external_key(self) -> Option<u32> {
+        self.head.has_external_key().then(|| number(&self.body[self.head.key()]))
+    }
+
+    /// The number of the external that is the value, if it is one.
+    #[inline]
+    fn external_value(self) -> Option<u32> {
+        self.head.has_external_value().then(|| number(&self.body[self.head.value()]))
+    }
 }
 
 /// The records of one database of one shard.
@@ -304,16 +381,14 @@ impl Records {
 
     // --- Reading ----------------------------------------------------------
 
+    /// The record, to be read: what several calls with the handle would find out
+    /// anew is found out once.
     #[inline]
-    fn head(&self, handle: Handle, body: &[u8]) -> Head {
-        let word = self.slabs.word(handle).load(Relaxed);
-        Head { word, key_len: body[KEY_LEN], value_low: body[VALUE_LEN] }
-    }
-
-    #[inline]
-    fn parts(&self, handle: Handle) -> (Head, &[u8]) {
-        let body = self.slabs.body(handle);
-        (self.head(handle, body), body)
+    pub fn at(&self, handle: Handle) -> Record<'_> {
+        let (word, body) = self.slabs.parts(handle);
+        let word = word.load(Relaxed);
+        let head = Head { word, key_len: body[KEY_LEN], value_low: body[VALUE_LEN] };
+        Record { head, body, externals: &self.externals }
     }
 
     /// Asks the processor to fetch a record, so that it is near when it is read.
@@ -322,61 +397,46 @@ impl Records {
         self.slabs.prefetch(handle);
     }
 
-    /// The key.
+    /// See [`Record::key`].
     #[inline]
     pub fn key(&self, handle: Handle) -> &[u8] {
-        let (head, body) = self.parts(handle);
-        let key = &body[head.key()];
-        if head.has_external_key() { self.externals.key(number(key)) } else { key }
+        self.at(handle).key()
     }
 
-    /// Whether the record has this key.
+    /// See [`Record::key_eq`].
     #[inline]
     pub fn key_eq(&self, handle: Handle, key: &[u8]) -> bool {
-        let (head, body) = self.parts(handle);
-        if head.has_external_key() {
-            return self.externals.key(number(&body[head.key()])) == key;
-        }
-        usize::from(head.key_len) == key.len() && &body[head.key()] == key
+        self.at(handle).key_eq(key)
     }
 
-    /// When the record expires, in ms of Unix time.
+    /// See [`Record::deadline`].
     #[inline]
     pub fn deadline(&self, handle: Handle) -> Option<u64> {
-        let (head, body) = self.parts(handle);
-        head.has_deadline().then(|| read_deadline(body))
+        self.at(handle).deadline()
     }
 
-    /// The type of the value.
+    /// See [`Record::kind`].
     #[inline]
     pub fn kind(&self, handle: Handle) -> Kind {
-        match self.parts(handle).0.form() {
-            Form::Str { .. } => Kind::Str,
-        }
+        self.at(handle).kind()
     }
 
-    /// The string.
+    /// See [`Record::str`].
     #[inline]
     pub fn str(&self, handle: Handle) -> StrRef<'_> {
-        let (head, body) = self.parts(handle);
-        let value = &body[head.value()];
-        match head.form() {
-            Form::Str { external: false, .. } => StrRef::Inline(value),
-            Form::Str { external: true, .. } => StrRef::Shared(self.externals.str(number(value))),
-        }
+        self.at(handle).str()
     }
 
     /// Bytes of the string.
     #[inline]
     pub fn len(&self, handle: Handle) -> usize {
-        self.str(handle).as_bytes().len()
+        self.at(handle).str().as_bytes().len()
     }
 
-    /// Whether clients shall see the string as `raw`, because it was changed in
-    /// place. What else decides on the encoding they see follows from the bytes.
+    /// See [`Record::is_raw`].
     #[inline]
     pub fn is_raw(&self, handle: Handle) -> bool {
-        self.parts(handle).0.is_raw()
+        self.at(handle).is_raw()
     }
 
     /// Whether the record is protected from eviction.
@@ -424,18 +484,18 @@ impl Records {
         let head = head.reshaped(form, deadline.is_some(), value_len);
 
         let handle = self.slabs.alloc(head.record_len())?;
-        self.write_head(handle, head, deadline);
+        let body = write_head(&mut self.slabs, handle, head, deadline);
         if is_long_key {
             let at = self.externals.insert(External::key(key));
-            self.slabs.body_mut(handle)[head.key()].copy_from_slice(&at.to_le_bytes());
+            body[head.key()].copy_from_slice(&at.to_le_bytes());
         } else {
-            self.slabs.body_mut(handle)[head.key()].copy_from_slice(key);
+            body[head.key()].copy_from_slice(key);
         }
         if is_long {
             let at = self.externals.insert(External::Str(value.into_shared()));
-            self.slabs.body_mut(handle)[head.value()].copy_from_slice(&at.to_le_bytes());
+            body[head.value()].copy_from_slice(&at.to_le_bytes());
         } else {
-            self.slabs.body_mut(handle)[head.value()].copy_from_slice(value.bytes());
+            body[head.value()].copy_from_slice(value.bytes());
         }
         Ok(handle)
     }
@@ -447,9 +507,8 @@ impl Records {
     ///
     /// If there is no record.
     pub fn remove(&mut self, handle: Handle) -> Garbage {
-        let (head, body) = self.parts(handle);
-        let key = head.has_external_key().then(|| number(&body[head.key()]));
-        let value = head.has_external_value().then(|| number(&body[head.value()]));
+        let record = self.at(handle);
+        let (value, key) = (record.external_value(), record.external_key());
         self.release(handle);
         Garbage {
             key: key.map(|at| self.externals.remove(at)),
@@ -505,10 +564,8 @@ impl Records {
         value: NewValue<'_>,
         deadline: Option<u64>,
     ) -> Result<(Handle, Garbage), Full> {
-        let (head, body) = self.parts(handle);
-        let is_long = value.bytes().len() > INLINE_MAX;
-        if is_long || head.has_external_value() {
-            let old = head.has_external_value().then(|| number(&body[head.value()]));
+        let old = self.at(handle).external_value();
+        if old.is_some() || value.bytes().len() > INLINE_MAX {
             return self.replace_long(handle, old, value, deadline);
         }
         let form = Form::Str { external: false, raw: value.is_raw() };
@@ -576,7 +633,7 @@ impl Records {
     /// Sets, changes or removes the deadline, in ms of Unix time. One beyond
     /// 2^48 - 1 is kept as that.
     pub fn set_deadline(&mut self, handle: Handle, deadline: Option<u64>) -> Result<Handle, Full> {
-        let head = self.parts(handle).0;
+        let head = self.at(handle).head;
         self.reshape(handle, head.form(), deadline, Content::Kept(head.value_len()))
     }
 
@@ -601,12 +658,11 @@ impl Records {
     /// The string's bytes, to be overwritten. If a reader holds a long string they
     /// keep it as it is, and this is a copy.
     pub fn bytes_mut(&mut self, handle: Handle) -> &mut [u8] {
-        let (head, body) = self.parts(handle);
-        if head.has_external_value() {
-            let at = number(&body[head.value()]);
-            self.externals.str_bytes_mut(at)
-        } else {
-            &mut self.slabs.body_mut(handle)[head.value()]
+        let record = self.at(handle);
+        let head = record.head;
+        match record.external_value() {
+            Some(at) => self.externals.str_bytes_mut(at),
+            None => &mut self.slabs.body_mut(handle)[head.value()],
         }
     }
 
@@ -641,25 +697,23 @@ impl Records {
         len: usize,
         edit: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Handle, Full> {
-        let (head, body) = self.parts(handle);
-        let deadline = head.has_deadline().then(|| read_deadline(body));
+        let record = self.at(handle);
+        let deadline = record.deadline();
         let external = len > INLINE_MAX;
-        let form = Form::Str { external, raw: head.is_raw() };
-        match (head.has_external_value(), external) {
-            (false, false) => self.reshape(handle, form, deadline, Content::Kept(len)),
-            (false, true) => {
+        let form = Form::Str { external, raw: record.is_raw() };
+        match record.external_value() {
+            None if external => {
                 let mut text = Vec::with_capacity(len);
-                text.extend_from_slice(&body[head.value()]);
+                text.extend_from_slice(record.str().as_bytes());
                 edit(&mut text);
                 self.move_out(handle, form, deadline, Arc::new(text))
             }
-            (true, true) => {
-                let at = number(&body[head.value()]);
+            None => self.reshape(handle, form, deadline, Content::Kept(len)),
+            Some(at) if external => {
                 self.externals.edit_str(at, len, edit);
                 Ok(handle)
             }
-            (true, false) => {
-                let at = number(&body[head.value()]);
+            Some(at) => {
                 let text = self.externals.str(at)[..len].to_vec();
                 let handle = self.reshape(handle, form, deadline, Content::New(&text))?;
                 self.externals.remove(at);
@@ -694,7 +748,7 @@ impl Records {
         deadline: Option<u64>,
         content: Content<'_>,
     ) -> Result<Handle, Full> {
-        let old = self.parts(handle).0;
+        let old = self.at(handle).head;
         let (len, kept) = match content {
             Content::Kept(len) => (len, len.min(old.value_len())),
             Content::New(bytes) => (bytes.len(), 0),
@@ -707,28 +761,15 @@ impl Records {
             let moved = old.value_at() + kept - old.key_at();
             self.slabs.copy((handle, old.key_at()), (to, new.key_at()), moved);
         }
-        self.write_head(to, new, deadline);
-        let value = &mut self.slabs.body_mut(to)[new.value()];
+        let body = write_head(&mut self.slabs, to, new, deadline);
         match content {
-            Content::Kept(_) => value[kept..].fill(0),
-            Content::New(bytes) => value.copy_from_slice(bytes),
+            Content::Kept(_) => body[new.value()][kept..].fill(0),
+            Content::New(bytes) => body[new.value()].copy_from_slice(bytes),
         }
         if !stays {
             self.release(handle);
         }
         Ok(to)
-    }
-
-    #[inline]
-    fn write_head(&mut self, handle: Handle, head: Head, deadline: Option<u64>) {
-        self.slabs.word(handle).store(head.word, Relaxed);
-        let body = self.slabs.body_mut(handle);
-        body[KEY_LEN] = head.key_len;
-        body[VALUE_LEN] = head.value_low;
-        if let Some(deadline) = deadline {
-            let bytes = deadline.min(DEADLINE_MAX).to_le_bytes();
-            body[DEADLINE..][..DEADLINE_BYTES].copy_from_slice(&bytes[..DEADLINE_BYTES]);
-        }
     }
 
     /// Frees the slot of a record, whose externals have gone or will go elsewhere.
@@ -743,7 +784,7 @@ impl Records {
         if !self.slabs.is_sparse(handle) {
             return None;
         }
-        let head = self.parts(handle).0;
+        let head = self.at(handle).head;
         let to = self.slabs.alloc(head.record_len()).ok()?;
         self.slabs.word(to).store(head.word, Relaxed);
         self.slabs.copy((handle, 0), (to, 0), head.record_len() - WORD_BYTES);
@@ -756,13 +797,11 @@ impl Records {
     /// Bytes a record takes: its slot and its externals. A string that is shared
     /// counts in full.
     pub fn size_of(&self, handle: Handle) -> usize {
-        let (head, body) = self.parts(handle);
-        let external = |is: bool, at: Range<usize>| {
-            if is { self.externals.bytes_of(number(&body[at])) } else { 0 }
-        };
+        let record = self.at(handle);
+        let external = |at: Option<u32>| at.map_or(0, |at| self.externals.bytes_of(at));
         spec(self.slabs.class(handle)).size()
-            + external(head.has_external_key(), head.key())
-            + external(head.has_external_value(), head.value())
+            + external(record.external_key())
+            + external(record.external_value())
     }
 
     /// Bytes of the slots of all records, exactly.
@@ -790,6 +829,21 @@ impl Records {
     pub fn externals(&self) -> usize {
         self.externals.len()
     }
+}
+
+/// Writes the fixed part and the deadline of a record into its slot, and gives
+/// the body for the rest.
+#[inline]
+fn write_head(slabs: &mut Slabs, to: Handle, head: Head, deadline: Option<u64>) -> &mut [u8] {
+    let (word, body) = slabs.parts_mut(to);
+    word.store(head.word, Relaxed);
+    body[KEY_LEN] = head.key_len;
+    body[VALUE_LEN] = head.value_low;
+    if let Some(deadline) = deadline {
+        let bytes = deadline.min(DEADLINE_MAX).to_le_bytes();
+        body[DEADLINE..][..DEADLINE_BYTES].copy_from_slice(&bytes[..DEADLINE_BYTES]);
+    }
+    body
 }
 
 /// The number of an external, as it is in a record.

@@ -295,19 +295,37 @@ impl Slabs {
     /// The bytes of a slot behind its word.
     #[inline]
     pub(crate) fn body(&self, handle: Handle) -> &[u8] {
-        let (at, size) = self.slot(handle);
-        // SAFETY: the range is the rest of a mapped and initialised slot, and no
-        // word; nobody writes to it while `self` is borrowed.
-        unsafe { slice::from_raw_parts(at.wrapping_add(WORD_BYTES), size - WORD_BYTES) }
+        self.parts(handle).1
     }
 
     /// The bytes of a slot behind its word, to be written.
     #[inline]
     pub(crate) fn body_mut(&mut self, handle: Handle) -> &mut [u8] {
+        self.parts_mut(handle).1
+    }
+
+    /// Word and body of a slot.
+    #[inline]
+    pub(crate) fn parts(&self, handle: Handle) -> (&AtomicU32, &[u8]) {
         let (at, size) = self.slot(handle);
+        // SAFETY: as in `word`.
+        let word = unsafe { AtomicU32::from_ptr(at.cast()) };
+        let body = at.wrapping_add(WORD_BYTES);
+        // SAFETY: the range is the rest of a mapped and initialised slot, and no
+        // word; nobody writes to it while `self` is borrowed.
+        (word, unsafe { slice::from_raw_parts(body, size - WORD_BYTES) })
+    }
+
+    /// Word and body of a slot, to be written.
+    #[inline]
+    pub(crate) fn parts_mut(&mut self, handle: Handle) -> (&AtomicU32, &mut [u8]) {
+        let (at, size) = self.slot(handle);
+        // SAFETY: as in `word`.
+        let word = unsafe { AtomicU32::from_ptr(at.cast()) };
+        let body = at.wrapping_add(WORD_BYTES);
         // SAFETY: the range is the rest of a mapped and initialised slot, and no
         // word; `self` is borrowed exclusively, so there is no other reference.
-        unsafe { slice::from_raw_parts_mut(at.wrapping_add(WORD_BYTES), size - WORD_BYTES) }
+        (word, unsafe { slice::from_raw_parts_mut(body, size - WORD_BYTES) })
     }
 
     /// Copies `len` bytes of the body of `from`, from offset `from_at`, into the
