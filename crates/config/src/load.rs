@@ -111,6 +111,8 @@ impl PartialEq for Notice {
 /// Why a setting is not obeyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// It asks for protection that is not there yet: worth not starting.
+    Unprotected,
     /// What it controls is not there yet: worth a warning.
     Later,
     /// Its other values are obeyed, this one is not yet: worth a warning.
@@ -122,6 +124,7 @@ pub enum Reason {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.reason {
+            Reason::Unprotected => "asks for protection that is not implemented yet",
             Reason::Later => "accepted, but what it controls is not implemented yet",
             Reason::ValueLater => "accepted, but this value has no effect yet",
             Reason::Inert => "accepted; there is nothing here for it to control",
@@ -334,12 +337,7 @@ impl<'f> Loader<'f> {
             for (variable, value) in env {
                 let Some(name) = variable.strip_prefix(prefix) else { continue };
                 let name = if name == "PASSWORD" { "requirepass" } else { name };
-                let ours = table::find(name).is_some_and(|setting| {
-                    setting.names().any(|own| {
-                        own.bytes().zip(name.bytes()).all(|(a, b)| a == b || b"-_".contains(&a))
-                            && same_name(own, name)
-                    })
-                });
+                let ours = table::find(name).is_some_and(|setting| is_exact(setting, name));
                 if !ours && name.bytes().any(|byte| byte.is_ascii_uppercase()) {
                     continue;
                 }
@@ -528,6 +526,12 @@ impl<'f> Loader<'f> {
     }
 }
 
+/// Whether a name is spelled in the letter case of the setting it means.
+fn is_exact(setting: &Setting, name: &str) -> bool {
+    let dashed = |text: &str| text.replace('_', "-");
+    setting.names().any(|own| dashed(own) == dashed(name))
+}
+
 fn file_error(path: &str, problem: String) -> ConfigError {
     ConfigError { origin: Origin::File { path: path.to_owned(), line: 0 }, problem }
 }
@@ -557,14 +561,15 @@ pub(crate) fn directive(name: &str, words: &[Vec<u8>], from_file: bool) -> Optio
 /// Why a setting that was given is not obeyed, if it is not.
 fn reason(setting: &Setting, value: &[u8]) -> Option<Reason> {
     let among = |values: &[&str]| values.iter().any(|known| known.as_bytes() == value);
-    let is_default = value == setting.default.as_bytes();
-    match setting.status {
-        Status::Live => None,
-        Status::LiveFor(values) => (!among(values)).then_some(Reason::ValueLater),
-        Status::Later(values) => (!among(values)).then_some(Reason::Later),
-        Status::LaterUnlessDefault => (!is_default).then_some(Reason::Later),
-        Status::Inert => (!is_default).then_some(Reason::Inert),
-    }
+    let later = if setting.guards { Reason::Unprotected } else { Reason::Later };
+    let (obeyed, reason) = match setting.status {
+        Status::Live => return None,
+        Status::LiveFor(values) => (among(values), Reason::ValueLater),
+        Status::Later(values) => (among(values), later),
+        Status::LaterUnlessDefault => (among(&[setting.default]), later),
+        Status::Inert => (among(&[setting.default]), Reason::Inert),
+    };
+    (!obeyed).then_some(reason)
 }
 
 /// The error for a name nobody knows, with the nearest one that is known.

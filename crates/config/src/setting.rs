@@ -25,6 +25,9 @@ pub struct Setting {
     pub change: Change,
     /// What giving it does today.
     pub status: Status,
+    /// Whether it asks for protection, so that a server which cannot give it
+    /// had better not start.
+    pub guards: bool,
     /// The chapter of the docs it stands in.
     pub group: Group,
     /// What it is for, in one line.
@@ -239,6 +242,11 @@ impl Setting {
         self
     }
 
+    pub(crate) const fn guard(mut self) -> Setting {
+        self.guards = true;
+        self
+    }
+
     /// The values that need no mention, in place of the default alone.
     pub(crate) const fn off(mut self, values: &'static [&'static str]) -> Setting {
         self.status = Status::Later(values);
@@ -270,7 +278,7 @@ const fn row(
     doc: &'static str,
 ) -> Setting {
     let (aliases, change, group) = (&[], Change::Anytime, Group::Process);
-    Setting { name, aliases, kind, default, change, status, group, doc }
+    Setting { name, aliases, kind, default, change, status, guards: false, group, doc }
 }
 
 /// A setting that is obeyed and may be changed at any time.

@@ -1,6 +1,8 @@
 //! `CONFIG GET` and `CONFIG SET`: values, names and every error text, as
 //! Valkey 9.1 and Redis 8.0 answer them.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use config::{Config, EvictionPolicy, ListenPort, SETTINGS, SetError, Status};
 
 /// `CONFIG SET name value`, as a client of this machine.
@@ -349,4 +351,13 @@ fn a_password_is_not_shown() {
     let config = set(&Config::default(), "requirepass", "hunter2").unwrap();
     assert_eq!(config.live().requirepass.as_bytes(), b"hunter2");
     assert!(!format!("{config:?} {:?}", config.live()).contains("hunter2"));
+}
+
+/// `known_names.txt` lists what Redis 8.0, Valkey 9.1 and Dragonfly 1.40 call
+/// their settings: configurations written for them must be understood.
+#[test]
+fn every_name_of_the_others_is_known() {
+    let names = include_str!("known_names.txt").lines();
+    let missing: Vec<&str> = names.filter(|name| config::find(name).is_none()).collect();
+    assert_eq!(missing, [""; 0]);
 }

@@ -1,5 +1,7 @@
 //! `CONFIG REWRITE` and what survives it; and that no text breaks a load.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::io;
 use std::path::Path;
 

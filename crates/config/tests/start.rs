@@ -1,5 +1,7 @@
 //! What is given at start: the command line, files and the environment.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -311,6 +313,10 @@ fn what_is_not_obeyed_is_noticed_and_what_is_off_is_not() {
     assert_eq!(
         noticed("--maxmemory-policy allkeys-lru"),
         [("maxmemory-policy", Reason::ValueLater)]
+    );
+    assert_eq!(
+        noticed("--tls --aclfile x"),
+        [("aclfile", Reason::Unprotected), ("tls", Reason::Unprotected)]
     );
     assert_eq!(noticed("--io-threads 4"), [("io-threads", Reason::Inert)]);
     assert_eq!(noticed("--appendonly yes --appendonly no"), []);

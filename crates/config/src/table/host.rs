@@ -13,7 +13,7 @@ const LARGER_THAN: Kind = Kind::Int { min: -1, max: i64::MAX, unit: Unit::Bytes 
 pub(super) const OBSERVABILITY: &[Setting] = &[
     live("loglevel", LEVEL, "notice", "least weight of what is logged"),
     live("logfile", Kind::Text, "", "file to log to; none logs to standard output").fixed(),
-    live("log_format", Kind::Custom(&LOG_FORMAT), "human", "form of a line of the log"),
+    live("log_format", Kind::Custom(&LOG_FORMAT), "human", "form of a line of the log").alias(&["log-format"]),
     live("slowlog-log-slower-than", SLOWER_THAN, "10000", "commands slower than this go to the slow log; 0 takes all, -1 none").alias(&["commandlog-execution-slower-than"]),
     live("slowlog-max-len", LONG, "128", "entries of the slow log").alias(&["commandlog-slow-execution-max-len"]),
     live("commandlog-request-larger-than", LARGER_THAN, "1048576", "requests larger than this go to the command log; -1 takes none"),
@@ -40,7 +40,7 @@ pub(super) const OBSERVABILITY: &[Setting] = &[
 #[rustfmt::skip]
 pub(super) const TLS: &[Setting] = &[
     later("tls-port", PORT, "0", "TCP port of the TLS listener; 0 turns it off"),
-    later("tls", Kind::Bool, "no", "speak TLS on the main port"),
+    later("tls", Kind::Bool, "no", "speak TLS on the main port").guard(),
     later("no_tls_on_admin_port", Kind::Bool, "no", "no TLS on the admin port").fixed(),
     later("tls-cert-file", Kind::Text, "", "certificate"),
     later("tls-key-file", Kind::Text, "", "key of the certificate"),
@@ -61,8 +61,8 @@ pub(super) const TLS: &[Setting] = &[
     later("tls-session-cache-size", COUNT, "20480", "sessions that may be resumed at one time; 0 is no limit"),
     later("tls-session-cache-timeout", SECONDS, "300", "how long a session may be resumed"),
     later("tls-auto-reload-interval", SECONDS, "0", "time between two looks for new certificates; 0 never looks"),
-    later("tls-replication", Kind::Bool, "no", "replicate over TLS"),
-    later("tls-cluster", Kind::Bool, "no", "TLS on the cluster bus"),
+    later("tls-replication", Kind::Bool, "no", "replicate over TLS").guard(),
+    later("tls-cluster", Kind::Bool, "no", "TLS on the cluster bus").guard(),
 ];
 
 #[rustfmt::skip]
