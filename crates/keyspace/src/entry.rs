@@ -104,10 +104,7 @@ impl StrEntry<'_> {
         let Some((database, at)) = self.begin_edit() else { return Ok(()) };
         let mut handle = Handle::from_bits(at.handle());
         if database.records.str(handle).as_bytes().len() < len {
-            handle = match database.records.resize(handle, len) {
-                Ok(handle) => handle,
-                Err(full) => return Err(full.into()),
-            };
+            handle = database.records.resize(handle, len)?;
         }
         database.records.set_raw(handle, true);
         edit(database.records.bytes_mut(handle));
