@@ -415,9 +415,10 @@ impl<'g> View<'g> {
         newly
     }
 
-    /// Copies an entry to another key or database, over what is there. Tells whether there was
-    /// something to copy. `note` are the events of the source's removal (`None`: it stays) and of
-    /// the copy.
+    /// Copies an entry to another key or database, over what is there; value, deadline, access
+    /// bits and stickiness go along. Tells whether there was something to copy. The events are
+    /// those of the source's removal (`None`: it stays) and of the copy. An entry that is to go
+    /// where it is stays as it is, and nothing is noted.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for the copy; source and destination are unchanged.
@@ -431,10 +432,10 @@ impl<'g> View<'g> {
         let (from_id, to_id) = (self.keyspace.shard_of(from_hash), self.keyspace.shard_of(to_hash));
         let mut source = self.writing(from_id).in_db(from_db);
         let Some(at) = source.find(from_hash, from) else { return Ok(false) };
-        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
-        if left.is_none() && (from_db, from) == (to_db, to) {
+        if (from_db, from) == (to_db, to) {
             return Ok(true);
         }
+        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
         let mut destination = self.writing(to_id).in_db(to_db);
         destination.overwrite(to_hash, to, detached)?;
         if let Some(left) = left {
@@ -599,10 +600,13 @@ impl Writing<'_> {
         let at = database.insert(hasher, hash, key, value, deadline)?;
         let access = frame.access.initial(frame.now);
         database.records.set_access(Handle::from_bits(at.handle()), access);
-        if self.log.listening {
-            self.note(key, event::NEW, Effect::Nothing);
-        }
+        self.note_new(key);
         Ok(at)
+    }
+
+    #[inline]
+    fn note_new(&mut self, key: &[u8]) {
+        self.note(key, event::NEW, Effect::Nothing);
     }
 
     /// Puts a detached value where another entry may be.
@@ -624,6 +628,7 @@ impl Writing<'_> {
         } else {
             database.attach(hasher, hash, key, detached)?;
         }
+        self.note_new(key);
         Ok(())
     }
 
