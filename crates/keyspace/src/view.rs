@@ -210,7 +210,7 @@ impl<'g> View<'g> {
     }
 
     #[inline(always)]
-    fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
+    pub(crate) fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
         self.entered.shard_mut(id)
     }
 
@@ -464,7 +464,7 @@ impl<'g> View<'g> {
             shard.before_discard(db, keyspace.hasher());
             if let Some(discarded) = shard.discard(db) {
                 flushed += discarded.entries();
-                self.writing(id).in_db(db).note(b"", FLUSHED, Effect::Delete);
+                self.writing(id).in_db(db).note(b"", event::FLUSH, Effect::Flush);
                 self.log.garbage.databases.push(discarded);
             }
         }
@@ -478,12 +478,13 @@ impl<'g> View<'g> {
             let shard = self.shard_mut(id);
             shard.before_discard(one, keyspace.hasher());
             shard.before_discard(other, keyspace.hasher());
-            shard.swap(one, other);
-            self.log.changes += 1;
+            if shard.swap(one, other) {
+                self.writing(id).in_db(one).note(b"", event::SWAP, Effect::Swap(other));
+            }
         }
     }
 
-    fn ids(&self) -> SmallVec<[ShardId; 64]> {
+    pub(crate) fn ids(&self) -> SmallVec<[ShardId; 64]> {
         self.shards().map(|(id, _)| id).collect()
     }
 
@@ -498,9 +499,6 @@ impl<'g> View<'g> {
         Tally { hits: hits.get(), misses: misses.get(), changes, expired, garbage }
     }
 }
-
-/// What a flush is called in the notes; the empty key stands for all of a shard's database.
-const FLUSHED: Event = Event { class: crate::Class::Generic, name: "flush" };
 
 #[cold]
 fn announce(keyspace: &Keyspace, frame: Frame, entered: &mut Entered<'_>, notes: &Notes) {
