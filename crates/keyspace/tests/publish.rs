@@ -1,5 +1,7 @@
 //! What the sink of a keyspace is told: which shards, which positions, which changes, in order.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is amiss")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! A snapshot is the state at its cut, whatever writers do while it is taken.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is amiss")]
+
 mod common;
 
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -1,6 +1,8 @@
 //! RENAME, COPY and MOVE rest on [`keyspace::View::transfer`]: every case of where from and where
 //! to, over one shard and over many.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is amiss")]
+
 mod common;
 
 use common::{Contents, DATABASES, Seen, contents, frame, keyspace, set, write, write_in};
