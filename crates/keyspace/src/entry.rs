@@ -1,5 +1,7 @@
 //! The guard of a string entry: the one way to change a string, which notes what was changed.
 
+use std::sync::Arc;
+
 use dash::At;
 use packed::{Handle, NewValue};
 
@@ -97,19 +99,37 @@ impl StrEntry<'_> {
         event: Event,
         edit: impl FnOnce(&mut [u8]),
     ) -> Result<(), Refused> {
-        if self.at.is_none() {
-            self.store(&[], Expiry::Keep, true)?;
-        }
+        self.edit_if(len, event, |bytes| {
+            edit(bytes);
+            true
+        })
+    }
+
+    /// Like [`StrEntry::edit`], but `edit` tells whether it changed anything. If it did not, and
+    /// the string did not grow either, nothing is noted.
+    pub fn edit_if(
+        &mut self,
+        len: usize,
+        event: Event,
+        edit: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Result<(), Refused> {
         let hash = self.hash;
+        let grows = self.at.is_none() || self.bytes().len() < len;
+        if self.at.is_none() {
+            self.writing.before_change(hash);
+            self.make(NewValue::SharedStr { bytes: Arc::new(vec![0; len]), raw: true }, None)?;
+        }
         let Some((database, at)) = self.begin_edit() else { return Ok(()) };
         let mut handle = Handle::from_bits(at.handle());
-        if database.records.str(handle).as_bytes().len() < len {
+        if database.records.len(handle) < len {
             handle = database.records.resize(handle, len)?;
         }
         database.records.set_raw(handle, true);
-        edit(database.records.bytes_mut(handle));
+        let changed = edit(database.records.bytes_mut(handle));
         self.at = Some(database.moved(hash, at, handle));
-        self.noted(event);
+        if changed || grows {
+            self.noted(event);
+        }
         Ok(())
     }
 
@@ -148,7 +168,9 @@ impl StrEntry<'_> {
     fn store(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
         let hash = self.hash;
         self.writing.before_change(hash);
-        let Some(at) = self.at else { return self.make(bytes, expiry, raw) };
+        let Some(at) = self.at else {
+            return self.make(NewValue::Str { bytes, raw }, expiry.deadline());
+        };
         let database = self.writing.database_mut();
         let mut at = database.set_str(hash, at, bytes, raw)?;
         if expiry != Expiry::Keep {
@@ -159,9 +181,8 @@ impl StrEntry<'_> {
         Ok(())
     }
 
-    fn make(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
-        let value = NewValue::Str { bytes, raw };
-        let at = self.writing.insert(self.hash, self.key, value, expiry.deadline())?;
+    fn make(&mut self, value: NewValue<'_>, deadline: Option<Millis>) -> Result<(), Refused> {
+        let at = self.writing.insert(self.hash, self.key, value, deadline)?;
         self.at = Some(at);
         Ok(())
     }
