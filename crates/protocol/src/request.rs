@@ -54,6 +54,12 @@ impl<'a> Words<'a> {
         self.input.get(span.start as usize..span.end as usize)
     }
 
+    /// Those behind the first `count`.
+    #[must_use]
+    pub fn skip(self, count: usize) -> Words<'a> {
+        Words { spans: self.spans.get(count..).unwrap_or_default(), ..self }
+    }
+
     /// All of them, in order.
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
         let Words { input, spans } = self;

@@ -12,9 +12,12 @@ use crate::background::Background;
 use crate::client::{Kill, Registry};
 use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
+use crate::latency::LatencyMonitor;
 use crate::monitor::Monitor;
 use crate::pause::Pause;
+use crate::sampler::Sampler;
 use crate::settings::Settings;
+use crate::sha1::sha1;
 use crate::slowlog::SlowLog;
 use crate::stats::WorkerStats;
 
@@ -46,6 +49,18 @@ pub struct Server {
     pub monitor: Monitor,
     /// Commands that took long.
     pub slowlog: SlowLog,
+    /// Commands whose request was large.
+    pub large_requests: SlowLog,
+    /// Commands whose reply was large.
+    pub large_replies: SlowLog,
+    /// Events that took long.
+    pub latency: LatencyMonitor,
+    /// Rates and peaks.
+    pub sampler: Sampler,
+    /// What DEBUG has switched.
+    pub debugging: Debugging,
+    /// What start-up has found out, once it has.
+    pub facts: OnceLock<Facts>,
     /// Connections refused.
     pub refused: AtomicU64,
     /// Connections that the system failed to accept.
@@ -59,6 +74,8 @@ pub struct Server {
     stopping: AtomicBool,
     stop: Notify,
     usage: Mutex<Vec<Usage>>,
+    /// Of each shard, keys and keys with a deadline of each database.
+    counts: Mutex<Vec<Vec<(usize, usize)>>>,
 }
 
 impl Server {
@@ -74,9 +91,10 @@ impl Server {
     ) -> Server {
         let keyspace = Keyspace::new(shards, databases, secret);
         let table = command_table();
-        let stats = (0..workers).map(|_| WorkerStats::new(table.iter().len())).collect();
+        let stats = (0..workers).map(|_| WorkerStats::new(table.numbers())).collect();
         Server {
             usage: Mutex::new(vec![Usage::default(); keyspace.shards()]),
+            counts: Mutex::new(vec![Vec::new(); keyspace.shards()]),
             keyspace,
             table,
             clients: Registry::default(),
@@ -87,6 +105,12 @@ impl Server {
             run_id,
             monitor: Monitor::default(),
             slowlog: SlowLog::default(),
+            large_requests: SlowLog::default(),
+            large_replies: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            sampler: Sampler::default(),
+            debugging: Debugging::default(),
+            facts: OnceLock::new(),
             refused: AtomicU64::new(0),
             accept_errors: AtomicU64::new(0),
             load: Load::new(workers),
@@ -152,10 +176,59 @@ impl Server {
         known.clone()
     }
 
+    /// Keys and keys with a deadline of each database; of a shard that is busy, those it had when
+    /// last asked. Never waits.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(usize, usize)> {
+        let mut known = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, known) in self.keyspace.shard_ids().zip(known.iter_mut()) {
+            if let Some(now) = self.keyspace.try_counts(id) {
+                *known = now;
+            }
+        }
+        let mut sums = vec![(0, 0); usize::from(self.keyspace.databases())];
+        for shard in known.iter() {
+            for (sum, count) in sums.iter_mut().zip(shard) {
+                *sum = (sum.0 + count.0, sum.1 + count.1);
+            }
+        }
+        sums
+    }
+
+    /// A name for the data as it is since the start, 40 hexadecimal digits.
+    #[must_use]
+    pub fn replication_id(&self) -> String {
+        let renamings = self.debugging.renamings.load(Ordering::Relaxed);
+        let digest = sha1(format!("{} {renamings}", self.run_id).as_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// A sum over all workers.
     pub fn sum(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
         self.stats.iter().map(counter).sum()
     }
+}
+
+/// What start-up tells INFO of.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The port of the protocol; 0: none.
+    pub port: u16,
+    /// The path of the file of settings; empty: none.
+    pub config_file: String,
+    /// Each listener as INFO shows it: `name=tcp,bind=127.0.0.1,port=6379`.
+    pub listeners: Vec<String>,
+}
+
+/// What DEBUG switches, for tests.
+#[derive(Debug, Default)]
+pub struct Debugging {
+    /// SET-ACTIVE-EXPIRE 0: what has expired is removed only when it is asked for.
+    pub expiry_paused: AtomicBool,
+    /// PAUSE-CRON 1: nothing is done that nobody asks for.
+    pub cron_paused: AtomicBool,
+    /// How often CHANGE-REPL-ID has given the data another name.
+    pub renamings: AtomicU64,
 }
 
 /// How many connections each worker has.
@@ -207,7 +280,7 @@ impl HttpDoor {
 
 fn command_table() -> CommandTable {
     let keyspace = families::FAMILIES.iter().flat_map(|family| family.iter());
-    let keyspace = keyspace.map(|row: &'static Command| (row, None));
+    let keyspace = keyspace.chain(commands::READERS).map(|row: &'static Command| (row, None));
     let own = commands::ROWS.iter().flat_map(|rows| rows.iter());
     Table::new(keyspace.chain(own.map(|row| (&row.command, Some(row.run)))))
 }

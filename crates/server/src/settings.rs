@@ -15,6 +15,7 @@ pub struct Settings {
     pub requirepass: Vec<u8>,
     pub protected_mode: bool,
     pub maxmemory: u64,
+    pub maxmemory_policy: &'static str,
     pub maxclients: usize,
     pub timeout_seconds: u64,
     pub keepalive_seconds: u64,
@@ -24,7 +25,14 @@ pub struct Settings {
     pub access: Access,
     pub slowlog_micros: i64,
     pub slowlog_entries_max: usize,
+    /// -1: none.
+    pub request_log_bytes: i64,
+    pub request_log_entries_max: usize,
+    /// -1: none.
+    pub reply_log_bytes: i64,
+    pub reply_log_entries_max: usize,
     pub latency_tracking: bool,
+    pub latency_percentiles: Vec<f64>,
     pub latency_threshold_millis: u64,
     pub lazy_user_del: bool,
     pub lazy_server_del: bool,
@@ -45,6 +53,13 @@ impl Settings {
     pub fn measures_each(&self) -> bool {
         (0..MEASURE_EACH_MICROS).contains(&self.slowlog_micros)
     }
+}
+
+/// Whether an amount passes a threshold, of which -1 means that there is none.
+#[must_use]
+#[inline]
+pub fn passes(amount: u64, threshold: i64) -> bool {
+    u64::try_from(threshold).is_ok_and(|threshold| amount >= threshold)
 }
 
 /// How much output may wait for a client that does not read it.
@@ -75,6 +90,7 @@ impl Default for Settings {
             requirepass: Vec::new(),
             protected_mode: true,
             maxmemory: 0,
+            maxmemory_policy: "noeviction",
             maxclients: 10_000,
             timeout_seconds: 0,
             keepalive_seconds: 300,
@@ -84,7 +100,12 @@ impl Default for Settings {
             access: Access::Lru,
             slowlog_micros: 10_000,
             slowlog_entries_max: 128,
+            request_log_bytes: 1 << 20,
+            request_log_entries_max: 128,
+            reply_log_bytes: 1 << 20,
+            reply_log_entries_max: 128,
             latency_tracking: true,
+            latency_percentiles: vec![50.0, 99.0, 99.9],
             latency_threshold_millis: 0,
             lazy_user_del: true,
             lazy_server_del: true,
