@@ -25,8 +25,6 @@ fn main() -> ExitCode {
     let shards = (16 * workers).max(64);
     let server = Server::new(workers, shards, 16, Settings::default(), [1, 2], "0".repeat(40));
     let server = Arc::new(server);
-    let facts = server::server::Facts { port, ..Default::default() };
-    drop(server.facts.set(facts));
     let (doors, arriving): (Vec<_>, Vec<_>) = (0..workers).map(|_| worker::door()).unzip();
     for (index, arriving) in arriving.into_iter().enumerate() {
         let server = Arc::clone(&server);
