@@ -111,27 +111,6 @@ pub fn purge() {
     unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
-/// Bytes of the machine's memory that mimalloc holds, in use or in reserve, by its own estimate.
-pub fn held_bytes() -> usize {
-    let mut held = 0;
-    let none = std::ptr::null_mut;
-    // SAFETY: it writes through the pointers that are not null, and the one that is not is good
-    // for the call.
-    unsafe {
-        libmimalloc_sys::mi_process_info(
-            none(),
-            none(),
-            none(),
-            none(),
-            none(),
-            &raw mut held,
-            none(),
-            none(),
-        );
-    }
-    held
-}
-
 #[inline]
 fn count_new(block: *mut u8, len: usize) {
     if !block.is_null() {

@@ -144,7 +144,8 @@ fn server(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("redis_version", REDIS_VERSION);
     lines.put("server_name", "anax");
     lines.put("anax_version", VERSION);
-    lines.same(&["redis_git_sha1", "redis_git_dirty"], 0);
+    lines.put("redis_git_sha1", "00000000");
+    lines.put("redis_git_dirty", 0);
     lines.put("redis_build_id", VERSION);
     lines.put("redis_mode", "standalone");
     lines.put("os", process::system_name());
@@ -225,8 +226,6 @@ pub struct MemoryUse {
     pub tables: u64,
     /// What waits for clients or came from them.
     pub clients: u64,
-    /// What the allocator and the slabs hold of the machine's memory.
-    pub held: u64,
     /// What lies in the machine's memory, all in all.
     pub resident: u64,
     /// That without the pages of files.
@@ -260,7 +259,6 @@ impl MemoryUse {
             dataset: sum(|usage| usage.record_bytes + usage.external_bytes),
             tables: sum(|usage| usage.table_bytes),
             clients: clients.sum(),
-            held: packed::heap::held_bytes() as u64 + sum(|usage| usage.slab_bytes),
             resident: memory.resident_bytes,
             resident_heap: memory.resident_bytes.saturating_sub(memory.file_bytes),
             resident_peak: server.sampler.resident_peak(memory.resident_bytes),
@@ -305,8 +303,8 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("table_used_memory", memory.tables);
     lines.put("num_entries", memory.keys);
     lines.put("allocator_allocated", memory.used);
-    lines.put("allocator_active", memory.held);
-    lines.put("allocator_resident", memory.resident_heap);
+    // Allocator and slabs tell no pages that are in use from those that only lie in memory.
+    lines.same(&["allocator_active", "allocator_resident"], memory.resident_heap);
     lines.put("allocator_muzzy", 0);
     lines.bytes("total_system_memory", process::machine_bytes());
     for name in ["used_memory_lua", "used_memory_vm_total", "used_memory_scripts"] {
@@ -319,8 +317,8 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     lines.bytes("maxmemory", settings.maxmemory);
     lines.put("maxmemory_policy", settings.maxmemory_policy);
     for (name, part, whole) in [
-        ("allocator_frag", memory.held, memory.used),
-        ("allocator_rss", memory.resident_heap, memory.held),
+        ("allocator_frag", memory.resident_heap, memory.used),
+        ("allocator_rss", memory.resident_heap, memory.resident_heap),
         ("rss_overhead", memory.resident, memory.resident_heap),
         ("mem_fragmentation", memory.resident, memory.used),
     ] {

@@ -278,7 +278,9 @@ impl HttpDoor {
     }
 }
 
-fn command_table() -> CommandTable {
+/// The table of all rows.
+#[must_use]
+pub fn command_table() -> CommandTable {
     let keyspace = families::FAMILIES.iter().flat_map(|family| family.iter());
     let keyspace = keyspace.chain(commands::READERS).map(|row: &'static Command| (row, None));
     let own = commands::ROWS.iter().flat_map(|rows| rows.iter());

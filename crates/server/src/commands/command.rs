@@ -16,7 +16,7 @@ use crate::info::full_name;
 use crate::server::Server;
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[SessionRow { command: COMMAND, run: command }];
+pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: COMMAND, run: command }];
 
 const BASE: Command = Command {
     run: Run::Session,
@@ -125,7 +125,7 @@ fn command(call: &mut Call<'_>) -> Result<Next, CommandError> {
             for name in args.rest() {
                 match find(server, name) {
                     Some((container, command)) => describe(&mut reply, container, command),
-                    None => reply.null_array(),
+                    None => reply.null(),
                 }
             }
         }
@@ -292,7 +292,7 @@ fn explain_argument(reply: &mut Reply<'_>, argument: &Argument, keys: &mut Keys)
     let fields =
         [parts.is_none(), is_key, argument.token.is_some(), !flags.is_empty(), parts.is_some()];
     reply.map(2 + fields.iter().filter(|&&field| field).count());
-    let mut text = |reply: &mut Reply<'_>, name: &str, value: &str| {
+    let text = |reply: &mut Reply<'_>, name: &str, value: &str| {
         reply.bulk(name.as_bytes());
         reply.bulk(value.as_bytes());
     };

@@ -20,7 +20,7 @@ use super::{Call, HELP, Next, SessionRow};
 use crate::sha1::{Digest, sha1};
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[SessionRow { command: DEBUG, run: debug }];
+pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: DEBUG, run: debug }];
 
 const BASE: Command = Command {
     run: Run::Session,

@@ -6,7 +6,7 @@ use super::{Call, Next, SessionRow};
 use crate::info::{Scene, render, wanted};
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[SessionRow { command: INFO, run: info }];
+pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: INFO, run: info }];
 
 const INFO: Command = Command {
     name: "INFO",

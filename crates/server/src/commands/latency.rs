@@ -9,7 +9,7 @@ use crate::info;
 use crate::latency::Series;
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[SessionRow { command: LATENCY, run: latency }];
+pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: LATENCY, run: latency }];
 
 const BASE: Command = Command {
     run: Run::Session,

@@ -7,7 +7,7 @@ use super::{Call, HELP, Next, SessionRow};
 use crate::info::{MemoryUse, human};
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[SessionRow { command: MEMORY, run: memory }];
+pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: MEMORY, run: memory }];
 
 const BASE: Command = Command {
     run: Run::Session,
@@ -98,8 +98,8 @@ fn stats(reply: &mut Reply<'_>, memory: &MemoryUse, counts: &[(usize, usize)]) {
     use Number::{Count, Ratio, Signed};
     let after_start = memory.used.saturating_sub(memory.startup);
     let share = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
-    let (frag, frag_bytes) = MemoryUse::more(memory.held, memory.used);
-    let (rss, rss_bytes) = MemoryUse::more(memory.resident_heap, memory.held);
+    let (frag, frag_bytes) = MemoryUse::more(memory.resident_heap, memory.used);
+    let (rss, rss_bytes) = MemoryUse::more(memory.resident_heap, memory.resident_heap);
     let (over, over_bytes) = MemoryUse::more(memory.resident, memory.resident_heap);
     let (all, all_bytes) = MemoryUse::more(memory.resident, memory.used);
     let before = [
@@ -127,7 +127,7 @@ fn stats(reply: &mut Reply<'_>, memory: &MemoryUse, counts: &[(usize, usize)]) {
         ("dataset.percentage", Ratio(memory.dataset_percent())),
         ("peak.percentage", Ratio(share(memory.used, memory.peak))),
         ("allocator.allocated", Count(memory.used)),
-        ("allocator.active", Count(memory.held)),
+        ("allocator.active", Count(memory.resident_heap)),
         ("allocator.resident", Count(memory.resident_heap)),
         ("allocator.muzzy", Count(0)),
         ("allocator-fragmentation.ratio", Ratio(frag)),
@@ -165,15 +165,10 @@ fn pair(reply: &mut Reply<'_>, name: &str, number: &Number) {
 fn allocator_text(memory: &MemoryUse) -> String {
     format!(
         "Allocator: mimalloc, and slabs for keys and short values\n\
-         Allocated: {}\nHeld by the allocator and the slabs: {}\n\
+         Allocated: {}\n\
          Resident: {}\nResident without the pages of files: {}\n\
          Most ever allocated: {}\nMost ever resident: {}\n",
-        memory.used,
-        memory.held,
-        memory.resident,
-        memory.resident_heap,
-        memory.peak,
-        memory.resident_peak,
+        memory.used, memory.resident, memory.resident_heap, memory.peak, memory.resident_peak,
     )
 }
 
@@ -194,20 +189,12 @@ fn diagnose(memory: &MemoryUse, maxmemory: u64) -> String {
             human(memory.used),
         ));
     }
-    if memory.held > memory.used + memory.used / 2 {
+    if memory.resident_heap > memory.used + memory.used / 2 + JUDGED_BYTES_MIN {
         findings.push(format!(
-            "Fragmentation: the allocator holds {} for {} in use. It settles as records are moved \
-             together; MEMORY PURGE gives back what lies free at once.",
-            human(memory.held),
+            "Fragmentation: {} of the machine's memory hold {} in use. It settles as records are \
+             moved together; MEMORY PURGE gives back what lies free at once.",
+            human(memory.resident_heap),
             human(memory.used),
-        ));
-    }
-    if memory.resident > memory.held + memory.held / 4 + JUDGED_BYTES_MIN {
-        findings.push(format!(
-            "Resident memory: the process takes {} of the machine's memory, of which the allocator \
-             knows {}.",
-            human(memory.resident),
-            human(memory.held),
         ));
     }
     if memory.clients > memory.used / 4 {
@@ -242,7 +229,7 @@ mod tests {
         let healthy = MemoryUse {
             used: 100 << 20,
             peak: 100 << 20,
-            held: 110 << 20,
+            resident_heap: 110 << 20,
             resident: 120 << 20,
             ..MemoryUse::default()
         };
@@ -250,8 +237,7 @@ mod tests {
         assert!(diagnose(&healthy, 0).starts_with("Nothing is wrong"));
         let cases = [
             ("Peak", MemoryUse { peak: 200 << 20, ..healthy }, 0),
-            ("Fragmentation", MemoryUse { held: 200 << 20, ..healthy }, 0),
-            ("Resident", MemoryUse { resident: 300 << 20, ..healthy }, 0),
+            ("Fragmentation", MemoryUse { resident_heap: 200 << 20, ..healthy }, 0),
             ("Clients", MemoryUse { clients: 50 << 20, ..healthy }, 0),
             ("Limit", healthy, 105 << 20),
         ];

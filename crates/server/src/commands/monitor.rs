@@ -5,7 +5,7 @@ use command::{Arity, Command, CommandError, Flags, Group, Run};
 use super::{Call, Next, SessionRow};
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[SessionRow { command: MONITOR, run: monitor }];
+pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: MONITOR, run: monitor }];
 
 const MONITOR: Command = Command {
     name: "MONITOR",

@@ -9,7 +9,7 @@ use super::{Call, HELP, Next, SessionRow};
 use crate::info::VERSION;
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[
+pub(super) const ROWS: &[SessionRow] = &[
     SessionRow { command: TIME, run: time },
     SessionRow { command: ROLE, run: role },
     SessionRow { command: LASTSAVE, run: lastsave },
@@ -219,7 +219,7 @@ fn waves(seed: u64) -> String {
     let (width, height) = CANVAS;
     // A character is twice as high as wide.
     let stones: Vec<(f64, f64, f64)> =
-        (0..STONES).map(|_| (draw(width), 2.0 * draw(height), 3.0 + draw(6))).collect();
+        (0..STONES).map(|_| (draw(width), 2.0 * draw(height), 9.0 + draw(12))).collect();
     let mut text = String::new();
     for row in 0..height {
         for column in 0..width {

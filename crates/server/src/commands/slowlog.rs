@@ -10,7 +10,7 @@ use crate::slowlog::{Slow, SlowLog};
 const SHOWN: i64 = 10;
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[
+pub(super) const ROWS: &[SessionRow] = &[
     SessionRow { command: SLOWLOG, run: slowlog },
     SessionRow { command: COMMANDLOG, run: commandlog },
 ];
@@ -68,10 +68,11 @@ fn slowlog(call: &mut Call<'_>) -> Result<Next, CommandError> {
     match call.command.name {
         "GET" => {
             if args.len() > 1 {
-                return Err(CommandError::text(
-                    "ERR unknown subcommand or wrong number of arguments for 'GET'. \
-                     Try SLOWLOG HELP.",
-                ));
+                let given = String::from_utf8_lossy(call.words.get(1).unwrap_or_default());
+                return Err(CommandError::text(format!(
+                    "ERR unknown subcommand or wrong number of arguments for '{given}'. \
+                     Try SLOWLOG HELP."
+                )));
             }
             let count = if args.is_empty() { SHOWN } else { parse_count(&mut args)? };
             show(call, log, count);
