@@ -20,11 +20,13 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// The deadline of an entry that had none before.
-    fn deadline(self) -> Option<Millis> {
+    /// The deadline of an entry that had `before`.
+    #[inline]
+    pub(crate) fn after(self, before: Option<Millis>) -> Option<Millis> {
         match self {
             Expiry::At(moment) => Some(moment),
-            Expiry::Keep | Expiry::Clear => None,
+            Expiry::Keep => before,
+            Expiry::Clear => None,
         }
     }
 }
@@ -62,6 +64,13 @@ impl StrEntry<'_> {
         self.at.is_some()
     }
 
+    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    pub fn count(&mut self) {
+        let found = self.exists();
+        self.writing.log.hits += u64::from(found);
+        self.writing.log.misses += u64::from(!found);
+    }
+
     /// When the entry expires.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
@@ -91,13 +100,17 @@ impl StrEntry<'_> {
     }
 
     /// Changes the string in place: grows it with zero bytes to at least `len`, then calls `edit`.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn edit(
         &mut self,
         len: usize,
         event: Event,
         edit: impl FnOnce(&mut [u8]),
     ) -> Result<(), Refused> {
-        if self.at.is_none() {
+        let is_new = self.at.is_none();
+        if is_new {
             self.store(&[], Expiry::Keep, true)?;
         }
         let hash = self.hash;
@@ -106,7 +119,13 @@ impl StrEntry<'_> {
         if database.records.str(handle).as_bytes().len() < len {
             handle = match database.records.resize(handle, len) {
                 Ok(handle) => handle,
-                Err(full) => return Err(full.into()),
+                Err(full) => {
+                    if is_new {
+                        drop(database.remove(hash, at));
+                        self.at = None;
+                    }
+                    return Err(full.into());
+                }
             };
         }
         database.records.set_raw(handle, true);
@@ -151,21 +170,17 @@ impl StrEntry<'_> {
     fn store(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
         let hash = self.hash;
         self.writing.before_change(hash);
-        let Some(at) = self.at else { return self.make(bytes, expiry, raw) };
-        let database = self.writing.database_mut();
-        let mut at = database.set_str(hash, at, bytes, raw)?;
-        if expiry != Expiry::Keep {
-            at = database.set_deadline(hash, at, expiry.deadline())?;
-        }
+        let value = NewValue::Str { bytes, raw };
+        let Some(at) = self.at else { return self.make(value, expiry) };
+        let (at, garbage) = self.writing.database_mut().replace_str(hash, at, value, expiry)?;
         self.at = Some(at);
-        self.writing.touch(at);
+        self.writing.discard(garbage);
         Ok(())
     }
 
-    fn make(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
-        let value = NewValue::Str { bytes, raw };
-        let at = self.writing.insert(self.hash, self.key, value, expiry.deadline())?;
-        self.at = Some(at);
+    fn make(&mut self, value: NewValue<'_>, expiry: Expiry) -> Result<(), Refused> {
+        let deadline = expiry.after(None);
+        self.at = Some(self.writing.insert(self.hash, self.key, value, deadline)?);
         Ok(())
     }
 

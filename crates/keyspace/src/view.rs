@@ -130,6 +130,8 @@ pub struct View<'g> {
 pub(crate) struct Log {
     notes: Notes,
     listening: bool,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
     changes: u64,
     expired: u64,
     garbage: Leftovers,
@@ -141,7 +143,7 @@ pub(crate) struct Writing<'v> {
     id: ShardId,
     frame: Frame,
     keyspace: &'v Keyspace,
-    log: &'v mut Log,
+    pub(crate) log: &'v mut Log,
 }
 
 impl<'g> View<'g> {
@@ -358,7 +360,8 @@ impl<'g> View<'g> {
         Writing { shard: entered.shard_mut(id), id, frame: *frame, keyspace, log }
     }
 
-    /// The guard of a key that holds a string or nothing. An entry that has expired is removed.
+    /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
+    /// counted as a hit or miss: see [`StrEntry::count`]. An entry that has expired is removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
@@ -368,6 +371,9 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find(hash, key);
+        if let Some(at) = at {
+            writing.touch(at);
+        }
         Ok(StrEntry { writing, key, hash, at })
     }
 
@@ -494,7 +500,8 @@ impl<'g> View<'g> {
         }
         drop(entered);
         let Log { changes, expired, garbage, .. } = log;
-        Tally { hits: hits.get(), misses: misses.get(), changes, expired, garbage }
+        let (hits, misses) = (hits.get() + log.hits, misses.get() + log.misses);
+        Tally { hits, misses, changes, expired, garbage }
     }
 }
 
