@@ -38,6 +38,13 @@ use crate::visit::Visit;
 ///
 /// Three ways in, for readers and writers alike: `try_` looks once, `spin_` keeps
 /// looking for about 2 us, and the futures and the blocking calls wait.
+///
+/// Threads share a gate only if its value may be shared and sent:
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>(_: T) {}
+/// share(gate::Gate::new(std::cell::Cell::new(0)));
+/// ```
 #[repr(C, align(128))]
 pub struct Gate<T> {
     state: State,

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 use crate::park::block_on;
@@ -140,49 +140,95 @@ fn spinning_and_parking_threads_all_get_in() {
 fn a_newcomer_that_only_tries_takes_nothing_from_those_who_wait() {
     model(|| {
         let gate = watched();
-        let wrote = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&wrote);
+        let wrote = Arc::new(AtomicBool::new(false));
+        let tells = Arc::clone(&wrote);
         let newcomer = spawn(&gate, move |gate| {
             if let Some(inside) = gate.try_write() {
                 increment(&inside);
-                counted.fetch_add(1, Ordering::Relaxed);
+                tells.store(true, Ordering::Relaxed);
             }
         });
         let reader = spawn(&gate, |gate| assert!(look(&block_on(gate.read())) <= 2));
         increment(&block_on(gate.write()));
         join_all([newcomer, reader]);
-        let writes = 1 + u32::from(wrote.load(Ordering::Relaxed) == 1);
-        assert_idle_after(&gate, writes);
+        assert_idle_after(&gate, 1 + u32::from(wrote.load(Ordering::Relaxed)));
     });
 }
 
-/// The first in the queue gives up at any moment: before it is woken, after, or
-/// as the one inside leaves. The second must get in all the same.
+/// One gives up after a single poll, at any moment: before it is woken, or after,
+/// or as the one inside leaves. The one behind it must get in all the same.
 #[test]
 fn a_future_that_gives_up_passes_the_wake_on() {
     model(|| {
         let gate = watched();
         let inside = gate.try_write().expect("the gate is free");
-        let mut first = gate.write();
-        assert!(poll(&mut first).is_none());
-
-        let second = spawn(&gate, |gate| increment(&block_on(gate.write())));
-        let gives_up = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&gives_up);
-        let watcher = thread::spawn(move || told.store(true, Ordering::Release));
+        let gives_up = spawn(&gate, |gate| {
+            let mut future = gate.write();
+            drop(poll(&mut future));
+        });
+        let stays = spawn(&gate, |gate| increment(&block_on(gate.write())));
         drop(inside);
-        if gives_up.load(Ordering::Acquire) {
-            drop(first);
-        } else if let Some(inside) = poll(&mut first) {
-            increment(&inside);
-            drop(inside);
-            drop(first);
-            join_all([watcher, second]);
-            return assert_idle_after(&gate, 2);
-        } else {
-            drop(first);
-        }
-        join_all([watcher, second]);
+        join_all([gives_up, stays]);
+        assert_idle_after(&gate, 1);
+    });
+}
+
+/// A writer that gives up lets the reader behind it join the one inside.
+#[test]
+fn a_writer_that_gives_up_lets_readers_behind_it_in() {
+    model(|| {
+        let gate = watched();
+        let inside = gate.try_read().expect("the gate is free");
+        let mut writer = gate.write();
+        assert!(poll(&mut writer).is_none());
+        let reader = spawn(&gate, |gate| assert_eq!(look(&block_on(gate.read())), 0));
+        drop(writer);
+        join_all([reader]);
+        drop(inside);
+        assert_idle_after(&gate, 0);
+    });
+}
+
+#[test]
+fn a_reserved_gate_keeps_newcomers_out_until_the_waiter_was_in() {
+    model(|| {
+        let gate = watched();
+        let inside = gate.try_write().expect("the gate is free");
+        let mut waiter = gate.write();
+        assert!(poll(&mut waiter).is_none());
+        drop(inside);
+        let faster = gate.try_write().expect("a woken waiter does not own the gate");
+        assert!(poll(&mut waiter).is_none());
+        assert!(gate.state().is_reserved());
+
+        let newcomer = spawn(&gate, |gate| {
+            if let Some(inside) = gate.try_read() {
+                assert_eq!(look(&inside), 1, "the waiter was in before");
+            }
+        });
+        drop(faster);
+        increment(&block_on(&mut waiter));
+        join_all([newcomer]);
+        assert_idle_after(&gate, 1);
+    });
+}
+
+/// The first waiter is beaten in some orders and gives up in all of them, as the
+/// newcomer leaves and another one joins the queue.
+#[test]
+fn a_reservation_ends_with_the_waiter_that_gives_up() {
+    model(|| {
+        let gate = watched();
+        let inside = gate.try_write().expect("the gate is free");
+        let mut waiter = gate.write();
+        assert!(poll(&mut waiter).is_none());
+
+        let newcomer = spawn(&gate, |gate| drop(gate.try_write()));
+        let stays = spawn(&gate, |gate| increment(&block_on(gate.write())));
+        drop(inside);
+        drop(poll(&mut waiter));
+        drop(waiter);
+        join_all([newcomer, stays]);
         assert_idle_after(&gate, 1);
     });
 }

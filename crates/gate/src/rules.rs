@@ -85,6 +85,25 @@ fn assert_idle<T>(gate: &Gate<T>) {
 }
 
 #[test]
+fn gate_guards_and_futures_may_move_to_another_thread() {
+    fn moves<T: Send>(_: &T) {}
+    fn is_shared<T: Sync>(_: &T) {}
+    let gate = Gate::new(0);
+    moves(&gate);
+    is_shared(&gate);
+    moves(&gate.read());
+    moves(&gate.write());
+    moves(&gate.try_read());
+    moves(&gate.try_write());
+}
+
+#[test]
+fn an_idle_gate_with_a_small_value_takes_two_cache_lines() {
+    assert_eq!(size_of::<Gate<[u64; 4]>>(), 128);
+    assert_eq!(align_of::<Gate<u8>>(), 128);
+}
+
+#[test]
 fn readers_share_the_gate() {
     let gate = Gate::new(7);
     let (first, second) = (read(&gate), gate.spin_read());

@@ -42,7 +42,7 @@ const READER: u64 = 1 << 3;
 const MARKS: u64 = WAITERS | RESERVED;
 
 /// How often a newcomer looks again before it gives up, a spin hint between two
-/// looks: 1.5 to 3 us, as the hint takes 15 to 45 ns on the machines of the day.
+/// looks: 1.6 us where a hint takes 25 ns (AMD), 3 us where it takes 45 (Intel).
 const SPINS_MAX: u32 = if cfg!(loom) { 1 } else { 64 };
 
 /// What somebody wants to enter for.
@@ -116,12 +116,14 @@ impl State {
 
     /// The second look of [`State::try_enter`].
     #[cold]
+    #[inline(never)]
     fn try_enter_used(&self, access: Access) -> bool {
         self.enter_if(|word| access.admit_newcomer(word))
     }
 
     /// The spinning of [`State::spin_enter`].
     #[cold]
+    #[inline(never)]
     fn spin_enter_used(&self, access: Access) -> bool {
         for _ in 0..SPINS_MAX {
             if self.try_enter_used(access) {
@@ -251,7 +253,7 @@ mod tests {
     fn the_last_to_leave_wakes_and_only_if_somebody_waits() {
         for marks in [0, WAITERS, MARKS] {
             let waiters = marks != 0;
-            let state = State(AtomicU64::new(2 * READER | marks));
+            let state = State(AtomicU64::new((2 * READER) | marks));
             assert!(!state.leave(Access::Shared));
             assert_eq!(state.leave(Access::Shared), waiters);
 

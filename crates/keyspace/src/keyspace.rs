@@ -280,12 +280,20 @@ impl Keyspace {
         View::new(self, frame(), entered)
     }
 
-    /// What a shard holds. Parks the thread while the shard is busy, so not for workers.
+    /// What a shard holds; `None` if it is busy. Does not wait.
     #[must_use]
-    pub fn usage(&self, id: ShardId) -> Usage {
+    pub fn try_usage(&self, id: ShardId) -> Option<Usage> {
         let gate = self.gate(id);
-        let shard = gate.read_blocking();
-        Usage { gate_waits: gate.waits(), ..usage_of(&shard) }
+        let shard = gate.spin_read()?;
+        Some(Usage { gate_waits: gate.waits(), ..usage_of(&shard) })
+    }
+
+    /// Keys and keys with a deadline of each database of a shard; `None` if it is busy.
+    #[must_use]
+    pub fn try_counts(&self, id: ShardId) -> Option<Vec<(usize, usize)>> {
+        let shard = self.gate(id).spin_read()?;
+        let counts = |db| shard.database(db).map_or((0, 0), |db| (db.table.len(), db.volatile));
+        Some((0..self.databases).map(counts).collect())
     }
 }
 

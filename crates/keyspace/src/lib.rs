@@ -37,10 +37,10 @@ pub use entry::{Expiry, StrEntry};
 pub use hash::KeyHasher;
 pub use keyspace::{Keyspace, Mode, Plan, Usage};
 pub use maintain::{Due, Maintained};
-pub use scan::ScanCursor;
+pub use scan::{Met, ScanCursor};
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
-pub use view::{Frame, Tally, View};
+pub use view::{Frame, Leftovers, Tally, View};
 
 /// A moment or a span in milliseconds; moments count from the Unix epoch.
 pub type Millis = u64;

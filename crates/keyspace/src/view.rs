@@ -57,6 +57,7 @@ pub struct Tally {
 pub struct Leftovers {
     pub(crate) values: SmallVec<[Garbage; 1]>,
     pub(crate) databases: Vec<Discarded>,
+    lazily: Option<bool>,
 }
 
 impl Leftovers {
@@ -64,6 +65,18 @@ impl Leftovers {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty() && self.databases.is_empty()
+    }
+
+    /// Whether the command said that it is to be dropped in the background, or that it is not.
+    #[must_use]
+    pub fn lazily(&self) -> Option<bool> {
+        self.lazily
+    }
+
+    /// Whether there are flushed databases among it.
+    #[must_use]
+    pub fn has_databases(&self) -> bool {
+        !self.databases.is_empty()
     }
 
     /// How many entries there are to drop, at least.
@@ -474,6 +487,12 @@ impl<'g> View<'g> {
             }
         }
         flushed
+    }
+
+    /// Says whether what this command leaves behind is to be dropped in the background (ASYNC), or
+    /// before it is answered (SYNC), whatever the settings say.
+    pub fn discard_lazily(&mut self, lazily: bool) {
+        self.log.garbage.lazily = Some(lazily);
     }
 
     /// Exchanges two databases, as far as their shards are entered.

@@ -51,6 +51,7 @@ use std::sync::atomic::AtomicU32;
 use std::{error, slice};
 
 use crate::class::{CLASSES, NO_CLASS, SLAB_BYTES, UNIT, class_of, spec};
+use crate::heap;
 use crate::region::{Pages, REGION_BYTES, Region};
 
 /// Regions a handle can name: 16 GiB.
@@ -377,6 +378,7 @@ impl Slabs {
             self.unlink(class, at);
         }
         self.used_bytes += spec.size();
+        heap::count(spec.size() as i64);
         Ok(Handle::new(at, unit))
     }
 
@@ -399,6 +401,7 @@ impl Slabs {
         slab.used -= 1;
         let (used, is_sparse) = (slab.used, slab.is_sparse(spec.slots()));
         self.used_bytes -= spec.size();
+        heap::count(-(spec.size() as i64));
 
         if used + 1 == spec.slots() {
             self.link_first(class, at);
@@ -607,3 +610,9 @@ fn no_such_slot(handle: Handle) -> ! {
 
 #[cfg(test)]
 pub(crate) mod tests;
+impl Drop for Slabs {
+    /// The regions go by themselves; what is left is the count of their slots.
+    fn drop(&mut self) {
+        heap::count(-(self.used_bytes as i64));
+    }
+}

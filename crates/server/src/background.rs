@@ -1,0 +1,66 @@
+//! Where things are dropped that take long to drop: flushed databases, big values.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use keyspace::Leftovers;
+
+/// The thread's niceness: it takes what the workers leave of the machine.
+const NICENESS: i32 = 10;
+
+/// A thread that drops what it is given.
+pub struct Background {
+    sender: Sender<Leftovers>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    pending: AtomicU64,
+    freed: AtomicU64,
+}
+
+impl Background {
+    /// Starts the thread. It ends with the server.
+    #[must_use]
+    pub fn start() -> Background {
+        let (sender, receiver) = channel();
+        let counts = Arc::new(Counts::default());
+        let theirs = Arc::clone(&counts);
+        crate::threads::start("anax-free", Some(NICENESS), move || work(&receiver, &theirs));
+        Background { sender, counts }
+    }
+
+    /// Drops something on the thread; here, if the thread has ended.
+    pub fn discard(&self, leftovers: Leftovers) {
+        self.counts.pending.fetch_add(leftovers.entries() as u64, Ordering::Relaxed);
+        drop(self.sender.send(leftovers));
+    }
+
+    /// How many entries wait to be dropped.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.counts.pending.load(Ordering::Relaxed)
+    }
+
+    /// How many entries have been dropped here.
+    #[must_use]
+    pub fn freed(&self) -> u64 {
+        self.counts.freed.load(Ordering::Relaxed)
+    }
+
+    /// Starts counting from zero again.
+    pub fn reset(&self) {
+        self.counts.freed.store(0, Ordering::Relaxed);
+    }
+}
+
+fn work(receiver: &Receiver<Leftovers>, counts: &Counts) {
+    while let Ok(leftovers) = receiver.recv() {
+        let entries = leftovers.entries() as u64;
+        drop(leftovers);
+        counts.pending.fetch_sub(entries, Ordering::Relaxed);
+        counts.freed.fetch_add(entries, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,95 @@
+//! The server's own commands: those that concern the session, other clients or the server.
+//!
+//! They have rows like all others, and a function that is given a [`Call`]. A command with
+//! subcommands has one function, which looks at the subcommand's row.
+
+mod connection;
+
+use command::{Args, Command, CommandError};
+use protocol::{Dialect, Output, Reply, Words};
+
+use crate::execute::Batch;
+use crate::server::CommandEntry;
+use crate::session::Session;
+
+/// What a command of the server asks for when it has replied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing.
+    Done,
+    /// That the connection is closed when its output is written.
+    Close,
+    /// To be tried again: something it needs is busy.
+    Busy,
+    /// That the connection does nothing for so many ms.
+    Rest(u64),
+}
+
+/// The function of a command of the server.
+pub type SessionFn = fn(&mut Call<'_>) -> Result<Next, CommandError>;
+
+/// A row with its function.
+pub struct SessionRow {
+    /// The row; it says [`command::Run::Session`] or [`command::Run::Container`].
+    pub command: Command,
+    /// Its function.
+    pub run: SessionFn,
+}
+
+/// The rows of all families of the server.
+pub const ROWS: &[&[SessionRow]] = &[connection::ROWS];
+
+/// One call of a command of the server.
+pub struct Call<'a> {
+    /// Server, worker, settings, time.
+    pub batch: Batch<'a>,
+    /// The whole request.
+    pub words: Words<'a>,
+    /// Its command.
+    pub entry: &'a CommandEntry,
+    /// The row that was called: the command's, or its subcommand's.
+    pub command: &'static Command,
+    /// The session that called.
+    pub session: &'a mut Session,
+    output: &'a mut Output,
+}
+
+impl<'a> Call<'a> {
+    /// See the type's page.
+    pub fn new(
+        batch: Batch<'a>,
+        words: Words<'a>,
+        entry: &'a CommandEntry,
+        command: &'static Command,
+        session: &'a mut Session,
+        output: &'a mut Output,
+    ) -> Call<'a> {
+        Call { batch, words, entry, command, session, output }
+    }
+
+    /// The arguments behind the command's name, and its subcommand's.
+    #[must_use]
+    pub fn args(&self) -> Args<'a> {
+        let container = !std::ptr::eq(self.entry.command, self.command);
+        Args::new(self.words, 1 + usize::from(container))
+    }
+
+    /// Writes the reply.
+    pub fn reply(&mut self) -> Reply<'_> {
+        Reply::new(self.output, self.session.dialect)
+    }
+
+    /// Writes a reply of fixed lines, as HELP does.
+    pub fn lines(&mut self, lines: &[&str]) -> Next {
+        let mut reply = self.reply();
+        reply.array(lines.len());
+        lines.iter().for_each(|line| reply.simple(line));
+        Next::Done
+    }
+
+    /// Whether the session speaks RESP3.
+    #[must_use]
+    pub fn is_resp3(&self) -> bool {
+        self.session.dialect == Dialect::Resp3
+    }
+}

@@ -1,0 +1,279 @@
+//! The session's own state: AUTH, HELLO, SELECT, PING, ECHO, QUIT, RESET.
+
+use command::{Arity, Category, Command, CommandError, Flags, Group, Run, parse_integer};
+use protocol::Dialect;
+
+use super::{Call, Next, SessionRow};
+
+/// The version of Redis whose behaviour clients may expect.
+pub const REDIS_VERSION: &str = "8.4.0";
+
+/// The rows of this family.
+pub const ROWS: &[SessionRow] = &[
+    SessionRow { command: AUTH, run: auth },
+    SessionRow { command: HELLO, run: hello },
+    SessionRow { command: SELECT, run: select },
+    SessionRow { command: PING, run: ping },
+    SessionRow { command: ECHO, run: echo },
+    SessionRow { command: QUIT, run: quit },
+    SessionRow { command: RESET, run: reset },
+];
+
+/// Allowed whatever state the server is in, and before authentication.
+const ALWAYS: Flags = Flags::NO_AUTH
+    .and(Flags::NO_SCRIPT)
+    .and(Flags::LOADING)
+    .and(Flags::STALE)
+    .and(Flags::FAST)
+    .and(Flags::ALLOW_BUSY)
+    .and(Flags::SENTINEL);
+
+const BASE: Command = Command {
+    run: Run::Session,
+    category: Category::CONNECTION,
+    group: Group::Connection,
+    ..Command::BASE
+};
+
+const AUTH: Command = Command {
+    name: "AUTH",
+    arity: Arity::AtLeast(2),
+    flags: ALWAYS.and(Flags::SKIP_MONITOR).and(Flags::SKIP_SLOWLOG),
+    since: "1.0.0",
+    summary: "Authenticates the connection.",
+    complexity: "O(N) where N is the number of passwords of the user",
+    syntax: "[username] password",
+    ..BASE
+};
+
+fn auth(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    let mut args = call.args();
+    let (user, password) = match args.len() {
+        1 => (&b"default"[..], args.bytes()?),
+        2 => (args.bytes()?, args.bytes()?),
+        _ => return Err(CommandError::Syntax),
+    };
+    let names_user = call.words.len() == 3;
+    authenticate(call, user, password, names_user)?;
+    call.reply().ok();
+    Ok(Next::Done)
+}
+
+/// Lets the session in if the password is right.
+fn authenticate(
+    call: &mut Call<'_>,
+    user: &[u8],
+    password: &[u8],
+    names_user: bool,
+) -> Result<(), CommandError> {
+    let wanted = &call.batch.settings.requirepass;
+    if wanted.is_empty() && !names_user {
+        return Err(CommandError::text(
+            "ERR AUTH <password> called without any password configured for the default user. \
+             Are you sure your configuration is correct?",
+        ));
+    }
+    let right = wanted.is_empty() || equal_in_constant_time(wanted, password);
+    if user != b"default" || !right {
+        call.batch.worker.stats().auth_failures.add(1);
+        return Err(CommandError::text(
+            "WRONGPASS invalid username-password pair or user is disabled.",
+        ));
+    }
+    call.session.authenticated = true;
+    Ok(())
+}
+
+/// Compares without telling by its time how much of a guess is right.
+fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
+    let differs = |(at, byte): (usize, &u8)| byte ^ wanted[at % wanted.len()];
+    let difference = given.iter().enumerate().map(differs).fold(0, |sum, bits| sum | bits);
+    difference == 0 && given.len() == wanted.len()
+}
+
+const HELLO: Command = Command {
+    name: "HELLO",
+    arity: Arity::AtLeast(1),
+    flags: ALWAYS.and(Flags::SKIP_MONITOR).and(Flags::SKIP_SLOWLOG),
+    since: "6.0.0",
+    summary: "Agrees on a protocol version, and tells what the server is.",
+    syntax: "[protover [AUTH username password] [SETNAME clientname]]",
+    ..BASE
+};
+
+fn hello(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    let mut args = call.args();
+    let mut dialect = call.session.dialect;
+    if !args.is_empty() {
+        dialect = match parse_integer(args.bytes()?) {
+            None => {
+                return Err(CommandError::text(
+                    "ERR Protocol version is not an integer or out of range",
+                ));
+            }
+            Some(2) => Dialect::Resp2,
+            Some(3) => Dialect::Resp3,
+            Some(_) => return Err(CommandError::NoProto),
+        };
+    }
+    let (mut credentials, mut name) = (None, None);
+    while let Some(word) = args.get(0) {
+        if args.len() >= 3 && args.word("AUTH") {
+            credentials = Some((args.bytes()?, args.bytes()?));
+        } else if args.word_with_value("SETNAME") {
+            name = Some(args.bytes()?);
+        } else {
+            let word = String::from_utf8_lossy(word);
+            return Err(CommandError::text(format!("ERR Syntax error in HELLO option '{word}'")));
+        }
+    }
+    if let Some((user, password)) = credentials {
+        authenticate(call, user, password, true)?;
+    }
+    if !call.session.authenticated {
+        return Err(CommandError::text(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             select the RESP protocol version at the same time",
+        ));
+    }
+    if let Some(name) = name {
+        set_name(call, name)?;
+    }
+    call.session.speak(dialect);
+    let id = call.session.client.id as i64;
+    let number = if dialect == Dialect::Resp3 { 3 } else { 2 };
+    let mut reply = call.reply();
+    reply.map(7);
+    for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    for (name, value) in [("proto", number), ("id", id)] {
+        reply.bulk(name.as_bytes());
+        reply.integer(value);
+    }
+    for (name, value) in [("mode", "standalone"), ("role", "master")] {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"modules");
+    reply.array(0);
+    Ok(Next::Done)
+}
+
+/// Names the connection, for CLIENT LIST.
+pub fn set_name(call: &mut Call<'_>, name: &[u8]) -> Result<(), CommandError> {
+    if name.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
+        return Err(CommandError::text(
+            "ERR Client names cannot contain spaces, newlines or special characters.",
+        ));
+    }
+    call.session.client.rename(|names| names.name = name.to_vec());
+    Ok(())
+}
+
+const SELECT: Command = Command {
+    name: "SELECT",
+    arity: Arity::Exactly(2),
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+    since: "1.0.0",
+    summary: "Changes the selected database.",
+    syntax: "index",
+    ..BASE
+};
+
+fn select(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    let raw = call.args().bytes()?;
+    let number = parse_integer(raw).ok_or(CommandError::InvalidDbIndex)?;
+    let databases = call.batch.server.keyspace.databases();
+    let db = u16::try_from(number).ok().filter(|&db| db < databases);
+    call.session.select(db.ok_or(CommandError::DbIndex)?);
+    call.reply().ok();
+    Ok(Next::Done)
+}
+
+const PING: Command = Command {
+    name: "PING",
+    arity: Arity::AtLeast(1),
+    flags: Flags::FAST.and(Flags::SENTINEL),
+    since: "1.0.0",
+    summary: "Answers PONG, or what it is given.",
+    syntax: "[message]",
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    ..BASE
+};
+
+fn ping(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    match call.words.len() {
+        1 => call.reply().simple("PONG"),
+        2 => {
+            let message = call.args().bytes()?;
+            call.reply().bulk(message);
+        }
+        _ => return Err(CommandError::WrongArity("ping".into())),
+    }
+    Ok(Next::Done)
+}
+
+const ECHO: Command = Command {
+    name: "ECHO",
+    arity: Arity::Exactly(2),
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+    since: "1.0.0",
+    summary: "Answers what it is given.",
+    syntax: "message",
+    ..BASE
+};
+
+fn echo(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    let message = call.args().bytes()?;
+    call.reply().bulk(message);
+    Ok(Next::Done)
+}
+
+const QUIT: Command = Command {
+    name: "QUIT",
+    arity: Arity::AtLeast(1),
+    flags: ALWAYS,
+    since: "1.0.0",
+    summary: "Closes the connection.",
+    deprecated: Some(("7.2.0", "just closing the connection")),
+    ..BASE
+};
+
+fn quit(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    call.reply().ok();
+    Ok(Next::Close)
+}
+
+const RESET: Command = Command {
+    name: "RESET",
+    arity: Arity::Exactly(1),
+    flags: ALWAYS,
+    since: "6.2.0",
+    summary: "Makes the connection as it was at its beginning.",
+    ..BASE
+};
+
+fn reset(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    call.batch.server.monitor.leave(&call.session.client);
+    let settings = call.batch.settings;
+    call.session.reset(settings);
+    call.reply().simple("RESET");
+    Ok(Next::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_equal_only_if_all_their_bytes_are() {
+        for (given, equal) in [("secret", true), ("secre", false), ("secrets", false), ("", false)]
+        {
+            assert_eq!(equal_in_constant_time(b"secret", given.as_bytes()), equal, "{given}");
+        }
+        assert!(!equal_in_constant_time(b"ab", b"abab"));
+    }
+}

@@ -1,0 +1,673 @@
+//! One connection, from accept to close: read, run what was read as a batch, write, wait.
+//!
+//! Input is read into the worker's scratch buffer and run from there; only an unfinished tail is
+//! kept with the connection, so an idle one owns no buffers. Replies of a batch are collected in
+//! the worker's scratch output and written at once; what the socket does not take is kept.
+//!
+//! # Invariants
+//!
+//! 1. The scratch is borrowed only between two awaits.
+//! 2. What waits for a client that does not read is bounded: beyond [`OUTPUT_PAUSE_BYTES`] no
+//!    more of its requests are run.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use command::{Flags, Shape};
+use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
+
+use crate::client::{Client, Kill};
+use crate::execute::{Batch, Ran, Request};
+use crate::server::{CommandEntry, Server};
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::socket::Socket;
+use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
+
+/// With so much output waiting, a connection's further requests wait too.
+const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
+
+/// Output that may wait for a client that has not authenticated.
+const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
+
+/// A tail buffer larger than this is given back when it is empty.
+const TAIL_KEPT_BYTES: usize = 16 << 10;
+
+/// A connection.
+struct Connection {
+    worker: Rc<Worker>,
+    socket: Socket,
+    session: Session,
+    parser: Parser,
+    /// Input that is not run yet.
+    tail: Vec<u8>,
+    /// Output that is not written yet.
+    output: Output,
+    /// Since when the soft limit of output is passed, in ms since the epoch.
+    soft_since: Option<u64>,
+}
+
+/// Why a batch ended.
+enum Ended {
+    /// All complete requests have run.
+    Drained,
+    /// The request at the front must wait.
+    Waits(Ran),
+    /// The connection is to be closed when its output is written.
+    Closing,
+    /// The connection speaks HTTP.
+    Http,
+    /// The request at the front is an inline one with quotes: these are its words.
+    Quoted {
+        /// Its bytes.
+        consumed: usize,
+        /// Its words.
+        words: Vec<Vec<u8>>,
+    },
+}
+
+/// Serves a connection until it ends.
+pub async fn serve(worker: Rc<Worker>, arriving: Arriving) {
+    let server = Arc::clone(&worker.server);
+    admit(&worker, arriving).await;
+    server.load.leave(worker.index);
+}
+
+async fn admit(worker: &Rc<Worker>, arriving: Arriving) {
+    let server = Arc::clone(&worker.server);
+    let settings = worker.settings();
+    let Arriving { socket, arrival, first_bytes } = arriving;
+    let now = server.clock.now();
+    let Ok(socket) = socket.register() else { return };
+    let Some(client) = server.clients.arrive(settings.maxclients, worker.index, now, arrival)
+    else {
+        server.refused.fetch_add(1, Ordering::Relaxed);
+        let refusal = b"-ERR max number of clients reached\r\n";
+        drop(socket.try_write(std::iter::once(&refusal[..])));
+        return;
+    };
+    worker.stats().connections.add(1);
+    let id = client.id;
+    let connection = Connection {
+        session: Session::new(client, &settings),
+        worker: Rc::clone(worker),
+        socket,
+        parser: Parser::default(),
+        tail: first_bytes,
+        output: Output::default(),
+        soft_since: None,
+    };
+    drop(settings);
+    Box::pin(connection.run()).await;
+    server.clients.leave(id);
+}
+
+impl Connection {
+    async fn run(mut self) {
+        let server = Arc::clone(&self.worker.server);
+        let mut ended = if self.tail.is_empty() { Ended::Drained } else { self.run_tail() };
+        loop {
+            if self.deliver().is_err() {
+                break;
+            }
+            let step = match ended {
+                Ended::Closing => {
+                    self.drain().await;
+                    break;
+                }
+                Ended::Http => {
+                    self.leave();
+                    crate::listen::hand_over_http(&server, self.socket, self.tail);
+                    return;
+                }
+                Ended::Waits(ran) => {
+                    self.wait(ran).await;
+                    if self.session.closing { Ok(Ended::Closing) } else { Ok(self.run_tail()) }
+                }
+                Ended::Drained => self.next_input(&server).await,
+                Ended::Quoted { .. } => Ok(self.run_tail()),
+            };
+            match step {
+                Ok(next) => ended = next,
+                Err(_) => break,
+            }
+        }
+        self.leave();
+    }
+
+    fn leave(&self) {
+        self.worker.server.monitor.leave(&self.session.client);
+    }
+
+    /// Waits for something to happen, and does what it asks for.
+    async fn next_input(&mut self, server: &Server) -> io::Result<Ended> {
+        let waiting = !self.output.is_empty();
+        let room = self.output.len() < OUTPUT_PAUSE_BYTES;
+        tokio::select! {
+            biased;
+            ready = self.socket.ready(room, waiting) => {
+                let ready = ready?;
+                if ready.is_writable() && waiting {
+                    self.write_waiting()?;
+                }
+                if room && ready.is_readable() { self.read_and_run() } else { Ok(Ended::Drained) }
+            }
+            () = self.session.client.rung() => match self.session.client.killed() {
+                Kill::Now => Err(io::ErrorKind::ConnectionAborted.into()),
+                Kill::AfterReply => Ok(Ended::Closing),
+                Kill::No => Ok(Ended::Drained),
+            },
+            () = server.stopped() => Ok(Ended::Closing),
+        }
+    }
+
+    /// Waits as long as the request at the front must, then runs it if it is due.
+    async fn wait(&mut self, ran: Ran) {
+        let server = Arc::clone(&self.worker.server);
+        match ran {
+            Ran::Done => {}
+            Ran::Rest(millis) => {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(millis)) => {}
+                    () = server.stopped() => self.session.closing = true,
+                }
+            }
+            Ran::Paused(millis) => {
+                let client = Arc::clone(&self.session.client);
+                client.blocked.store(true, Ordering::Relaxed);
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(millis)) => {}
+                    () = server.pause.ended() => {}
+                    () = client.rung() => {
+                        self.session.closing |= client.killed() != Kill::No;
+                    }
+                    () = server.stopped() => self.session.closing = true,
+                }
+                client.blocked.store(false, Ordering::Relaxed);
+            }
+            Ran::Busy => self.run_front_waiting(&server).await,
+        }
+    }
+
+    /// Runs the request at the front of the tail, waiting for its shards.
+    async fn run_front_waiting(&mut self, server: &Server) {
+        let settings = self.worker.settings();
+        let limits = limits_of(&settings, self.session.authenticated);
+        let mut spans = Vec::new();
+        let tail = std::mem::take(&mut self.tail);
+        let parsed = self.parser.parse(&tail, &mut spans, &limits);
+        let consumed = match parsed {
+            Ok(Parsed::Request { consumed }) => {
+                let words = Words::new(&tail, &spans);
+                let worker = Rc::clone(&self.worker);
+                let batch =
+                    Batch { server, worker: &worker, settings: &settings, now: server.clock.now() };
+                let request = look_up(server, words);
+                let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
+                if ran == Ran::Done { consumed } else { 0 }
+            }
+            _ => 0,
+        };
+        self.tail = tail;
+        self.tail.drain(..consumed);
+    }
+
+    /// Reads what is there and runs it.
+    fn read_and_run(&mut self) -> io::Result<Ended> {
+        let worker = Rc::clone(&self.worker);
+        let mut scratch = worker.scratch.borrow_mut();
+        let scratch = &mut *scratch;
+        if self.tail.is_empty() {
+            let Some(read) = self.socket.try_read(&mut scratch.input)? else {
+                return Ok(Ended::Drained);
+            };
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.count_input(read);
+            let input = std::mem::take(&mut scratch.input);
+            let (consumed, ended) = self.run_batches(&input[..read], scratch);
+            self.tail.extend_from_slice(&input[consumed..read]);
+            scratch.input = input;
+            let ended = self.run_quoted(ended, scratch);
+            return Ok(self.finish(ended));
+        }
+        let start = self.tail.len();
+        self.tail.resize(start + READ_BYTES, 0);
+        let read = self.socket.try_read(&mut self.tail[start..]);
+        self.tail.truncate(start + read.as_ref().map_or(0, |read| read.unwrap_or(0)));
+        match read? {
+            None => return Ok(Ended::Drained),
+            Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(read) => self.count_input(read),
+        }
+        let ended = self.run_tail_with(scratch);
+        Ok(self.finish(ended))
+    }
+
+    fn count_input(&self, read: usize) {
+        let stats = self.worker.stats();
+        stats.reads.add(1);
+        stats.bytes_in.add(read as u64);
+        let client = &self.session.client;
+        client.bytes_in.fetch_add(read as u64, Ordering::Relaxed);
+    }
+
+    fn run_tail(&mut self) -> Ended {
+        let worker = Rc::clone(&self.worker);
+        let mut scratch = worker.scratch.borrow_mut();
+        let ended = self.run_tail_with(&mut scratch);
+        self.finish(ended)
+    }
+
+    fn run_tail_with(&mut self, scratch: &mut Scratch) -> Ended {
+        let tail = std::mem::take(&mut self.tail);
+        let (consumed, ended) = self.run_batches(&tail, scratch);
+        self.tail = tail;
+        if consumed == self.tail.len() && self.tail.capacity() > TAIL_KEPT_BYTES {
+            self.tail = Vec::new();
+        } else {
+            self.tail.drain(..consumed);
+        }
+        self.run_quoted(ended, scratch)
+    }
+
+    /// An inline request with quotes is written again as clients write it, then runs like others.
+    fn run_quoted(&mut self, ended: Ended, scratch: &mut Scratch) -> Ended {
+        let Ended::Quoted { consumed, words } = ended else { return ended };
+        let mut request = Vec::new();
+        protocol::encode_request(&words, &mut request);
+        self.tail.splice(..consumed, request);
+        self.run_tail_with(scratch)
+    }
+
+    /// Notes what is left to do, and whether the limits of what waits are kept.
+    fn finish(&mut self, ended: Ended) -> Ended {
+        let client = &self.session.client;
+        client.query_bytes.store(self.tail.len() as u64, Ordering::Relaxed);
+        let limit = self.worker.settings().query_bytes_max;
+        if self.tail.len() > limit {
+            self.worker.stats().query_overflows.add(1);
+            client.kill(Kill::Now);
+        }
+        match (client.killed(), self.session.closing) {
+            (Kill::Now, _) => {
+                self.output.clear();
+                Ended::Closing
+            }
+            (Kill::AfterReply, _) | (_, true) => Ended::Closing,
+            _ => ended,
+        }
+    }
+
+    /// Runs all complete requests of some input. Returns how much of it is used up.
+    fn run_batches(&mut self, input: &[u8], scratch: &mut Scratch) -> (usize, Ended) {
+        let worker = Rc::clone(&self.worker);
+        let settings = worker.settings();
+        let server = &*worker.server;
+        let mut output = if self.output.is_empty() {
+            std::mem::take(&mut scratch.output)
+        } else {
+            std::mem::take(&mut self.output)
+        };
+        let now = server.clock.now();
+        let batch = Batch { server, worker: &worker, settings: &settings, now };
+        let mut at = 0;
+        let ended = loop {
+            let step = self.run_batch(batch, input, &mut at, &mut scratch.spans, &mut output);
+            if let Some(ended) = step {
+                break ended;
+            }
+            if output.len() > OUTPUT_PAUSE_BYTES {
+                break Ended::Drained;
+            }
+        };
+        self.session.client.last_seen.store(now, Ordering::Relaxed);
+        // One write for all of it; what the socket does not take stays with the connection.
+        let sent = self.write(&mut output);
+        if sent.is_err() || self.over_limit(&settings, output.len(), now) {
+            self.session.client.kill(Kill::Now);
+        }
+        if output.is_empty() {
+            output.clear();
+            scratch.output = output;
+        } else {
+            self.output = output;
+        }
+        (at, ended)
+    }
+
+    /// Parses up to [`BATCH_MAX`] requests, asks for the memory they will read, then runs them.
+    /// `None`: there may be more.
+    fn run_batch(
+        &mut self,
+        batch: Batch<'_>,
+        input: &[u8],
+        at: &mut usize,
+        spans: &mut [Vec<Span>],
+        output: &mut Output,
+    ) -> Option<Ended> {
+        let server = batch.server;
+        let limits = limits_of(batch.settings, self.session.authenticated);
+        let db = self.session.db;
+        let mut requests: smallvec::SmallVec<[(Planned<'_>, usize); BATCH_MAX]> =
+            smallvec::SmallVec::new();
+        let mut end = *at;
+        let mut failed = None;
+        let mut drained = false;
+        let mut last: Option<&CommandEntry> = None;
+        for (nth, spans) in spans.iter_mut().enumerate() {
+            let rest = &input[end..];
+            if rest.is_empty() {
+                drained = true;
+                break;
+            }
+            match self.parser.parse(rest, spans, &limits) {
+                Ok(Parsed::Request { consumed }) => {
+                    let words = Words::new(rest, spans);
+                    let entry = find(server, words, last);
+                    last = entry.or(last);
+                    let planned = plan(server, words, entry);
+                    if planned.keyed && (nth > 0 || end + consumed < input.len()) {
+                        server.keyspace.prefetch_bucket(db, planned.hash);
+                    }
+                    end += consumed;
+                    requests.push((planned, end));
+                    // What a connection may send changes with this one.
+                    if entry.is_some_and(|entry| entry.command.flags.has(Flags::NO_AUTH)) {
+                        break;
+                    }
+                }
+                Ok(Parsed::Empty { consumed }) => {
+                    end += consumed;
+                    let nothing = Planned { words: None, entry: None, hash: 0, keyed: false };
+                    requests.push((nothing, end));
+                }
+                Ok(Parsed::Quoted { consumed, words }) => {
+                    // What stands before it runs first.
+                    if requests.is_empty() {
+                        return Some(Ended::Quoted { consumed, words });
+                    }
+                    break;
+                }
+                Ok(Parsed::Incomplete { .. }) => {
+                    drained = true;
+                    break;
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if requests.len() > 1 {
+            for (planned, _) in requests.iter().filter(|(planned, _)| planned.keyed) {
+                server.keyspace.prefetch_record(db, planned.hash);
+            }
+            let stats = batch.worker.stats();
+            stats.batches.add(1);
+            stats.batched_commands.add(requests.len() as u64);
+        }
+        if let Some(ended) = self.run_requests(batch, &requests, at, output) {
+            // The rest is parsed anew, from the request that has to wait.
+            self.parser = Parser::default();
+            return Some(ended);
+        }
+        *at = end;
+        if let Some(error) = failed {
+            return Some(self.protocol_error(batch, &input[end..], &error, output));
+        }
+        drained.then_some(Ended::Drained)
+    }
+
+    /// Runs requests in order, until one must wait or ends the connection.
+    fn run_requests(
+        &mut self,
+        batch: Batch<'_>,
+        requests: &[(Planned<'_>, usize)],
+        at: &mut usize,
+        output: &mut Output,
+    ) -> Option<Ended> {
+        let mut meter = Meter::start(batch);
+        for (planned, end) in requests {
+            let Some(words) = planned.words else {
+                *at = *end;
+                continue;
+            };
+            let request = Request { words, entry: planned.entry, hash: planned.hash };
+            if planned.entry.is_none() && is_http(words) {
+                return Some(Ended::Http);
+            }
+            meter.before(planned.entry, self);
+            match batch.run(request, &mut self.session, output) {
+                Ran::Done => {
+                    *at = *end;
+                    meter.after(request, self);
+                    if self.session.closing {
+                        meter.finish(self);
+                        return Some(Ended::Closing);
+                    }
+                }
+                Ran::Rest(millis) => {
+                    *at = *end;
+                    meter.after(request, self);
+                    meter.finish(self);
+                    return Some(Ended::Waits(Ran::Rest(millis)));
+                }
+                waits => {
+                    meter.finish(self);
+                    return Some(Ended::Waits(waits));
+                }
+            }
+        }
+        meter.finish(self);
+        None
+    }
+
+    /// Answers input that is no protocol, and ends the connection.
+    #[cold]
+    fn protocol_error(
+        &mut self,
+        batch: Batch<'_>,
+        input: &[u8],
+        error: &ProtocolError,
+        output: &mut Output,
+    ) -> Ended {
+        if protocol::looks_like_http(input) == Some(true) && batch.settings.http_on_main_port {
+            return Ended::Http;
+        }
+        batch.worker.stats().protocol_errors.add(1);
+        Reply::new(output, self.session.dialect).error(&format_args!("ERR {error}"));
+        self.session.closing = true;
+        Ended::Closing
+    }
+
+    /// Messages from others go out between replies.
+    fn deliver(&mut self) -> io::Result<()> {
+        if self.session.client.outbox_bytes() > 0 {
+            for message in self.session.client.take_outbox() {
+                self.output.raw(&message);
+            }
+            self.write_waiting()?;
+            let settings = self.worker.settings();
+            let now = self.worker.server.clock.now();
+            if self.over_limit(&settings, self.output.len(), now) {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn write_waiting(&mut self) -> io::Result<()> {
+        let mut output = std::mem::take(&mut self.output);
+        let written = self.write(&mut output);
+        if !output.is_empty() {
+            self.output = output;
+        }
+        let waiting = self.output.len() as u64;
+        self.session.client.output_bytes.store(waiting, Ordering::Relaxed);
+        written
+    }
+
+    /// Writes as much as the socket takes.
+    fn write(&self, output: &mut Output) -> io::Result<()> {
+        while !output.is_empty() {
+            let Some(written) = self.socket.try_write(output.chunks())? else { break };
+            output.advance(written);
+            let stats = self.worker.stats();
+            stats.writes.add(1);
+            stats.bytes_out.add(written as u64);
+            self.session.client.bytes_out.fetch_add(written as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Writes what is left before the connection ends, as long as the client reads.
+    async fn drain(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        while !self.output.is_empty() {
+            let ready = tokio::time::timeout(PATIENCE, self.socket.ready(false, true)).await;
+            if !matches!(ready, Ok(Ok(_))) || self.write_waiting().is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Whether more output waits for this client than it may.
+    fn over_limit(&mut self, settings: &Settings, waiting: usize, now: u64) -> bool {
+        if waiting == 0 {
+            self.soft_since = None;
+            return false;
+        }
+        self.session.client.output_bytes.store(waiting as u64, Ordering::Relaxed);
+        let limit = settings.output;
+        let passes = |bytes: u64| bytes > 0 && waiting as u64 > bytes;
+        let soft = passes(limit.soft_bytes);
+        self.soft_since = if soft { self.soft_since.or(Some(now)) } else { None };
+        let lasted = self.soft_since.is_some_and(|since| {
+            now.saturating_sub(since) >= limit.soft_seconds.saturating_mul(1000)
+        });
+        let unknown = !self.session.authenticated && waiting > OUTPUT_BEFORE_AUTH_BYTES;
+        let over = passes(limit.hard_bytes) || (soft && lasted) || unknown;
+        if over {
+            self.worker.stats().output_overflows.add(1);
+        }
+        over
+    }
+}
+
+/// A request of a batch on its way.
+struct Planned<'a> {
+    /// `None`: an empty line.
+    words: Option<Words<'a>>,
+    entry: Option<&'a CommandEntry>,
+    hash: u64,
+    keyed: bool,
+}
+
+fn limits_of(settings: &Settings, authenticated: bool) -> Limits {
+    if authenticated {
+        Limits { bulk_bytes_max: settings.bulk_bytes_max, ..Limits::default() }
+    } else {
+        Limits::BEFORE_AUTH
+    }
+}
+
+/// Finds a request's command; most requests of a batch have that of the one before.
+#[inline]
+fn find<'a>(
+    server: &'a Server,
+    words: Words<'_>,
+    last: Option<&'a CommandEntry>,
+) -> Option<&'a CommandEntry> {
+    let name = words.get(0)?;
+    match last {
+        Some(entry) if entry.command.name.as_bytes().eq_ignore_ascii_case(name) => Some(entry),
+        _ => server.table.find(name),
+    }
+}
+
+#[inline]
+fn plan<'a>(server: &Server, words: Words<'a>, entry: Option<&'a CommandEntry>) -> Planned<'a> {
+    let shape = entry.map(|entry| entry.shape);
+    let key = words.get(1).filter(|_| shape == Some(Shape::FirstWord));
+    let hash = key.map_or(0, |key| server.keyspace.hash(key));
+    Planned { words: Some(words), entry, hash, keyed: key.is_some() }
+}
+
+fn look_up<'a>(server: &'a Server, words: Words<'a>) -> Request<'a> {
+    let planned = plan(server, words, find(server, words, None));
+    Request { words, entry: planned.entry, hash: planned.hash }
+}
+
+/// Whether an inline request is the first line of an HTTP request, which browsers can be made to
+/// send to any port.
+fn is_http(words: Words<'_>) -> bool {
+    let name = words.get(0).unwrap_or_default();
+    [&b"GET"[..], b"HEAD", b"POST", b"PUT", b"host:"]
+        .iter()
+        .any(|verb| name.eq_ignore_ascii_case(verb))
+        && words.get(2).is_some_and(|third| third.starts_with(b"HTTP/1."))
+}
+
+/// Measures how long commands take. Reading the clock costs as much as a GET, so that commands
+/// that take constant time are measured together as long as they follow one another.
+struct Meter<'a> {
+    batch: Batch<'a>,
+    since: u64,
+    running: Option<(&'a CommandEntry, u64)>,
+}
+
+impl<'a> Meter<'a> {
+    fn start(batch: Batch<'a>) -> Meter<'a> {
+        Meter { batch, since: 0, running: None }
+    }
+
+    #[inline]
+    fn before(&mut self, entry: Option<&'a CommandEntry>, connection: &Connection) {
+        let same = match (self.running, entry) {
+            (Some((running, _)), Some(entry)) => std::ptr::eq(running, entry),
+            _ => false,
+        };
+        if !same {
+            self.finish(connection);
+            self.since = self.batch.server.clock.nanos();
+            self.running = entry.map(|entry| (entry, 0));
+        }
+    }
+
+    #[inline]
+    fn after(&mut self, request: Request<'_>, connection: &Connection) {
+        let Some((entry, calls)) = &mut self.running else { return };
+        *calls += 1;
+        if !entry.command.flags.has(Flags::FAST) || self.batch.settings.measures_each() {
+            let micros = self.finish(connection) / 1000;
+            self.batch.note_slow(request, &connection.session, micros);
+        }
+    }
+
+    /// Books the time since the first of the commands that ran; returns it.
+    #[inline]
+    fn finish(&mut self, connection: &Connection) -> u64 {
+        let Some((entry, calls)) = self.running.take() else { return 0 };
+        if calls == 0 {
+            return 0;
+        }
+        let nanos = self.batch.server.clock.nanos() - self.since;
+        let stats = self.batch.worker.stats();
+        stats.commands.add(calls);
+        let each = &stats.each[entry.index];
+        each.calls.add(calls);
+        each.nanos.add(nanos);
+        if self.batch.settings.latency_tracking {
+            each.latency.get_or_init(Default::default).record(nanos / calls, calls);
+        }
+        let client: &Client = &connection.session.client;
+        client.commands.fetch_add(calls, Ordering::Relaxed);
+        client.set_last_command(entry.command, None);
+        nanos
+    }
+}

@@ -1,0 +1,410 @@
+//! Running one request: may it run, which shards does it need, what did it do.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape};
+use keyspace::{Access, Frame, Millis, Mode, Plan, Tally, View};
+use protocol::{Output, Reply, Words};
+
+use crate::commands::{Call, Next};
+use crate::server::{CommandEntry, Server};
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::slowlog::Slow;
+use crate::worker::Worker;
+
+/// How much of an unknown command's words its error quotes.
+const QUOTED_BYTES_MAX: usize = 128;
+
+/// Values up to this size are dropped where they were replaced.
+const DROP_HERE_BYTES_MAX: usize = 64 << 10;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// It is answered.
+    Done,
+    /// A gate is busy: it must be entered by waiting. Nothing was written.
+    Busy,
+    /// Commands like it are paused for so many ms. Nothing was written.
+    Paused(Millis),
+    /// It is answered; the connection does nothing more for so many ms.
+    Rest(Millis),
+}
+
+/// What is the same for all requests of a batch.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    /// The server.
+    pub server: &'a Server,
+    /// The worker that runs the batch.
+    pub worker: &'a Worker,
+    /// The settings in force.
+    pub settings: &'a Settings,
+    /// What time it is.
+    pub now: Millis,
+}
+
+/// One request, looked up.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Its words.
+    pub words: Words<'a>,
+    /// Its command, if there is one of that name.
+    pub entry: Option<&'a CommandEntry>,
+    /// The hash of its key, if its shape is [`Shape::FirstWord`].
+    pub hash: u64,
+}
+
+impl<'a> Batch<'a> {
+    fn frame(&self, session: &Session) -> Frame {
+        let access = if session.no_touch { Access::Untouched } else { self.settings.access };
+        Frame { db: session.db, now: self.now, chance: self.worker.chance(), access }
+    }
+
+    /// Runs a request as far as that goes without waiting.
+    #[inline]
+    pub fn run(&self, request: Request<'a>, session: &mut Session, output: &mut Output) -> Ran {
+        let mark = output.mark();
+        let answered = self.admit(request, session).and_then(|admitted| {
+            let (entry, command) = admitted;
+            match command.run {
+                Run::Read(_) | Run::Write(_) => {
+                    self.run_on_keyspace(request, entry, command, session, output)
+                }
+                Run::Session | Run::Container => {
+                    self.run_on_session(request, entry, command, session, output)
+                }
+            }
+        });
+        match answered {
+            Ok(Ran::Busy) => Ran::Busy,
+            Ok(Ran::Paused(rest)) => Ran::Paused(rest),
+            Ok(ran) => {
+                self.keep_reply(session, output, mark);
+                ran
+            }
+            Err(error) => {
+                self.refuse(request.entry, error, session, output, mark);
+                self.keep_reply(session, output, mark);
+                Ran::Done
+            }
+        }
+    }
+
+    fn keep_reply(&self, session: &mut Session, output: &mut Output, mark: protocol::Mark) {
+        if !session.keeps_reply() {
+            output.rollback(mark);
+        }
+    }
+
+    /// Writes an error in the place of whatever reply was begun.
+    #[cold]
+    fn refuse(
+        &self,
+        entry: Option<&CommandEntry>,
+        error: CommandError,
+        session: &Session,
+        output: &mut Output,
+        mark: protocol::Mark,
+    ) {
+        output.rollback(mark);
+        Reply::new(output, session.dialect).error(&error);
+        self.worker.count_error(entry, &error);
+    }
+
+    /// Whether the request may run: its command, with its subcommand, if so.
+    #[inline]
+    fn admit(
+        &self,
+        request: Request<'a>,
+        session: &Session,
+    ) -> Result<(&'a CommandEntry, &'static Command), CommandError> {
+        let words = request.words;
+        let entry = request.entry.ok_or_else(|| unknown_command(words))?;
+        let command = if entry.command.subcommands.is_empty() {
+            entry.command
+        } else {
+            subcommand(entry.command, words)?
+        };
+        if !command.arity.allows(words.len()) {
+            return Err(wrong_arity(entry.command, command));
+        }
+        if !session.authenticated && !command.flags.has(Flags::NO_AUTH) {
+            return Err(CommandError::NoAuth);
+        }
+        if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
+            self.worker.stats().oom_refusals.add(1);
+            return Err(CommandError::OutOfMemory);
+        }
+        if self.server.monitor.is_watched() {
+            self.tell_monitors(command, session, words);
+        }
+        Ok((entry, command))
+    }
+
+    #[cold]
+    fn tell_monitors(&self, command: &Command, session: &Session, words: Words<'_>) {
+        let secret = Flags::SKIP_MONITOR;
+        if !command.flags.has(secret) && !command.flags.has(Flags::ADMIN) {
+            self.server.monitor.tell(self.server.clock.unix_micros(), session, words);
+        }
+    }
+
+    #[inline]
+    fn is_out_of_memory(&self) -> bool {
+        let limit = self.settings.maxmemory;
+        limit > 0 && packed::heap::used_bytes() as u64 > limit
+    }
+
+    /// The shards that a request of the keyspace needs, and how.
+    ///
+    /// # Errors
+    /// If its words do not say where its keys are.
+    pub fn plan(
+        &self,
+        request: Request<'a>,
+        command: &Command,
+    ) -> Result<(Plan, Mode), CommandError> {
+        let keyspace = &self.server.keyspace;
+        let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
+        let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
+        let plan = match (shape, command.enter) {
+            (Shape::FirstWord, _) => Plan::One(keyspace.shard_of(request.hash)),
+            (_, Enter::All) => Plan::All,
+            (_, Enter::Keys) => {
+                let positions = command.key_positions(request.words)?;
+                let keys = positions.iter().filter_map(|&at| request.words.get(at));
+                keyspace.plan(keys.map(|key| keyspace.hash(key)))
+            }
+        };
+        Ok((plan, mode))
+    }
+
+    #[inline]
+    fn run_on_keyspace(
+        &self,
+        request: Request<'a>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Result<Ran, CommandError> {
+        if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
+            return Ok(Ran::Paused(rest));
+        }
+        let (plan, mode) = self.plan(request, command)?;
+        let frame = self.frame(session);
+        let Some(view) = self.server.keyspace.try_enter(frame, &plan, mode) else {
+            return Ok(Ran::Busy);
+        };
+        self.run_in(view, request, entry, command, session, output)?;
+        Ok(Ran::Done)
+    }
+
+    /// Runs a request in its entered shards, publishes what it did and leaves them.
+    #[inline]
+    fn run_in(
+        &self,
+        mut view: View<'_>,
+        request: Request<'a>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Done {
+        if entry.shape == Shape::FirstWord
+            && let Some(key) = request.words.get(1)
+        {
+            view.know(key, request.hash);
+        }
+        let container = !std::ptr::eq(entry.command, command);
+        let args = Args::new(request.words, 1 + usize::from(container));
+        let mut reply = Reply::new(output, session.dialect);
+        let done = guarded(|| match command.run {
+            Run::Read(read) => read(args, &view, &mut reply),
+            Run::Write(write) => write(args, &mut view, &mut reply),
+            Run::Session | Run::Container => Ok(()),
+        });
+        let tally = view.publish();
+        self.settle(tally, command);
+        done
+    }
+
+    /// Waits for the shards of a request that found them busy, then runs it.
+    pub async fn run_waiting(
+        &self,
+        request: Request<'a>,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Ran {
+        let admitted = self.admit(request, session);
+        let Ok((entry, command)) = admitted else {
+            return self.run(request, session, output);
+        };
+        if !matches!(command.run, Run::Read(_) | Run::Write(_)) {
+            return self.run(request, session, output);
+        }
+        let Ok((plan, mode)) = self.plan(request, command) else {
+            return self.run(request, session, output);
+        };
+        self.worker.stats().gate_waits.add(1);
+        let now = || self.server.clock.now();
+        let view = {
+            let frame = || Frame { now: now(), ..self.frame(session) };
+            self.server.keyspace.enter(&plan, mode, frame).await
+        };
+        let mark = output.mark();
+        if let Err(error) = self.run_in(view, request, entry, command, session, output) {
+            self.refuse(Some(entry), error, session, output, mark);
+        }
+        self.keep_reply(session, output, mark);
+        Ran::Done
+    }
+
+    /// Enters a command that took long into the slow log.
+    #[inline]
+    pub fn note_slow(&self, request: Request<'_>, session: &Session, micros: u64) {
+        let threshold = self.settings.slowlog_micros;
+        if u64::try_from(threshold).is_ok_and(|threshold| micros >= threshold) {
+            self.add_slow(request, session, micros);
+        }
+    }
+
+    #[cold]
+    fn add_slow(&self, request: Request<'_>, session: &Session, micros: u64) {
+        let flags = request.entry.map_or(Flags::NONE, |entry| entry.command.flags);
+        if flags.has(Flags::SKIP_SLOWLOG) {
+            return;
+        }
+        let slow = Slow {
+            id: 0,
+            unix_seconds: self.now / 1000,
+            micros,
+            words: crate::slowlog::shortened(request.words),
+            address: session.client.address.clone(),
+            name: session.client.names().name,
+        };
+        self.server.slowlog.add(slow, self.settings.slowlog_entries_max);
+    }
+
+    /// Counts what a transaction did, and drops what it left where that disturbs nobody.
+    #[inline]
+    fn settle(&self, tally: Tally, command: &Command) {
+        let stats = self.worker.stats();
+        stats.hits.add(tally.hits);
+        stats.misses.add(tally.misses);
+        stats.changes.add(tally.changes);
+        if tally.expired > 0 {
+            stats.expired.add(tally.expired);
+        }
+        if !tally.garbage.is_empty() {
+            self.discard(tally, command);
+        }
+    }
+
+    #[cold]
+    fn discard(&self, tally: Tally, command: &Command) {
+        let lazy = tally.garbage.lazily().unwrap_or(match command.name {
+            "UNLINK" => true,
+            "DEL" => self.settings.lazy_user_del,
+            "FLUSHALL" | "FLUSHDB" => self.settings.lazy_user_flush,
+            _ => self.settings.lazy_server_del,
+        });
+        let big =
+            tally.garbage.has_databases() || tally.garbage.value_bytes() > DROP_HERE_BYTES_MAX;
+        if lazy && big {
+            self.server.background.discard(tally.garbage);
+        }
+    }
+
+    fn run_on_session(
+        &self,
+        request: Request<'a>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Result<Ran, CommandError> {
+        let Some(run) = entry.beside else {
+            return Err(unknown_subcommand(entry.command, request.words));
+        };
+        let exempt = command.name == "UNPAUSE" || entry.command.name == "CLIENT";
+        if !exempt && let Some(rest) = self.server.pause.holds(self.now, false) {
+            return Ok(Ran::Paused(rest));
+        }
+        let mut call = Call::new(*self, request.words, entry, command, session, output);
+        match guarded(|| run(&mut call))? {
+            Next::Done => Ok(Ran::Done),
+            Next::Close => {
+                session.closing = true;
+                Ok(Ran::Done)
+            }
+            Next::Busy => Ok(Ran::Busy),
+            Next::Rest(millis) => Ok(Ran::Rest(millis)),
+        }
+    }
+}
+
+/// Runs a command; a panic, which is a bug, becomes an error of that command alone.
+#[inline]
+fn guarded<T>(run: impl FnOnce() -> Result<T, CommandError>) -> Result<T, CommandError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked()))
+}
+
+#[cold]
+fn panicked() -> CommandError {
+    tracing::error!("a command panicked; its connection got an error");
+    CommandError::text("ERR internal error: this is a bug of the server, please report it")
+}
+
+/// The subcommand of a request, or the container itself if it runs without one.
+#[cold]
+fn subcommand(
+    container: &'static Command,
+    words: Words<'_>,
+) -> Result<&'static Command, CommandError> {
+    let Some(name) = words.get(1) else {
+        return match container.run {
+            Run::Container => Err(wrong_arity(container, container)),
+            _ => Ok(container),
+        };
+    };
+    container.subcommand(name).ok_or_else(|| unknown_subcommand(container, words))
+}
+
+#[cold]
+fn wrong_arity(container: &Command, command: &Command) -> CommandError {
+    let name = if std::ptr::eq(container, command) {
+        container.name.to_lowercase()
+    } else {
+        format!("{}|{}", container.name, command.name).to_lowercase()
+    };
+    CommandError::WrongArity(name.into())
+}
+
+#[cold]
+fn unknown_subcommand(container: &Command, words: Words<'_>) -> CommandError {
+    let given = words.get(1).unwrap_or_default();
+    let subcommand = quoted(given, QUOTED_BYTES_MAX).into();
+    CommandError::UnknownSubcommand { subcommand, command: container.name }
+}
+
+#[cold]
+fn unknown_command(words: Words<'_>) -> CommandError {
+    let name = quoted(words.get(0).unwrap_or_default(), QUOTED_BYTES_MAX);
+    let mut text = format!("'{name}', with args beginning with: ");
+    let start = text.len();
+    for at in 1..words.len() {
+        let left = QUOTED_BYTES_MAX.saturating_sub(text.len() - start);
+        if left == 0 {
+            break;
+        }
+        text.push_str(&format!("'{}' ", quoted(words.get(at).unwrap_or_default(), left)));
+    }
+    CommandError::UnknownCommand(text.into())
+}
+
+fn quoted(word: &[u8], bytes_max: usize) -> String {
+    String::from_utf8_lossy(&word[..word.len().min(bytes_max)]).into_owned()
+}

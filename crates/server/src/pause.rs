@@ -1,0 +1,53 @@
+//! CLIENT PAUSE: until a moment, clients that want to write (or all) are held back.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use keyspace::Millis;
+use tokio::sync::Notify;
+
+/// The pause of a server; none at first.
+#[derive(Default)]
+pub struct Pause {
+    /// Until when, in ms since the epoch; 0: there is none.
+    until: AtomicU64,
+    everything: AtomicBool,
+    over: Notify,
+}
+
+impl Pause {
+    /// Holds back commands until a moment. A pause that is in force is never shortened, and one
+    /// of everything stays one of everything.
+    pub fn begin(&self, now: Millis, until: Millis, everything: bool) {
+        let running = self.until.load(Ordering::Relaxed) > now;
+        let everything = everything || (running && self.everything.load(Ordering::Relaxed));
+        self.everything.store(everything, Ordering::Relaxed);
+        if running {
+            self.until.fetch_max(until, Ordering::Release);
+        } else {
+            self.until.store(until, Ordering::Release);
+        }
+    }
+
+    /// Ends the pause.
+    pub fn end(&self) {
+        self.until.store(0, Ordering::Release);
+        self.over.notify_waiters();
+    }
+
+    /// How long a command has to wait from now on, in ms; `None`: it may run.
+    #[must_use]
+    #[inline]
+    pub fn holds(&self, now: Millis, writes: bool) -> Option<Millis> {
+        let until = self.until.load(Ordering::Acquire);
+        if until == 0 {
+            return None;
+        }
+        let held = writes || self.everything.load(Ordering::Relaxed);
+        until.checked_sub(now).filter(|&rest| rest > 0 && held)
+    }
+
+    /// Waits until the pause is ended before its time.
+    pub async fn ended(&self) {
+        self.over.notified().await;
+    }
+}

@@ -1,0 +1,101 @@
+//! The state of one connection that only its own task touches.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use keyspace::DbIndex;
+use protocol::Dialect;
+
+use crate::client::Client;
+use crate::settings::Settings;
+
+/// Whether replies are written, as CLIENT REPLY set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// They are.
+    On,
+    /// They are not.
+    Off,
+    /// That of the next command is not.
+    SkipNext,
+    /// That of this command is not.
+    Skip,
+}
+
+/// See the module's page.
+pub struct Session {
+    /// As others see it.
+    pub client: Arc<Client>,
+    /// The selected database.
+    pub db: DbIndex,
+    /// How replies are written.
+    pub dialect: Dialect,
+    /// Whether a password was given, or none is needed.
+    pub authenticated: bool,
+    /// Whether replies are written.
+    pub reply_mode: ReplyMode,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
+    /// Whether the connection ends when its output is written.
+    pub closing: bool,
+}
+
+impl Session {
+    /// The session of a new connection.
+    #[must_use]
+    pub fn new(client: Arc<Client>, settings: &Settings) -> Session {
+        Session {
+            authenticated: settings.requirepass.is_empty() || client.admin,
+            client,
+            db: 0,
+            dialect: Dialect::Resp2,
+            reply_mode: ReplyMode::On,
+            no_touch: false,
+            closing: false,
+        }
+    }
+
+    /// RESET: as it was at the beginning.
+    pub fn reset(&mut self, settings: &Settings) {
+        let client = Arc::clone(&self.client);
+        client.rename(|names| {
+            names.name.clear();
+            names.user.clear();
+        });
+        client.no_evict.store(false, Ordering::Relaxed);
+        client.no_touch.store(false, Ordering::Relaxed);
+        client.monitor.store(false, Ordering::Relaxed);
+        *self = Session::new(client, settings);
+        self.select(0);
+        self.speak(Dialect::Resp2);
+    }
+
+    /// SELECT.
+    pub fn select(&mut self, db: DbIndex) {
+        self.db = db;
+        self.client.db.store(u32::from(db), Ordering::Relaxed);
+    }
+
+    /// HELLO's protocol version.
+    pub fn speak(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+        let number = if dialect == Dialect::Resp3 { 3 } else { 2 };
+        self.client.dialect.store(number, Ordering::Relaxed);
+    }
+
+    /// Whether the reply of the command that just ran is kept; moves CLIENT REPLY SKIP on.
+    pub fn keeps_reply(&mut self) -> bool {
+        match self.reply_mode {
+            ReplyMode::On => true,
+            ReplyMode::Off => false,
+            ReplyMode::SkipNext => {
+                self.reply_mode = ReplyMode::Skip;
+                false
+            }
+            ReplyMode::Skip => {
+                self.reply_mode = ReplyMode::On;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! All socket I/O of connections, behind one type, so that another driver can take its place.
+
+use std::io::{self, IoSlice};
+
+use tokio::io::{Interest, Ready};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Pieces handed to one vectored write at most.
+const PIECES_MAX: usize = 16;
+
+/// The socket of a connection, which does not block.
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+/// A socket that no worker has yet.
+pub enum Incoming {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// A Unix socket.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Incoming {
+    /// Registers the socket with the calling worker.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn register(self) -> io::Result<Socket> {
+        match self {
+            Incoming::Tcp(socket) => TcpStream::from_std(socket).map(Socket::Tcp),
+            Incoming::Unix(socket) => UnixStream::from_std(socket).map(Socket::Unix),
+        }
+    }
+}
+
+impl Socket {
+    /// Reads what is there: `Some(0)` at the end of the stream, `None` if nothing is there now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn try_read(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
+        let read = match self {
+            Socket::Tcp(socket) => socket.try_read(into),
+            Socket::Unix(socket) => socket.try_read(into),
+        };
+        pending_is_none(read)
+    }
+
+    /// Writes pieces, as far as there is room: `None` if there is none now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn try_write<'a>(
+        &self,
+        pieces: impl Iterator<Item = &'a [u8]>,
+    ) -> io::Result<Option<usize>> {
+        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            count += 1;
+        }
+        let written = match (self, &slices[..count]) {
+            (Socket::Tcp(socket), [one]) => socket.try_write(one),
+            (Socket::Unix(socket), [one]) => socket.try_write(one),
+            (Socket::Tcp(socket), slices) => socket.try_write_vectored(slices),
+            (Socket::Unix(socket), slices) => socket.try_write_vectored(slices),
+        };
+        pending_is_none(written)
+    }
+
+    /// Waits until the socket can be read, or written if `to_write`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn ready(&self, to_read: bool, to_write: bool) -> io::Result<Ready> {
+        let interest = match (to_read, to_write) {
+            (true, true) => Interest::READABLE | Interest::WRITABLE,
+            (false, true) => Interest::WRITABLE,
+            _ => Interest::READABLE,
+        };
+        match self {
+            Socket::Tcp(socket) => socket.ready(interest).await,
+            Socket::Unix(socket) => socket.ready(interest).await,
+        }
+    }
+
+    /// Takes a TCP socket back from its worker.
+    #[must_use]
+    pub fn into_tcp(self) -> Option<std::net::TcpStream> {
+        match self {
+            Socket::Tcp(socket) => socket.into_std().ok(),
+            Socket::Unix(_) => None,
+        }
+    }
+}
+
+fn pending_is_none(done: io::Result<usize>) -> io::Result<Option<usize>> {
+    match done {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,145 @@
+//! What a worker counts. Only the worker writes, anybody reads, so counting is a load, an
+//! addition and a store, without a locked instruction and without a line that two workers write.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that one thread writes and others read.
+#[derive(Default, Debug)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds; to be called by one thread only.
+    #[inline]
+    pub fn add(&self, amount: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    /// Sets; to be called by one thread only.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The number as it was a moment ago.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Parts into which each doubling of a latency is cut: values are known to 12.5 %.
+const PARTS: usize = 8;
+
+/// Doublings that are told apart: up to 2^40 ns, 18 minutes.
+const DOUBLINGS: usize = 40;
+
+/// How long calls took: counts in buckets that widen with the value, as HdrHistogram does it.
+pub struct Histogram {
+    counts: Box<[Counter]>,
+}
+
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram { counts: (0..PARTS * DOUBLINGS).map(|_| Counter::default()).collect() }
+    }
+}
+
+impl Histogram {
+    /// Counts `calls` calls that took so long each.
+    pub fn record(&self, nanos: u64, calls: u64) {
+        self.counts[bucket(nanos)].add(calls);
+    }
+
+    /// The counts, each with the highest value (ns) of its bucket.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.counts.iter().enumerate().map(|(at, count)| (highest(at), count.get()))
+    }
+
+    /// Forgets everything.
+    pub fn reset(&self) {
+        self.counts.iter().for_each(|count| count.set(0));
+    }
+}
+
+fn bucket(nanos: u64) -> usize {
+    let value = nanos.max(PARTS as u64);
+    let doubling = value.ilog2() as usize;
+    let part = (value >> (doubling - 3)) as usize % PARTS;
+    ((doubling - 3) * PARTS + part).min(PARTS * DOUBLINGS - 1)
+}
+
+fn highest(bucket: usize) -> u64 {
+    let (doubling, part) = (bucket / PARTS + 3, (bucket % PARTS) as u64);
+    ((PARTS as u64 + part + 1) << (doubling - 3)) - 1
+}
+
+/// What is counted of one command.
+#[derive(Default)]
+pub struct CommandStats {
+    /// Calls that ran.
+    pub calls: Counter,
+    /// Time they took together, in nanoseconds.
+    pub nanos: Counter,
+    /// Calls refused before they ran.
+    pub rejected: Counter,
+    /// Calls that ran and answered an error.
+    pub failed: Counter,
+    /// How long calls took; made at the first.
+    pub latency: OnceLock<Histogram>,
+}
+
+/// What one worker counts.
+#[derive(Default)]
+#[expect(missing_docs, reason = "a counter is its name")]
+pub struct WorkerStats {
+    pub connections: Counter,
+    pub commands: Counter,
+    pub hits: Counter,
+    pub misses: Counter,
+    pub changes: Counter,
+    pub expired: Counter,
+    pub bytes_in: Counter,
+    pub bytes_out: Counter,
+    pub reads: Counter,
+    pub writes: Counter,
+    pub errors: Counter,
+    pub batches: Counter,
+    pub batched_commands: Counter,
+    pub gate_waits: Counter,
+    pub oom_refusals: Counter,
+    pub protocol_errors: Counter,
+    pub timeouts: Counter,
+    pub output_overflows: Counter,
+    pub query_overflows: Counter,
+    pub auth_failures: Counter,
+    pub expire_cycles_capped: Counter,
+    pub each: Box<[CommandStats]>,
+}
+
+impl WorkerStats {
+    /// Counters for so many commands.
+    #[must_use]
+    pub fn new(commands: usize) -> WorkerStats {
+        let each = (0..commands).map(|_| CommandStats::default()).collect();
+        WorkerStats { each, ..WorkerStats::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_falls_into_a_bucket_no_wider_than_an_eighth_of_it() {
+        for nanos in (8..100_000).chain([1 << 30, (1 << 35) + 12_345]) {
+            let top = highest(bucket(nanos));
+            assert!(top >= nanos && top - nanos <= nanos / 8, "{nanos} in a bucket up to {top}");
+        }
+    }
+
+    #[test]
+    fn values_beyond_the_ends_are_counted_at_the_ends() {
+        assert_eq!(bucket(0), 0);
+        assert_eq!(bucket(u64::MAX), PARTS * DOUBLINGS - 1);
+    }
+}

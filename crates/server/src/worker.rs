@@ -1,0 +1,206 @@
+//! One thread that serves connections: its runtime, its scratch buffers, its counters.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use command::CommandError;
+use keyspace::{Due, Frame, Maintained};
+use protocol::{Output, Span};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::client::Arrival;
+use crate::connection;
+use crate::server::{CommandEntry, Server};
+use crate::settings::Settings;
+use crate::socket::Incoming;
+use crate::stats::WorkerStats;
+
+/// Bytes that one read takes at most.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// Requests that are run together.
+pub const BATCH_MAX: usize = 64;
+
+/// A connection on its way from the listener to its worker.
+pub struct Arriving {
+    /// Its socket.
+    pub socket: Incoming,
+    /// What is known of it.
+    pub arrival: Arrival,
+    /// What it has sent already.
+    pub first_bytes: Vec<u8>,
+}
+
+/// Buffers that a worker lends to the connection it is serving just now. Nobody holds them
+/// across an `.await`.
+pub struct Scratch {
+    /// What was read.
+    pub input: Box<[u8]>,
+    /// Replies not written yet.
+    pub output: Output,
+    /// The words of each request of a batch.
+    pub spans: Vec<Vec<Span>>,
+}
+
+/// See the module's page.
+pub struct Worker {
+    /// Its number, from 0.
+    pub index: usize,
+    /// The server.
+    pub server: Arc<Server>,
+    /// See [`Scratch`].
+    pub scratch: RefCell<Scratch>,
+    chance: Cell<u64>,
+    settings: RefCell<(u64, Arc<Settings>)>,
+}
+
+/// The way to a worker for new connections.
+#[derive(Clone)]
+pub struct Door {
+    sender: UnboundedSender<Arriving>,
+}
+
+impl Door {
+    /// Hands a connection over. A worker that has ended drops it.
+    pub fn send(&self, arriving: Arriving) {
+        drop(self.sender.send(arriving));
+    }
+}
+
+/// A door, and what comes through it.
+#[must_use]
+pub fn door() -> (Door, UnboundedReceiver<Arriving>) {
+    let (sender, receiver) = unbounded_channel();
+    (Door { sender }, receiver)
+}
+
+impl Worker {
+    /// What it counts.
+    #[must_use]
+    #[inline]
+    pub fn stats(&self) -> &WorkerStats {
+        &self.server.stats[self.index]
+    }
+
+    /// 64 bits of a sequence that repeats after 2^64 (xorshift64*, Vigna 2016).
+    #[inline]
+    pub fn chance(&self) -> u64 {
+        let mut state = self.chance.get();
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        self.chance.set(state);
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        let version = self.server.settings_version();
+        let mut known = self.settings.borrow_mut();
+        if known.0 != version {
+            *known = (version, self.server.settings());
+        }
+        Arc::clone(&known.1)
+    }
+
+    /// Counts a refusal.
+    #[cold]
+    pub fn count_error(&self, entry: Option<&CommandEntry>, error: &CommandError) {
+        self.stats().errors.add(1);
+        if let Some(entry) = entry {
+            let stats = &self.stats().each[entry.index];
+            match error {
+                CommandError::WrongArity(_) | CommandError::NoAuth | CommandError::OutOfMemory => {
+                    stats.rejected.add(1);
+                }
+                _ => stats.failed.add(1),
+            }
+        }
+    }
+}
+
+/// Runs a worker on the calling thread until the server ends.
+pub fn run(server: Arc<Server>, index: usize, arriving: UnboundedReceiver<Arriving>, seed: u64) {
+    let spans = (0..BATCH_MAX).map(|_| Vec::new()).collect();
+    let input = vec![0; READ_BYTES].into_boxed_slice();
+    let settings = RefCell::new((0, server.settings()));
+    let scratch = RefCell::new(Scratch { input, output: Output::default(), spans });
+    // An xorshift never leaves zero.
+    let chance = Cell::new(seed | 1);
+    let worker = Rc::new(Worker { index, server, scratch, chance, settings });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the system has room for one more runtime");
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, serve(worker, arriving));
+}
+
+async fn serve(worker: Rc<Worker>, mut arriving: UnboundedReceiver<Arriving>) {
+    tokio::task::spawn_local(look_after(Rc::clone(&worker)));
+    loop {
+        tokio::select! {
+            () = worker.server.stopped() => break,
+            arrived = arriving.recv() => match arrived {
+                Some(arrived) => {
+                    tokio::task::spawn_local(connection::serve(Rc::clone(&worker), arrived));
+                }
+                None => break,
+            },
+        }
+    }
+}
+
+/// Expiry and the like, for this worker's share of the shards, `hz` times a second.
+///
+/// A quarter of a round's time is spent on it at most, in steps of one segment, and between
+/// steps the worker's connections have their turn.
+async fn look_after(worker: Rc<Worker>) {
+    let server = &worker.server;
+    let shares = server.stats.len();
+    let mut rounds: Vec<_> = server
+        .keyspace
+        .shard_ids()
+        .filter(|id| id.index() % shares == worker.index)
+        .map(|id| (id, None))
+        .collect();
+    loop {
+        let settings = worker.settings();
+        let period = 1000 / settings.hz.clamp(1, 500);
+        tokio::time::sleep(std::time::Duration::from_millis(period)).await;
+        if !settings.active_expire || server.pause.holds(server.clock.now(), true).is_some() {
+            continue;
+        }
+        let effort = settings.expire_effort.clamp(1, 10);
+        let rest = 1000 / effort;
+        let budget_micros = period * 1000 * (20 + 5 * effort) / 100;
+        let start = server.clock.micros();
+        'round: for (id, due) in &mut rounds {
+            loop {
+                let frame = Frame {
+                    db: 0,
+                    now: server.clock.now(),
+                    chance: worker.chance(),
+                    access: settings.access,
+                };
+                match server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest))) {
+                    Maintained::Step(tally) => {
+                        worker.stats().expired.add(tally.expired);
+                        if settings.lazy_expire && !tally.garbage.is_empty() {
+                            server.background.discard(tally.garbage);
+                        }
+                    }
+                    Maintained::Done => {
+                        *due = None;
+                        break;
+                    }
+                    Maintained::Busy => break,
+                }
+                tokio::task::yield_now().await;
+                if server.clock.micros() - start > budget_micros {
+                    worker.stats().expire_cycles_capped.add(1);
+                    break 'round;
+                }
+            }
+        }
+    }
+}
