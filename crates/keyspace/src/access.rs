@@ -68,11 +68,11 @@ pub fn frequency(bits: u32, now: Millis, decay_minutes: u32) -> u32 {
 }
 
 fn seconds(now: Millis) -> u32 {
-    (now / 1000 & CLOCK_MASK) as u32
+    ((now / 1000) & CLOCK_MASK) as u32
 }
 
 fn minutes(now: Millis) -> u32 {
-    (now / 60_000 & 0xFFFF) as u32
+    ((now / 60_000) & 0xFFFF) as u32
 }
 
 fn lfu(minutes: u32, count: u32) -> u32 {

@@ -65,7 +65,7 @@ impl StrEntry<'_> {
     }
 
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    pub fn count(&mut self) {
+    pub fn count_lookup(&mut self) {
         let found = self.exists();
         self.writing.log.hits += u64::from(found);
         self.writing.log.misses += u64::from(!found);

@@ -56,7 +56,7 @@ pub(super) const GETDEL: Command = Command {
 fn getdel(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
     let mut entry = keys.str_entry(key.0)?;
-    entry.count();
+    entry.count_lookup();
     reply_with(entry.get(), reply);
     entry.remove(event::DEL);
     Ok(())
@@ -83,7 +83,7 @@ fn getex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
     let moment = lifetime.map(|lifetime| lifetime.moment(now, "getex")).transpose()?;
 
     let mut entry = keys.str_entry(key.0)?;
-    entry.count();
+    entry.count_lookup();
     reply_with(entry.get(), reply);
     match moment {
         None => {}

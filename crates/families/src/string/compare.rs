@@ -51,8 +51,8 @@ impl<'a> Condition<'a> {
         } else {
             return Ok(false);
         };
-        let is_repeated = matches!(condition, Condition::IfNew | Condition::IfThere)
-            && *given == Some(condition);
+        let is_repeated =
+            matches!(condition, Condition::IfNew | Condition::IfThere) && *given == Some(condition);
         if given.is_some() && !is_repeated {
             return Err(CommandError::Syntax);
         }
@@ -194,8 +194,8 @@ fn delete_if(
     reply: &mut Reply<'_>,
 ) -> Done {
     let mut entry = keys.str_entry(key.0)?;
-    let holds = entry.get().is_some_and(|text| condition.holds(Some(text.as_bytes())));
-    let removed = holds && entry.remove(event::DEL);
+    let removed =
+        entry.exists() && condition.holds(Some(entry.bytes())) && entry.remove(event::DEL);
     reply.integer(i64::from(removed));
     Ok(())
 }

@@ -205,7 +205,12 @@ impl IntegerStep {
 }
 
 /// The value after `old`; `None` if it would lie outside the bounds and is not cut off.
-fn step_integer(old: i64, increment: i64, (lower, upper): (i64, i64), saturate: bool) -> Option<i64> {
+fn step_integer(
+    old: i64,
+    increment: i64,
+    (lower, upper): (i64, i64),
+    saturate: bool,
+) -> Option<i64> {
     let wanted = i128::from(old) + i128::from(increment);
     let allowed = wanted.clamp(i128::from(lower), i128::from(upper));
     let is_inside = allowed == wanted;
@@ -252,8 +257,8 @@ impl FloatStep {
             life.store(entry, text.as_bytes(), event::INCRBYFLOAT)?;
         }
         reply.array(2);
-        reply.number(&text);
-        reply.number(&applied.to_string());
+        reply.decimal(text.as_bytes());
+        reply.decimal(applied.to_string().as_bytes());
         Ok(())
     }
 }

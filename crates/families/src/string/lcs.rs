@@ -11,11 +11,10 @@
 //!   lengths would allow, as in Redis: a bound for the time the command takes.
 
 use command::{
-    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
-    Run, STRING_BYTES_MAX, View,
+    Args, Arity, Begin, Category, Command, CommandError, Done, Find, Flags, Group, Key, KeySpec,
+    KeyUse, Reply, Run, STRING_BYTES_MAX, View,
 };
-use command::{Begin, Find};
-use keyspace::{Refused, Str};
+use keyspace::Refused;
 
 pub(super) const LCS: Command = Command {
     name: "LCS",
@@ -38,12 +37,7 @@ pub(super) const LCS: Command = Command {
 
 fn lcs(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (one, other): (Key<'_>, Key<'_>) = (args.take()?, args.take()?);
-    let text = |found: Result<Option<Str<'_>>, Refused>| match found {
-        Ok(text) => Ok(text.map_or(&[][..], |text| text.as_bytes())),
-        Err(Refused::WrongType) => Err(CommandError::LcsTypes),
-        Err(refused) => Err(refused.into()),
-    };
-    let (a, b) = (text(keys.str(one.0)), text(keys.str(other.0)));
+    let (a, b) = (text_of(one, keys), text_of(other, keys));
     let (a, b) = (a?, b?);
     let options = Options::parse(args)?;
     check_size(a.len(), b.len())?;
@@ -53,6 +47,14 @@ fn lcs(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
         _ => reply.bulk(&common(a, &matches(a, b))),
     }
     Ok(())
+}
+
+fn text_of<'v>(key: Key<'_>, keys: &'v View<'_>) -> Result<&'v [u8], CommandError> {
+    match keys.str(key.0) {
+        Ok(text) => Ok(text.map_or(&[], |text| text.as_bytes())),
+        Err(Refused::WrongType) => Err(CommandError::LcsTypes),
+        Err(refused) => Err(refused.into()),
+    }
 }
 
 #[derive(Default)]
@@ -154,27 +156,53 @@ fn fill(a: &[u8], b: &[u8], mut up: impl FnMut(usize, usize)) -> u32 {
     row[b.len()]
 }
 
+/// The cells of a table whose longer neighbour is the one above, a bit each.
+struct Ups {
+    columns: usize,
+    bits: Vec<u64>,
+}
+
+impl Ups {
+    fn of(a: &[u8], b: &[u8]) -> Ups {
+        let mut ups = Ups { columns: b.len(), bits: vec![0; (a.len() * b.len()).div_ceil(64)] };
+        fill(a, b, |row, column| {
+            let (word, bit) = ups.place(row, column);
+            ups.bits[word] |= 1 << bit;
+        });
+        ups
+    }
+
+    fn place(&self, row: usize, column: usize) -> (usize, usize) {
+        let cell = row * self.columns + column;
+        (cell / 64, cell % 64)
+    }
+
+    fn has(&self, row: usize, column: usize) -> bool {
+        let (word, bit) = self.place(row, column);
+        self.bits[word] >> bit & 1 == 1
+    }
+}
+
 /// The matches that make up the longest common subsequence, from the last to the first.
 fn matches(a: &[u8], b: &[u8]) -> Vec<Match> {
-    let mut ups = vec![0_u64; (a.len() * b.len()).div_ceil(64)];
-    let bit = |i: usize, j: usize| (i * b.len() + j) / 64..=(i * b.len() + j) % 64;
-    fill(a, b, |i, j| ups[*bit(i, j).start()] |= 1 << *bit(i, j).end());
+    let ups = Ups::of(a, b);
     let (mut i, mut j) = (a.len(), b.len());
     let mut found: Vec<Match> = Vec::new();
     let mut goes_on = false;
     while i > 0 && j > 0 {
-        if a[i - 1] == b[j - 1] {
+        let is_match = a[i - 1] == b[j - 1];
+        if is_match {
             (i, j) = (i - 1, j - 1);
             match found.last_mut() {
                 Some(last) if goes_on => *last = Match { a: i, b: j, len: last.len + 1 },
                 _ => found.push(Match { a: i, b: j, len: 1 }),
             }
-            goes_on = true;
+        } else if ups.has(i - 1, j - 1) {
+            i -= 1;
         } else {
-            let is_up = ups[*bit(i - 1, j - 1).start()] >> *bit(i - 1, j - 1).end() & 1 == 1;
-            if is_up { i -= 1 } else { j -= 1 }
-            goes_on = false;
+            j -= 1;
         }
+        goes_on = is_match;
     }
     found
 }

@@ -143,7 +143,9 @@ fn parse_options<'a>(
         }
     }
     match condition.unwrap_or(Condition::Always) {
-        plain @ (Condition::Always | Condition::IfNew | Condition::IfThere) => Ok((plain, lifetime)),
+        plain @ (Condition::Always | Condition::IfNew | Condition::IfThere) => {
+            Ok((plain, lifetime))
+        }
         _ => Err(CommandError::Syntax),
     }
 }

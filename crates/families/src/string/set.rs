@@ -57,10 +57,10 @@ fn set_with(
 
     let mut entry = keys.str_entry(key.0)?;
     if options.get {
-        entry.count();
+        entry.count_lookup();
         reply_with(entry.get(), reply);
     }
-    let holds = options.condition.holds(entry.get().as_ref().map(|text| text.as_bytes()));
+    let holds = options.condition.holds(entry.exists().then(|| entry.bytes()));
     if holds {
         store(&mut entry, value, expiry, now)?;
     }
@@ -216,7 +216,7 @@ pub(super) const GETSET: Command = Command {
 fn getset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, value): (Key<'_>, &[u8]) = args.parse()?;
     let mut entry = keys.str_entry(key.0)?;
-    entry.count();
+    entry.count_lookup();
     reply_with(entry.get(), reply);
     entry.set(value, Expiry::Clear, event::SET)?;
     Ok(())
