@@ -33,8 +33,8 @@ impl Random {
     /// # Panics
     ///
     /// If there are none.
-    pub fn pick<'a, T>(&mut self, several: &'a [T]) -> &'a T {
-        &several[(self.number() % several.len() as u64) as usize]
+    pub fn pick<T: Copy>(&mut self, several: &[T]) -> T {
+        several[(self.number() % several.len() as u64) as usize]
     }
 
     /// True once in `times`.
@@ -211,7 +211,7 @@ impl Generator {
         if self.random.once_in(25) {
             self.spoil(&mut words);
         }
-        Action::Run { client: *self.random.pick(&CLIENTS[..]), words }
+        Action::Run { client: self.random.pick(&CLIENTS), words }
     }
 
     /// Appends what a part of a shape stands for.
@@ -235,7 +235,7 @@ impl Generator {
             "{ttl}" | "{pttl}" | "{at}" | "{pat}" => return words.push(self.time(part)),
             name => return words.push(bytes(self.cased(name))),
         };
-        words.push(bytes(*self.random.pick(one_of)));
+        words.push(bytes(self.random.pick(one_of)));
     }
 
     fn set_option(&mut self, words: &mut Vec<Word>) {
@@ -250,7 +250,7 @@ impl Generator {
 
     fn deadline(&mut self, words: &mut Vec<Word>) {
         let kinds = [("EX", "{ttl}"), ("PX", "{pttl}"), ("EXAT", "{at}"), ("PXAT", "{pat}")];
-        let (name, kind) = *self.random.pick(&kinds);
+        let (name, kind) = self.random.pick(&kinds);
         words.push(bytes(self.cased(name)));
         let time = self.time(kind);
         words.push(time);
@@ -259,7 +259,7 @@ impl Generator {
     /// A number of seconds or milliseconds, from now or from 1970.
     fn time(&mut self, kind: &str) -> Word {
         if self.random.once_in(12) {
-            return bytes(*self.random.pick(ODD_TIMES));
+            return bytes(self.random.pick(ODD_TIMES));
         }
         let seconds = self.seconds();
         match kind {
@@ -291,7 +291,7 @@ impl Generator {
 
     /// Takes a word away, adds one or replaces one; never the name.
     fn spoil(&mut self, words: &mut Vec<Word>) {
-        let spoil = bytes(*self.random.pick(SPOILS));
+        let spoil = bytes(self.random.pick(SPOILS));
         match self.random.below(3) {
             0 if words.len() > 1 => {
                 words.pop();
