@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::source::Parts;
+use super::source::{Parts, find_words, open_heads};
 use super::{Complaint, Tree};
 
 /// The crates that may say `unsafe`.
@@ -107,7 +107,7 @@ fn source(path: &str, parts: &Parts) -> Vec<Complaint> {
         if !is_fenced {
             let what = format!("`unsafe` is only for {}", FENCED.join(", "));
             complaints.push(Complaint::new(path, line, what));
-        } else if let Some(wanted) = wanted_beside(&parts.code[at..])
+        } else if let Some(wanted) = wanted_beside(&parts.code, at)
             && !stands_beside(parts, line, wanted)
         {
             complaints.push(Complaint::new(path, line, format!("`unsafe` without `{wanted}`")));
@@ -116,12 +116,18 @@ fn source(path: &str, parts: &Parts) -> Vec<Complaint> {
     complaints
 }
 
-/// What must be written beside this use of `unsafe`.
-fn wanted_beside(code: &str) -> Option<&'static str> {
+/// What must be written beside the `unsafe` at `at`.
+fn wanted_beside(code: &str, at: usize) -> Option<&'static str> {
+    let is_contract_of_trait = || {
+        let inside = open_heads(code, at);
+        inside.last().is_some_and(|head| !find_words(head, "for").is_empty())
+    };
+    let code = &code[at..];
     let mut words = code.split_whitespace().skip(1);
     match words.next() {
         // The type of a function: the calls are what is unsafe.
         Some(word) if word.starts_with("fn(") => None,
+        Some("fn") if is_contract_of_trait() => None,
         Some("fn" | "trait") => Some("# Safety"),
         Some("extern") if words.any(|word| word.starts_with("fn")) && !opens_block(code) => {
             Some("# Safety")
@@ -204,6 +210,7 @@ mod tests {
             "/// # Safety\n///\n/// Always.\nunsafe trait T {}\n",
             "type F = unsafe fn(u8);\n",
             "// SAFETY: why.\nunsafe extern \"C\" {\n    fn f();\n}\n",
+            "// SAFETY: why.\nunsafe impl A for B {\n    unsafe fn f() {}\n}\n",
             "/// # Safety\n///\n/// Never.\npub unsafe extern \"C\" fn f() {}\n",
         ];
         for text in sound {

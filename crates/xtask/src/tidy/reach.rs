@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::manifest::packages;
-use super::source::{Parts, find_words};
+use super::source::{Parts, find_words, open_heads};
 use super::{Complaint, Tree};
 
 pub(super) fn check(tree: &Tree) -> Vec<Complaint> {
@@ -118,18 +118,7 @@ fn path_attribute(text: &str, code: &str, at: usize) -> Option<String> {
 
 /// The names of the modules whose braces are open at `at`, the outermost first.
 fn enclosing_modules(code: &str, at: usize) -> Vec<String> {
-    let mut open: Vec<Option<String>> = Vec::new();
-    let mut begin = 0;
-    for (index, byte) in code[..at].bytes().enumerate() {
-        match byte {
-            b'{' => open.push(module_name(&code[begin..index])),
-            b'}' => drop(open.pop()),
-            b';' => {}
-            _ => continue,
-        }
-        begin = index + 1;
-    }
-    open.into_iter().flatten().collect()
+    open_heads(code, at).into_iter().filter_map(module_name).collect()
 }
 
 /// The name in `pub mod name`, before its brace.

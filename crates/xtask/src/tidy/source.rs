@@ -68,6 +68,23 @@ pub(super) fn find_words(text: &str, word: &str) -> Vec<usize> {
         .collect()
 }
 
+/// What stands before each brace that is open at `at`, the outermost first:
+/// `impl A for B`, `mod c`, `fn f()`.
+pub(super) fn open_heads(code: &str, at: usize) -> Vec<&str> {
+    let mut open = Vec::new();
+    let mut begin = 0;
+    for (index, byte) in code[..at].bytes().enumerate() {
+        match byte {
+            b'{' => open.push(code[begin..index].trim()),
+            b'}' => drop(open.pop()),
+            b';' => {}
+            _ => continue,
+        }
+        begin = index + 1;
+    }
+    open
+}
+
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
@@ -185,6 +202,12 @@ mod tests {
     fn comments_keep_their_lines() {
         let parts = Parts::of("a\n// SAFETY: x\n/* y */ b\n");
         assert_eq!(parts.comments, " \n// SAFETY: x\n/* y */  \n");
+    }
+
+    #[test]
+    fn open_braces_are_known_by_their_heads() {
+        let code = "mod a { fn f() {} impl A for B { const C: u8 = 1; fn g() { x";
+        assert_eq!(open_heads(code, code.len()), ["mod a", "impl A for B", "fn g()"]);
     }
 
     #[test]
