@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 
 use crate::executor::Executor;
+use crate::transcript::Target;
 use crate::value::Value;
 
 mod bits;
@@ -51,9 +52,23 @@ pub enum Flavour {
     /// Redis 8.
     #[default]
     Redis,
+    /// Redis 7.0: `BITCOUNT` of no key is 0 whatever its other arguments are,
+    /// of a range that ends before it begins whatever its unit is.
+    Redis7,
     /// Valkey 9: `GETEX` checks its number before it looks for the key, and
     /// `BITCOUNT` may go without an end.
     Valkey,
+}
+
+impl Flavour {
+    /// The one that is nearest to a server.
+    pub fn of(target: &Target) -> Self {
+        match (target.name.as_str(), target.version.first()) {
+            ("valkey", _) => Self::Valkey,
+            ("redis", Some(7)) => Self::Redis7,
+            _ => Self::Redis,
+        }
+    }
 }
 
 /// All databases, the clock, and which database each client has selected.

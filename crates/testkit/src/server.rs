@@ -9,7 +9,6 @@
 //!    [`ServerProcess`] is dropped.
 //! 2. It works in a directory of its own, which is removed then.
 
-use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -31,6 +30,9 @@ const ASKS_MAX: u32 = 2_000;
 /// The pause between two questions to a starting server.
 const ASK_PAUSE: Duration = Duration::from_millis(10);
 
+/// What stands for the port in an argument.
+const PORT_PLACE: &str = "{port}";
+
 /// The environment variable that names the reference server's binary.
 const ORACLE_VARIABLE: &str = "ANAX_ORACLE";
 
@@ -43,14 +45,16 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts `program` with `arguments` and `--port PORT`, and waits until it
-    /// answers `PING`.
+    /// Starts `program` with `arguments` and waits until it answers `PING`.
+    ///
+    /// `{port}` in an argument stands for the port to listen on; where no
+    /// argument says it, `--port` and the port are appended.
     ///
     /// # Errors
     ///
     /// If the program cannot be run, or ends or stays silent on every port; the
     /// error ends with the last lines of its log.
-    pub fn start<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> io::Result<Self> {
+    pub fn start(program: &Path, arguments: &[&str]) -> io::Result<Self> {
         let mut last = None;
         for _ in 0..STARTS_MAX {
             let mut server = Self::spawn(program, arguments)?;
@@ -62,13 +66,12 @@ impl ServerProcess {
         Err(last.expect("it was started at least once"))
     }
 
-    fn spawn<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> io::Result<Self> {
+    fn spawn(program: &Path, arguments: &[&str]) -> io::Result<Self> {
         let directory = new_directory()?;
         let address = free_address()?;
         let log = fs::File::create(directory.join("log"))?;
         let spawned = Command::new(program)
-            .args(arguments)
-            .args(["--port", &address.port().to_string()])
+            .args(with_port(arguments, address.port()))
             .current_dir(&directory)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -149,6 +152,17 @@ impl Drop for ServerProcess {
 /// An address on 127.0.0.1 that was free when it was looked for.
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// The arguments with the port in them.
+fn with_port(arguments: &[&str], port: u16) -> Vec<String> {
+    let port = port.to_string();
+    let mut all: Vec<String> =
+        arguments.iter().map(|argument| argument.replace(PORT_PLACE, &port)).collect();
+    if !arguments.iter().any(|argument| argument.contains(PORT_PLACE)) {
+        all.extend(["--port".to_owned(), port]);
+    }
+    all
 }
 
 fn new_directory() -> io::Result<PathBuf> {
@@ -253,6 +267,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_port_stands_where_an_argument_wants_it() {
+        assert_eq!(with_port(&["-a", "--port={port}"], 80), ["-a", "--port=80"]);
+        assert_eq!(with_port(&["-a"], 80), ["-a", "--port", "80"]);
+    }
+
+    #[test]
     fn a_program_that_ends_is_reported_with_its_log() {
         let failed =
             ServerProcess::start(Path::new("/bin/sh"), &["-c", "echo no such thing; exit 3"]);
@@ -262,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_missing_is_reported_by_its_name() {
-        let failed = ServerProcess::start::<&str>(Path::new("/nowhere/server"), &[]);
+        let failed = ServerProcess::start(Path::new("/nowhere/server"), &[]);
         assert!(failed.unwrap_err().to_string().contains("/nowhere/server"));
     }
 

@@ -22,8 +22,7 @@ fn now_ms(oracle: &Oracle) -> u64 {
 #[test]
 fn the_model_answers_as_the_reference_server_does() {
     let Some(oracle) = Oracle::find() else { return };
-    let is_valkey = oracle.target().name == "valkey";
-    let flavour = if is_valkey { Flavour::Valkey } else { Flavour::Redis };
+    let flavour = Flavour::of(oracle.target());
     for seed in 0..6 {
         let now_ms = now_ms(&oracle);
         let clocks = Clocks::Real { slack_ms: 30_000 };

@@ -38,6 +38,9 @@ pub(super) fn setbit(model: &mut Model, selected: usize, words: &[Vec<u8>]) -> D
 }
 
 pub(super) fn bitcount(model: &mut Model, selected: usize, words: &[Vec<u8>]) -> Done {
+    if model.flavour == Flavour::Redis7 && model.read(selected, &words[1]).is_none() {
+        return Ok(Value::Integer(0));
+    }
     let (start, end, unit) = match &words[2..] {
         [] => return Ok(length(ones(model.bytes(selected, &words[1])).len())),
         [start] if model.flavour == Flavour::Valkey => (start, &b"-1".to_vec(), &b"BYTE"[..]),
@@ -46,6 +49,9 @@ pub(super) fn bitcount(model: &mut Model, selected: usize, words: &[Vec<u8>]) ->
         _ => return Err(syntax()),
     };
     let (start, end) = (numbers::integer(start)?, numbers::integer(end)?);
+    if model.flavour == Flavour::Redis7 && start < 0 && end < 0 && start > end {
+        return Ok(Value::Integer(0));
+    }
     let bits = match unit.to_ascii_uppercase().as_slice() {
         b"BIT" => 1,
         b"BYTE" => 8,
