@@ -20,6 +20,8 @@ pub enum CommandError {
     Syntax,
     /// An argument is not a 64-bit integer.
     NotAnInteger,
+    /// An integer is not one of 32 bits.
+    NotAnInt32,
     /// An argument or a value is not a floating-point number.
     NotAFloat,
     /// An argument must not be negative.
@@ -77,7 +79,7 @@ pub enum CommandError {
     /// A SCAN cursor is not a number.
     InvalidCursor,
     /// A TYPE filter names no type.
-    UnknownType,
+    UnknownType(Box<str>),
     /// A command got too many or too few words.
     WrongArity(Box<str>),
     /// There is no such command; the text quotes its beginning.
@@ -149,6 +151,9 @@ impl fmt::Display for CommandError {
             }
             CommandError::Syntax => "ERR syntax error",
             CommandError::NotAnInteger => "ERR value is not an integer or out of range",
+            CommandError::NotAnInt32 => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            }
             CommandError::NotAFloat => "ERR value is not a valid float",
             CommandError::NotPositive => "ERR value is out of range, must be positive",
             CommandError::CountNotPositive => "ERR count should be greater than 0",
@@ -193,7 +198,7 @@ impl fmt::Display for CommandError {
             CommandError::InvalidFirstDb => "ERR invalid first DB index",
             CommandError::InvalidSecondDb => "ERR invalid second DB index",
             CommandError::InvalidCursor => "ERR invalid cursor",
-            CommandError::UnknownType => "ERR unknown type name",
+            CommandError::UnknownType(name) => return write!(f, "ERR unknown type name '{name}'"),
             CommandError::WrongArity(command) => {
                 return write!(f, "ERR wrong number of arguments for '{command}' command");
             }

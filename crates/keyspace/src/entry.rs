@@ -1,5 +1,7 @@
 //! The guard of a string entry: the one way to change a string, which notes what was changed.
 
+use std::sync::Arc;
+
 use dash::At;
 use packed::{Handle, NewValue};
 
@@ -109,29 +111,37 @@ impl StrEntry<'_> {
         event: Event,
         edit: impl FnOnce(&mut [u8]),
     ) -> Result<(), Refused> {
-        let is_new = self.at.is_none();
-        if is_new {
-            self.store(&[], Expiry::Keep, true)?;
-        }
+        self.edit_if(len, event, |bytes| {
+            edit(bytes);
+            true
+        })
+    }
+
+    /// Like [`StrEntry::edit`], but `edit` tells whether it changed anything. If it did not, and
+    /// the string did not grow either, nothing is noted.
+    pub fn edit_if(
+        &mut self,
+        len: usize,
+        event: Event,
+        edit: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Result<(), Refused> {
         let hash = self.hash;
+        let grows = self.at.is_none() || self.bytes().len() < len;
+        if self.at.is_none() {
+            self.writing.before_change(hash);
+            self.make(NewValue::SharedStr { bytes: Arc::new(vec![0; len]), raw: true }, None)?;
+        }
         let Some((database, at)) = self.begin_edit() else { return Ok(()) };
         let mut handle = Handle::from_bits(at.handle());
-        if database.records.str(handle).as_bytes().len() < len {
-            handle = match database.records.resize(handle, len) {
-                Ok(handle) => handle,
-                Err(full) => {
-                    if is_new {
-                        drop(database.remove(hash, at));
-                        self.at = None;
-                    }
-                    return Err(full.into());
-                }
-            };
+        if database.records.len(handle) < len {
+            handle = database.records.resize(handle, len)?;
         }
         database.records.set_raw(handle, true);
-        edit(database.records.bytes_mut(handle));
+        let changed = edit(database.records.bytes_mut(handle));
         self.at = Some(database.moved(hash, at, handle));
-        self.noted(event);
+        if changed || grows {
+            self.noted(event);
+        }
         Ok(())
     }
 
@@ -171,16 +181,16 @@ impl StrEntry<'_> {
         let hash = self.hash;
         self.writing.before_change(hash);
         let value = NewValue::Str { bytes, raw };
-        let Some(at) = self.at else { return self.make(value, expiry) };
+        let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
         let (at, garbage) = self.writing.database_mut().replace_str(hash, at, value, expiry)?;
         self.at = Some(at);
         self.writing.discard(garbage);
         Ok(())
     }
 
-    fn make(&mut self, value: NewValue<'_>, expiry: Expiry) -> Result<(), Refused> {
-        let deadline = expiry.after(None);
-        self.at = Some(self.writing.insert(self.hash, self.key, value, deadline)?);
+    fn make(&mut self, value: NewValue<'_>, deadline: Option<Millis>) -> Result<(), Refused> {
+        let at = self.writing.insert(self.hash, self.key, value, deadline)?;
+        self.at = Some(at);
         Ok(())
     }
 

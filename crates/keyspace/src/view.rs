@@ -225,7 +225,7 @@ impl<'g> View<'g> {
     }
 
     #[inline(always)]
-    fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
+    pub(crate) fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
         self.entered.shard_mut(id)
     }
 
@@ -434,9 +434,10 @@ impl<'g> View<'g> {
         newly
     }
 
-    /// Copies an entry to another key or database, over what is there. Tells whether there was
-    /// something to copy. `note` are the events of the source's removal (`None`: it stays) and of
-    /// the copy.
+    /// Copies an entry to another key or database, over what is there; value, deadline, access
+    /// bits and stickiness go along. Tells whether there was something to copy. The events are
+    /// those of the source's removal (`None`: it stays) and of the copy. An entry that is to go
+    /// where it is stays as it is, and nothing is noted.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for the copy; source and destination are unchanged.
@@ -450,10 +451,10 @@ impl<'g> View<'g> {
         let (from_id, to_id) = (self.keyspace.shard_of(from_hash), self.keyspace.shard_of(to_hash));
         let mut source = self.writing(from_id).in_db(from_db);
         let Some(at) = source.find(from_hash, from) else { return Ok(false) };
-        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
-        if left.is_none() && (from_db, from) == (to_db, to) {
+        if (from_db, from) == (to_db, to) {
             return Ok(true);
         }
+        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
         let mut destination = self.writing(to_id).in_db(to_db);
         destination.overwrite(to_hash, to, detached)?;
         if let Some(left) = left {
@@ -482,7 +483,7 @@ impl<'g> View<'g> {
             shard.before_discard(db, keyspace.hasher());
             if let Some(discarded) = shard.discard(db) {
                 flushed += discarded.entries();
-                self.writing(id).in_db(db).note(b"", FLUSHED, Effect::Delete);
+                self.writing(id).in_db(db).note(b"", event::FLUSH, Effect::Flush);
                 self.log.garbage.databases.push(discarded);
             }
         }
@@ -502,12 +503,13 @@ impl<'g> View<'g> {
             let shard = self.shard_mut(id);
             shard.before_discard(one, keyspace.hasher());
             shard.before_discard(other, keyspace.hasher());
-            shard.swap(one, other);
-            self.log.changes += 1;
+            if shard.swap(one, other) {
+                self.writing(id).in_db(one).note(b"", event::SWAP, Effect::Swap(other));
+            }
         }
     }
 
-    fn ids(&self) -> SmallVec<[ShardId; 64]> {
+    pub(crate) fn ids(&self) -> SmallVec<[ShardId; 64]> {
         self.shards().map(|(id, _)| id).collect()
     }
 
@@ -523,9 +525,6 @@ impl<'g> View<'g> {
         Tally { hits, misses, changes, expired, garbage }
     }
 }
-
-/// What a flush is called in the notes; the empty key stands for all of a shard's database.
-const FLUSHED: Event = Event { class: crate::Class::Generic, name: "flush" };
 
 #[cold]
 fn announce(keyspace: &Keyspace, frame: Frame, entered: &mut Entered<'_>, notes: &Notes) {
@@ -625,10 +624,13 @@ impl Writing<'_> {
         let at = database.insert(hasher, hash, key, value, deadline)?;
         let access = frame.access.initial(frame.now);
         database.records.set_access(Handle::from_bits(at.handle()), access);
-        if self.log.listening {
-            self.note(key, event::NEW, Effect::Nothing);
-        }
+        self.note_new(key);
         Ok(at)
+    }
+
+    #[inline]
+    fn note_new(&mut self, key: &[u8]) {
+        self.note(key, event::NEW, Effect::Nothing);
     }
 
     /// Puts a detached value where another entry may be.
@@ -650,6 +652,7 @@ impl Writing<'_> {
         } else {
             database.attach(hasher, hash, key, detached)?;
         }
+        self.note_new(key);
         Ok(())
     }
 
