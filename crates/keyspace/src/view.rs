@@ -139,6 +139,8 @@ pub struct View<'g> {
 pub(crate) struct Log {
     notes: Option<Box<Notes>>,
     garbage: Option<Box<Leftovers>>,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
     changes: u64,
     expired: u64,
     listening: bool,
@@ -156,7 +158,7 @@ pub(crate) struct Writing<'v> {
     id: ShardId,
     frame: Frame,
     keyspace: &'v Keyspace,
-    log: &'v mut Log,
+    pub(crate) log: &'v mut Log,
 }
 
 impl<'g> View<'g> {
@@ -373,7 +375,8 @@ impl<'g> View<'g> {
         Writing { shard: entered.shard_mut(id), id, frame: *frame, keyspace, log }
     }
 
-    /// The guard of a key that holds a string or nothing. An entry that has expired is removed.
+    /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
+    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
@@ -383,6 +386,9 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find(hash, key);
+        if let Some(at) = at {
+            writing.touch(at);
+        }
         Ok(StrEntry { writing, key, hash, at })
     }
 
@@ -517,7 +523,8 @@ impl<'g> View<'g> {
         }
         drop(entered);
         let Log { changes, expired, garbage, .. } = log;
-        Tally { hits: hits.get(), misses: misses.get(), changes, expired, garbage }
+        let (hits, misses) = (hits.get() + log.hits, misses.get() + log.misses);
+        Tally { hits, misses, changes, expired, garbage }
     }
 }
 
