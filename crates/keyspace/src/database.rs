@@ -169,7 +169,7 @@ impl Database {
         let new = self.records.set_deadline(old, deadline)?;
         self.volatile = self.volatile + usize::from(deadline.is_some()) - usize::from(had);
         if let Some(deadline) = deadline {
-            self.table.note_deadline(hash, deadline);
+            self.table.note_deadline(hash, expired_from(deadline));
         }
         Ok(self.moved(hash, at, new))
     }
@@ -237,7 +237,12 @@ impl Database {
     fn count_deadline(&mut self, hash: u64, deadline: Option<Millis>) {
         if let Some(deadline) = deadline {
             self.volatile += 1;
-            self.table.note_deadline(hash, deadline);
+            self.table.note_deadline(hash, expired_from(deadline));
         }
     }
+}
+
+/// From when on an entry has expired: its deadline is the last moment that sees it.
+pub(crate) fn expired_from(deadline: Millis) -> Millis {
+    deadline.saturating_add(1)
 }
