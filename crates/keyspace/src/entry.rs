@@ -22,11 +22,13 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// The deadline of an entry that had none before.
-    fn deadline(self) -> Option<Millis> {
+    /// The deadline of an entry that had `before`.
+    #[inline]
+    pub(crate) fn after(self, before: Option<Millis>) -> Option<Millis> {
         match self {
             Expiry::At(moment) => Some(moment),
-            Expiry::Keep | Expiry::Clear => None,
+            Expiry::Keep => before,
+            Expiry::Clear => None,
         }
     }
 }
@@ -64,6 +66,13 @@ impl StrEntry<'_> {
         self.at.is_some()
     }
 
+    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    pub fn count_lookup(&mut self) {
+        let found = self.exists();
+        self.writing.log.hits += u64::from(found);
+        self.writing.log.misses += u64::from(!found);
+    }
+
     /// When the entry expires.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
@@ -94,6 +103,9 @@ impl StrEntry<'_> {
     }
 
     /// Changes the string in place: grows it with zero bytes to at least `len`, then calls `edit`.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn edit(
         &mut self,
         len: usize,
@@ -169,16 +181,11 @@ impl StrEntry<'_> {
     fn store(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
         let hash = self.hash;
         self.writing.before_change(hash);
-        let Some(at) = self.at else {
-            return self.make(NewValue::Str { bytes, raw }, expiry.deadline());
-        };
-        let database = self.writing.database_mut();
-        let mut at = database.set_str(hash, at, bytes, raw)?;
-        if expiry != Expiry::Keep {
-            at = database.set_deadline(hash, at, expiry.deadline())?;
-        }
+        let value = NewValue::Str { bytes, raw };
+        let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
+        let (at, garbage) = self.writing.database_mut().replace_str(hash, at, value, expiry)?;
         self.at = Some(at);
-        self.writing.touch(at);
+        self.writing.discard(garbage);
         Ok(())
     }
 

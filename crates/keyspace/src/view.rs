@@ -48,8 +48,9 @@ pub struct Tally {
     pub changes: u64,
     /// Entries found expired, and removed.
     pub expired: u64,
-    /// What is expensive to drop: the caller decides where. The gates are left already.
-    pub garbage: Leftovers,
+    /// What is expensive to drop, if there is any: the caller decides where. The gates are left
+    /// already.
+    pub garbage: Option<Box<Leftovers>>,
 }
 
 /// Values and databases that no longer belong to the keyspace.
@@ -61,12 +62,6 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Whether there is nothing to drop.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.databases.is_empty()
-    }
-
     /// Whether the command said that it is to be dropped in the background, or that it is not.
     #[must_use]
     pub fn lazily(&self) -> Option<bool> {
@@ -138,14 +133,23 @@ pub struct View<'g> {
     log: Log,
 }
 
-/// What is noted while a transaction runs.
+/// What is noted while a transaction runs. Most have no notes and leave nothing behind, so these
+/// are boxes that are made when they are needed.
 #[derive(Default)]
 pub(crate) struct Log {
-    notes: Notes,
-    listening: bool,
+    notes: Option<Box<Notes>>,
+    garbage: Option<Box<Leftovers>>,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
     changes: u64,
     expired: u64,
-    garbage: Leftovers,
+    listening: bool,
+}
+
+impl Log {
+    fn garbage(&mut self) -> &mut Leftovers {
+        self.garbage.get_or_insert_default()
+    }
 }
 
 /// A shard in the hands of a writer, with where to note what is done to it.
@@ -154,7 +158,7 @@ pub(crate) struct Writing<'v> {
     id: ShardId,
     frame: Frame,
     keyspace: &'v Keyspace,
-    log: &'v mut Log,
+    pub(crate) log: &'v mut Log,
 }
 
 impl<'g> View<'g> {
@@ -371,7 +375,8 @@ impl<'g> View<'g> {
         Writing { shard: entered.shard_mut(id), id, frame: *frame, keyspace, log }
     }
 
-    /// The guard of a key that holds a string or nothing. An entry that has expired is removed.
+    /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
+    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
@@ -381,6 +386,9 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find(hash, key);
+        if let Some(at) = at {
+            writing.touch(at);
+        }
         Ok(StrEntry { writing, key, hash, at })
     }
 
@@ -478,7 +486,7 @@ impl<'g> View<'g> {
             if let Some(discarded) = shard.discard(db) {
                 flushed += discarded.entries();
                 self.writing(id).in_db(db).note(b"", event::FLUSH, Effect::Flush);
-                self.log.garbage.databases.push(discarded);
+                self.log.garbage().databases.push(discarded);
             }
         }
         flushed
@@ -487,7 +495,7 @@ impl<'g> View<'g> {
     /// Says whether what this command leaves behind is to be dropped in the background (ASYNC), or
     /// before it is answered (SYNC), whatever the settings say.
     pub fn discard_lazily(&mut self, lazily: bool) {
-        self.log.garbage.lazily = Some(lazily);
+        self.log.garbage().lazily = Some(lazily);
     }
 
     /// Exchanges two databases, as far as their shards are entered.
@@ -510,12 +518,13 @@ impl<'g> View<'g> {
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
     pub fn publish(self) -> Tally {
         let View { keyspace, frame, mut entered, hits, misses, log, .. } = self;
-        if !log.notes.is_empty() {
-            announce(keyspace, frame, &mut entered, &log.notes);
+        if let Some(notes) = &log.notes {
+            announce(keyspace, frame, &mut entered, notes);
         }
         drop(entered);
         let Log { changes, expired, garbage, .. } = log;
-        Tally { hits: hits.get(), misses: misses.get(), changes, expired, garbage }
+        let (hits, misses) = (hits.get() + log.hits, misses.get() + log.misses);
+        Tally { hits, misses, changes, expired, garbage }
     }
 }
 
@@ -659,7 +668,7 @@ impl Writing<'_> {
     #[inline]
     pub(crate) fn discard(&mut self, garbage: Garbage) {
         if !garbage.is_empty() {
-            self.log.garbage.values.push(garbage);
+            self.log.garbage().values.push(garbage);
         }
     }
 
@@ -668,7 +677,7 @@ impl Writing<'_> {
         self.log.changes += u64::from(effect != Effect::Nothing);
         if self.log.listening {
             let (shard, db) = (self.id, self.frame.db);
-            self.log.notes.add(Change { shard, db, key, event, effect });
+            self.log.notes.get_or_insert_default().add(Change { shard, db, key, event, effect });
         }
     }
 }

@@ -172,12 +172,17 @@ impl<'a> Reply<'a> {
     pub fn double(&mut self, number: f64) {
         let mut text = Vec::new();
         format_double(number, &mut text);
+        self.decimal(&text);
+    }
+
+    /// A floating-point number whose digits are given, where a double would have others.
+    pub fn decimal(&mut self, digits: &[u8]) {
         if self.is_resp3() {
             self.raw(b",");
-            self.raw(&text);
+            self.raw(digits);
             self.raw(b"\r\n");
         } else {
-            self.bulk(&text);
+            self.bulk(digits);
         }
     }
 
