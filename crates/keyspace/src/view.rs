@@ -164,7 +164,7 @@ pub(crate) struct Writing<'v> {
 }
 
 impl<'g> View<'g> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(keyspace: &'g Keyspace, frame: Frame, entered: Entered<'g>) -> View<'g> {
         let log = Log { listening: keyspace.is_listening(), ..Log::default() };
         let known = (std::ptr::null(), 0, 0);
@@ -518,6 +518,7 @@ impl<'g> View<'g> {
     }
 
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
+    #[inline(always)]
     pub fn publish(self) -> Tally {
         let View { keyspace, frame, mut entered, hits, misses, log, .. } = self;
         if let Some(notes) = &log.notes {
