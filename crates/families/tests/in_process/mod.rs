@@ -14,7 +14,7 @@ use testkit::executor::Executor;
 use testkit::{Dialect, Value};
 
 /// When the clock starts, in ms of Unix time. Late enough for any "so long ago".
-const EPOCH_MS: u64 = 1_800_000_000_000;
+pub(crate) const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// As many databases as a server has by default.
 const DATABASES: DbIndex = 16;
@@ -126,8 +126,11 @@ impl InProcess {
     }
 
     fn select(&mut self, client: &str, words: Words<'_>, reply: &mut Reply<'_>) -> Done {
+        if words.len() != 2 {
+            return Err(CommandError::WrongArity("select".into()));
+        }
         let number = words.get(1).and_then(command::parse_integer);
-        let db = number.ok_or(CommandError::InvalidDbIndex)?;
+        let db = number.ok_or(CommandError::NotAnInteger)?;
         let db = DbIndex::try_from(db).ok().filter(|&db| db < DATABASES);
         self.session(client).db = db.ok_or(CommandError::DbIndex)?;
         reply.ok();
