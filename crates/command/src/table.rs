@@ -27,6 +27,8 @@ pub struct Entry<H> {
     pub command: &'static Command,
     /// How its keys are found.
     pub shape: Shape,
+    /// Whether its row says that it takes constant time.
+    pub constant: bool,
     /// Its place in the table, from 0, without gaps: an index for counters.
     pub index: usize,
     /// The owner's.
@@ -64,11 +66,9 @@ impl<H> Table<H> {
         let entries: Vec<Entry<H>> = commands
             .into_iter()
             .enumerate()
-            .map(|(index, (command, beside))| Entry {
-                command,
-                shape: Shape::of(command),
-                index,
-                beside,
+            .map(|(index, (command, beside))| {
+                let constant = command.complexity == "O(1)" && command.subcommands.is_empty();
+                Entry { command, shape: Shape::of(command), constant, index, beside }
             })
             .collect();
         let mut table = Table { slots: vec![0; (entries.len() * 4).next_power_of_two()], entries };

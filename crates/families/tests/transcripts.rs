@@ -19,7 +19,8 @@ fn run_in_process(shards: usize, dialect: Dialect) {
     let run = Run { target: Target::anax(), dialect };
     for folder in GROUPS.map(|group| Path::new(FOLDER).join(group)) {
         if folder.exists() {
-            let report = run_folder(&folder, &run, || InProcess::new(shards)).unwrap();
+            let report = run_folder(&folder, &run, || InProcess::new(shards));
+            let report = report.expect("the folder is read");
             report.assert_clean();
         }
     }
@@ -51,7 +52,8 @@ fn the_reference_server_answers_as_the_transcripts_say() {
     for dialect in [Dialect::Resp2, Dialect::Resp3] {
         let run = Run { target: oracle.target().clone(), dialect };
         let folder = Path::new(FOLDER).join("string");
-        run_folder(folder, &run, || oracle.executor()).unwrap().assert_clean();
+        let report = run_folder(folder, &run, || oracle.executor());
+        report.expect("the folder is read").assert_clean();
     }
 }
 

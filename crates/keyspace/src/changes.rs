@@ -151,10 +151,6 @@ impl Notes {
         self.list.push(Note { shard, db, key_end: self.keys.len(), event, effect });
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = Change<'_>> {
         let mut start = 0;
         self.list.iter().map(move |note| {

@@ -95,7 +95,7 @@ impl Database {
 
     #[inline(always)]
     pub(crate) fn is_due(&self, handle: Handle, now: Millis) -> bool {
-        self.records.deadline(handle).is_some_and(|deadline| deadline <= now)
+        self.records.deadline(handle).is_some_and(|deadline| deadline < now)
     }
 
     pub(crate) fn info(&self, handle: Handle) -> Info {

@@ -130,7 +130,7 @@ impl View<'_> {
         database.table.segment_handles(place, |handle| {
             let handle = Handle::from_bits(handle);
             match database.records.deadline(handle) {
-                Some(deadline) if deadline <= now => {
+                Some(deadline) if deadline < now => {
                     expired.push(database.records.key(handle).into());
                 }
                 Some(deadline) => earliest = earliest.min(deadline),

@@ -48,8 +48,9 @@ pub struct Tally {
     pub changes: u64,
     /// Entries found expired, and removed.
     pub expired: u64,
-    /// What is expensive to drop: the caller decides where. The gates are left already.
-    pub garbage: Leftovers,
+    /// What is expensive to drop, if there is any: the caller decides where. The gates are left
+    /// already.
+    pub garbage: Option<Box<Leftovers>>,
 }
 
 /// Values and databases that no longer belong to the keyspace.
@@ -61,12 +62,6 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Whether there is nothing to drop.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.databases.is_empty()
-    }
-
     /// Whether the command said that it is to be dropped in the background, or that it is not.
     #[must_use]
     pub fn lazily(&self) -> Option<bool> {
@@ -133,21 +128,33 @@ pub struct View<'g> {
     entered: Entered<'g>,
     /// The key whose hash was computed to find the way here.
     known: (*const u8, usize, u64),
-    hits: Cell<u64>,
-    misses: Cell<u64>,
     log: Log,
 }
 
-/// What is noted while a transaction runs.
+/// What is noted while a transaction runs. Most have no notes and leave nothing behind, so these
+/// are boxes that are made when they are needed.
 #[derive(Default)]
 pub(crate) struct Log {
-    notes: Notes,
-    listening: bool,
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
+    notes: Option<Box<Notes>>,
+    garbage: Option<Box<Leftovers>>,
+    hits: Cell<u64>,
+    misses: Cell<u64>,
     changes: u64,
     expired: u64,
-    garbage: Leftovers,
+    listening: bool,
+}
+
+impl Log {
+    /// Counts a look-up.
+    #[inline(always)]
+    pub(crate) fn count(&self, hit: bool) {
+        let counter = if hit { &self.hits } else { &self.misses };
+        counter.set(counter.get() + 1);
+    }
+
+    fn garbage(&mut self) -> &mut Leftovers {
+        self.garbage.get_or_insert_default()
+    }
 }
 
 /// A shard in the hands of a writer, with where to note what is done to it.
@@ -164,8 +171,7 @@ impl<'g> View<'g> {
     pub(crate) fn new(keyspace: &'g Keyspace, frame: Frame, entered: Entered<'g>) -> View<'g> {
         let log = Log { listening: keyspace.is_listening(), ..Log::default() };
         let known = (std::ptr::null(), 0, 0);
-        let (hits, misses) = (Cell::new(0), Cell::new(0));
-        View { keyspace, frame, entered, known, hits, misses, log }
+        View { keyspace, frame, entered, known, log }
     }
 
     /// Spares the view the hash of a key that the caller has computed.
@@ -249,12 +255,6 @@ impl<'g> View<'g> {
         Some((database, handle))
     }
 
-    #[inline(always)]
-    fn count(&self, hit: bool) {
-        let counter = if hit { &self.hits } else { &self.misses };
-        counter.set(counter.get() + 1);
-    }
-
     /// Reads a string. Counts as a use of the key.
     ///
     /// # Errors
@@ -262,7 +262,7 @@ impl<'g> View<'g> {
     #[inline(always)]
     pub fn str(&self, key: &[u8]) -> Result<Option<Str<'_>>, Refused> {
         let found = self.find(key);
-        self.count(found.is_some());
+        self.log.count(found.is_some());
         let Some((database, handle)) = found else { return Ok(None) };
         database.touch(handle, &self.frame);
         Ok(Some(Str(database.records.str(handle))))
@@ -272,7 +272,7 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
         let found = self.find(key).is_some();
-        self.count(found);
+        self.log.count(found);
         found
     }
 
@@ -280,7 +280,7 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn touch(&self, key: &[u8]) -> bool {
         let found = self.find(key);
-        self.count(found.is_some());
+        self.log.count(found.is_some());
         let Some((database, handle)) = found else { return false };
         database.touch(handle, &self.frame);
         true
@@ -304,7 +304,7 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn deadline(&self, key: &[u8]) -> Option<Option<Millis>> {
         let found = self.find(key);
-        self.count(found.is_some());
+        self.log.count(found.is_some());
         found.map(|(database, handle)| database.records.deadline(handle))
     }
 
@@ -484,7 +484,7 @@ impl<'g> View<'g> {
             if let Some(discarded) = shard.discard(db) {
                 flushed += discarded.entries();
                 self.writing(id).in_db(db).note(b"", event::FLUSH, Effect::Flush);
-                self.log.garbage.databases.push(discarded);
+                self.log.garbage().databases.push(discarded);
             }
         }
         flushed
@@ -493,7 +493,7 @@ impl<'g> View<'g> {
     /// Says whether what this command leaves behind is to be dropped in the background (ASYNC), or
     /// before it is answered (SYNC), whatever the settings say.
     pub fn discard_lazily(&mut self, lazily: bool) {
-        self.log.garbage.lazily = Some(lazily);
+        self.log.garbage().lazily = Some(lazily);
     }
 
     /// Exchanges two databases, as far as their shards are entered.
@@ -515,13 +515,13 @@ impl<'g> View<'g> {
 
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
     pub fn publish(self) -> Tally {
-        let View { keyspace, frame, mut entered, hits, misses, log, .. } = self;
-        if !log.notes.is_empty() {
-            announce(keyspace, frame, &mut entered, &log.notes);
+        let View { keyspace, frame, mut entered, log, .. } = self;
+        if let Some(notes) = &log.notes {
+            announce(keyspace, frame, &mut entered, notes);
         }
         drop(entered);
-        let Log { changes, expired, garbage, .. } = log;
-        let (hits, misses) = (hits.get() + log.hits, misses.get() + log.misses);
+        let Log { hits, misses, changes, expired, garbage, .. } = log;
+        let (hits, misses) = (hits.into_inner(), misses.into_inner());
         Tally { hits, misses, changes, expired, garbage }
     }
 }
@@ -666,7 +666,7 @@ impl Writing<'_> {
     #[inline]
     pub(crate) fn discard(&mut self, garbage: Garbage) {
         if !garbage.is_empty() {
-            self.log.garbage.values.push(garbage);
+            self.log.garbage().values.push(garbage);
         }
     }
 
@@ -675,7 +675,7 @@ impl Writing<'_> {
         self.log.changes += u64::from(effect != Effect::Nothing);
         if self.log.listening {
             let (shard, db) = (self.id, self.frame.db);
-            self.log.notes.add(Change { shard, db, key, event, effect });
+            self.log.notes.get_or_insert_default().add(Change { shard, db, key, event, effect });
         }
     }
 }

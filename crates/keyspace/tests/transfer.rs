@@ -78,9 +78,9 @@ fn value_deadline_and_stickiness_arrive_wherever_they_go() {
                     KEYS.iter().flat_map(|from| KEYS.iter().map(move |to| (*from, *to)))
                 {
                     write(&keyspace, |view| {
-                        (0..DATABASES).for_each(|db| {
+                        for db in 0..DATABASES {
                             view.flush(db);
-                        })
+                        }
                     });
                     put(&keyspace, from_db, from, &source);
                     let before = contents(&keyspace, NOW);

@@ -8,9 +8,9 @@
 //! # Layout
 //!
 //! ```text
-//! handle  | region: 12 bits | offset in the region, in units of 4 bytes: 20 bits |
+//! handle  | region: 18 bits | offset in the region, in units of 4 bytes: 14 bits |
 //!         | slab: 20 bits            | offset in the slab, in units: 12 bits     |
-//! region  4 MiB: 256 slabs
+//! region  64 KiB: 4 slabs
 //! slab    16 KiB: slots of one class, side by side from the slab's start
 //! slot    | word: 4 bytes, always atomic | body: the rest |
 //! ```
@@ -52,10 +52,10 @@ use std::{error, slice};
 
 use crate::class::{CLASSES, NO_CLASS, SLAB_BYTES, UNIT, class_of, spec};
 use crate::heap;
-use crate::region::{Pages, REGION_BYTES, Region};
+use crate::region::{REGION_BYTES, Region};
 
 /// Regions a handle can name: 16 GiB.
-const REGIONS_MAX: usize = 1 << 12;
+const REGIONS_MAX: usize = 1 << 18;
 
 /// Slabs of a region.
 const SLABS_EACH: usize = REGION_BYTES / SLAB_BYTES;
@@ -65,11 +65,6 @@ const SLAB_SHIFT: u32 = (SLAB_BYTES / UNIT).trailing_zeros();
 
 /// Bits of a handle below the region.
 const REGION_SHIFT: u32 = (REGION_BYTES / UNIT).trailing_zeros();
-
-/// So many regions of small pages come first. A huge page is resident as a whole
-/// once it is touched: a shard in its first region would pin up to 2 MiB for
-/// nothing, and there are many shards. From here on that is a few percent.
-const SMALL_PAGE_REGIONS: usize = 8;
 
 /// Empty slabs which keep their pages, for whichever class asks next.
 const WARM_MAX: usize = 4;
@@ -185,33 +180,33 @@ struct Rooms {
 /// A mapped region and which of its slabs are cold: without a class or pages.
 struct Space {
     region: Region,
-    cold: [u64; SLABS_EACH / 64],
+    cold: u8,
 }
 
+/// All slabs of a region are cold.
+const ALL_COLD: u8 = (1 << SLABS_EACH) - 1;
+
 impl Space {
-    fn map(pages: Pages) -> Option<Self> {
-        Some(Self { region: Region::map(pages)?, cold: [u64::MAX; SLABS_EACH / 64] })
+    fn take_region() -> Option<Self> {
+        Some(Self { region: Region::take()?, cold: ALL_COLD })
     }
 
     /// Takes the lowest cold slab.
     fn take(&mut self) -> Option<u32> {
-        let at = self.cold.iter().position(|&bits| bits != 0)?;
-        let bit = self.cold[at].trailing_zeros();
-        self.cold[at] &= self.cold[at] - 1;
-        Some(at as u32 * 64 + bit)
+        let lowest = (self.cold != 0).then(|| self.cold.trailing_zeros())?;
+        self.cold &= self.cold - 1;
+        Some(lowest)
     }
 
     /// Makes a slab cold: its pages go back to the system.
     fn cool(&mut self, slab: usize) {
-        self.cold[slab / 64] |= 1 << (slab % 64);
+        self.cold |= 1 << slab;
         self.region.discard(slab * SLAB_BYTES, SLAB_BYTES);
     }
 
     /// Whether `slab` is the only one that is not cold.
     fn is_last(&self, slab: usize) -> bool {
-        let mut cold = self.cold;
-        cold[slab / 64] |= 1 << (slab % 64);
-        cold == [u64::MAX; SLABS_EACH / 64]
+        self.cold | 1 << slab == ALL_COLD
     }
 }
 
@@ -226,6 +221,8 @@ pub(crate) struct Slabs {
     rooms: [Rooms; CLASSES],
     /// Empty slabs with their pages, the one emptied last at the end.
     warm: Vec<u32>,
+    /// Indices of regions that went back.
+    vacant: Vec<usize>,
     /// No region below this one has a cold slab.
     first_cold: usize,
     /// Slabs which have a class.
@@ -256,6 +253,7 @@ impl Slabs {
             spaces: Vec::new(),
             rooms: [Rooms { first: NO_SLAB, last: NO_SLAB }; CLASSES],
             warm: Vec::new(),
+            vacant: Vec::new(),
             first_cold: 0,
             in_use: 0,
             used_bytes: 0,
@@ -530,6 +528,7 @@ impl Slabs {
         if region > 0 && mapped.is_last(slab) {
             self.bases[region] = std::ptr::null_mut();
             *space = None;
+            self.vacant.push(region);
         } else {
             mapped.cool(slab);
             self.first_cold = self.first_cold.min(region);
@@ -551,14 +550,15 @@ impl Slabs {
 
     /// Maps one more region, at the lowest index that is free.
     fn map_region(&mut self) -> Option<()> {
-        let vacant = self.spaces.iter().position(Option::is_none);
+        let vacant = self.vacant.last().copied();
         let region = vacant.unwrap_or(self.spaces.len());
         if region == self.regions_max {
             return None;
         }
-        let pages = if region < SMALL_PAGE_REGIONS { Pages::Small } else { Pages::Huge };
-        let space = Space::map(pages)?;
-        if vacant.is_none() {
+        let space = Space::take_region()?;
+        if vacant.is_some() {
+            self.vacant.pop();
+        } else {
             self.spaces.push(None);
             self.bases.push(std::ptr::null_mut());
         }

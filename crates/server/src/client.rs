@@ -8,11 +8,13 @@
 //! other clients, never on the way of an ordinary request.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
+use atomic_waker::AtomicWaker;
 use command::Command;
-use tokio::sync::Notify;
 
 /// The number of a connection, never used again.
 pub type ClientId = u64;
@@ -88,7 +90,9 @@ pub struct Client {
     last_command: Mutex<Option<(&'static Command, Option<&'static Command>)>>,
     /// How it is to end; written by anybody.
     kill: AtomicU8,
-    bell: Notify,
+    /// Somebody rang and nobody has heard it.
+    rung: AtomicBool,
+    bell: AtomicWaker,
     outbox: Mutex<VecDeque<Arc<[u8]>>>,
     outbox_bytes: AtomicU64,
 }
@@ -139,7 +143,8 @@ impl Client {
             names: Mutex::new(Names::default()),
             last_command: Mutex::new(None),
             kill: AtomicU8::new(Kill::No as u8),
-            bell: Notify::new(),
+            rung: AtomicBool::new(false),
+            bell: AtomicWaker::new(),
             outbox: Mutex::new(VecDeque::new()),
             outbox_bytes: AtomicU64::new(0),
         }
@@ -173,7 +178,7 @@ impl Client {
         if how == Kill::Now {
             self.kill.store(Kill::Now as u8, Ordering::Relaxed);
         }
-        self.bell.notify_one();
+        self.ring();
     }
 
     /// How it is to end.
@@ -187,16 +192,27 @@ impl Client {
         }
     }
 
+    fn ring(&self) {
+        self.rung.store(true, Ordering::Release);
+        self.bell.wake();
+    }
+
+    /// Ready when somebody has rung since it was last ready. One task at a time may ask.
+    pub fn poll_rung(&self, context: &Context<'_>) -> Poll<()> {
+        self.bell.register(context.waker());
+        if self.rung.swap(false, Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// Waits until somebody rings.
     pub async fn rung(&self) {
-        self.bell.notified().await;
+        poll_fn(|context| self.poll_rung(context)).await;
     }
 
     /// Hands the client a message: bytes in its own dialect, written between replies.
     pub fn send(&self, message: Arc<[u8]>) {
         self.outbox_bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
         lock(&self.outbox).push_back(message);
-        self.bell.notify_one();
+        self.ring();
     }
 
     /// Bytes of messages that wait.

@@ -10,10 +10,12 @@
 //! 2. What waits for a client that does not read is bounded: beyond [`OUTPUT_PAUSE_BYTES`] no
 //!    more of its requests are run.
 
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use command::{Flags, Shape};
@@ -67,6 +69,16 @@ enum Ended {
         /// Its words.
         words: Vec<Vec<u8>>,
     },
+}
+
+/// What a connection waits for.
+enum News {
+    /// So many bytes were read; 0: the client sends no more.
+    Input(usize),
+    /// The socket takes more output.
+    Writable,
+    /// Somebody has rung the client's bell.
+    Rung,
 }
 
 /// Serves a connection until it ends.
@@ -127,7 +139,7 @@ impl Connection {
                     self.wait(ran).await;
                     if self.session.closing { Ok(Ended::Closing) } else { Ok(self.run_tail()) }
                 }
-                Ended::Drained => self.next_input(&server).await,
+                Ended::Drained => self.next_input().await,
                 Ended::Quoted { .. } => Ok(self.run_tail()),
             };
             match step {
@@ -143,25 +155,51 @@ impl Connection {
     }
 
     /// Waits for something to happen, and does what it asks for.
-    async fn next_input(&mut self, server: &Server) -> io::Result<Ended> {
-        let waiting = !self.output.is_empty();
-        let room = self.output.len() < OUTPUT_PAUSE_BYTES;
-        tokio::select! {
-            biased;
-            ready = self.socket.ready(room, waiting) => {
-                let ready = ready?;
-                if ready.is_writable() && waiting {
-                    self.write_waiting()?;
-                }
-                if room && ready.is_readable() { self.read_and_run() } else { Ok(Ended::Drained) }
-            }
-            () = self.session.client.rung() => match self.session.client.killed() {
+    async fn next_input(&mut self) -> io::Result<Ended> {
+        match poll_fn(|context| self.poll_news(context)).await? {
+            News::Input(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            News::Input(read) => Ok(self.run_input(read)),
+            News::Writable => self.write_waiting().map(|()| Ended::Drained),
+            News::Rung => match self.session.client.killed() {
                 Kill::Now => Err(io::ErrorKind::ConnectionAborted.into()),
                 Kill::AfterReply => Ok(Ended::Closing),
                 Kill::No => Ok(Ended::Drained),
             },
-            () = server.stopped() => Ok(Ended::Closing),
         }
+    }
+
+    /// Input is read where it will be run: into the scratch, or behind the tail if there is one.
+    /// The scratch is filled when this is ready, and used before anybody else has a turn.
+    fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<io::Result<News>> {
+        if self.output.len() < OUTPUT_PAUSE_BYTES {
+            let read = if self.tail.is_empty() {
+                let mut scratch = self.worker.scratch.borrow_mut();
+                self.socket.poll_read(context, &mut scratch.input)
+            } else {
+                self.poll_read_tail(context)
+            };
+            if let Poll::Ready(read) = read {
+                return Poll::Ready(read.map(News::Input));
+            }
+        }
+        if !self.output.is_empty()
+            && let Poll::Ready(writable) = self.socket.poll_writable(context)
+        {
+            return Poll::Ready(writable.map(|()| News::Writable));
+        }
+        self.session.client.poll_rung(context).map(|()| Ok(News::Rung))
+    }
+
+    fn poll_read_tail(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let start = self.tail.len();
+        self.tail.resize(start + READ_BYTES, 0);
+        let read = self.socket.poll_read(context, &mut self.tail[start..]);
+        let count = match &read {
+            Poll::Ready(Ok(count)) => *count,
+            _ => 0,
+        };
+        self.tail.truncate(start + count);
+        read
     }
 
     /// Waits as long as the request at the front must, then runs it if it is due.
@@ -170,9 +208,10 @@ impl Connection {
         match ran {
             Ran::Done => {}
             Ran::Rest(millis) => {
+                let client = Arc::clone(&self.session.client);
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(millis)) => {}
-                    () = server.stopped() => self.session.closing = true,
+                    () = client.rung() => self.session.closing |= client.killed() != Kill::No,
                 }
             }
             Ran::Paused(millis) => {
@@ -184,7 +223,6 @@ impl Connection {
                     () = client.rung() => {
                         self.session.closing |= client.killed() != Kill::No;
                     }
-                    () = server.stopped() => self.session.closing = true,
                 }
                 client.blocked.store(false, Ordering::Relaxed);
             }
@@ -215,37 +253,21 @@ impl Connection {
         self.tail.drain(..consumed);
     }
 
-    /// Reads what is there and runs it.
-    fn read_and_run(&mut self) -> io::Result<Ended> {
+    /// Runs input that was just read: `read` bytes in the scratch, or the tail if there is one.
+    fn run_input(&mut self, read: usize) -> Ended {
+        self.count_input(read);
+        if !self.tail.is_empty() {
+            return self.run_tail();
+        }
         let worker = Rc::clone(&self.worker);
         let mut scratch = worker.scratch.borrow_mut();
         let scratch = &mut *scratch;
-        if self.tail.is_empty() {
-            let Some(read) = self.socket.try_read(&mut scratch.input)? else {
-                return Ok(Ended::Drained);
-            };
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            self.count_input(read);
-            let input = std::mem::take(&mut scratch.input);
-            let (consumed, ended) = self.run_batches(&input[..read], scratch);
-            self.tail.extend_from_slice(&input[consumed..read]);
-            scratch.input = input;
-            let ended = self.run_quoted(ended, scratch);
-            return Ok(self.finish(ended));
-        }
-        let start = self.tail.len();
-        self.tail.resize(start + READ_BYTES, 0);
-        let read = self.socket.try_read(&mut self.tail[start..]);
-        self.tail.truncate(start + read.as_ref().map_or(0, |read| read.unwrap_or(0)));
-        match read? {
-            None => return Ok(Ended::Drained),
-            Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Some(read) => self.count_input(read),
-        }
-        let ended = self.run_tail_with(scratch);
-        Ok(self.finish(ended))
+        let input = std::mem::take(&mut scratch.input);
+        let (consumed, ended) = self.run_batches(&input[..read], scratch);
+        self.tail.extend_from_slice(&input[consumed..read]);
+        scratch.input = input;
+        let ended = self.run_quoted(ended, scratch);
+        self.finish(ended)
     }
 
     fn count_input(&self, read: usize) {
@@ -529,7 +551,8 @@ impl Connection {
     async fn drain(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         while !self.output.is_empty() {
-            let ready = tokio::time::timeout(PATIENCE, self.socket.ready(false, true)).await;
+            let writable = poll_fn(|context| self.socket.poll_writable(context));
+            let ready = tokio::time::timeout(PATIENCE, writable).await;
             if !matches!(ready, Ok(Ok(_))) || self.write_waiting().is_err() {
                 break;
             }
@@ -643,7 +666,7 @@ impl<'a> Meter<'a> {
     fn after(&mut self, request: Request<'_>, connection: &Connection) {
         let Some((entry, calls)) = &mut self.running else { return };
         *calls += 1;
-        if !entry.command.flags.has(Flags::FAST) || self.batch.settings.measures_each() {
+        if !entry.constant || self.batch.settings.measures_each() {
             let micros = self.finish(connection) / 1000;
             self.batch.note_slow(request, &connection.session, micros);
         }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::background::Background;
-use crate::client::Registry;
+use crate::client::{Kill, Registry};
 use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
 use crate::monitor::Monitor;
@@ -121,6 +121,7 @@ impl Server {
     pub fn shut_down(&self) {
         self.stopping.store(true, Ordering::Release);
         self.stop.notify_waiters();
+        self.clients.all().iter().for_each(|client| client.kill(Kill::AfterReply));
     }
 
     /// Whether the server is ending.

@@ -1,8 +1,10 @@
 //! All socket I/O of connections, behind one type, so that another driver can take its place.
 
 use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use tokio::io::{Interest, Ready};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// Pieces handed to one vectored write at most.
@@ -38,16 +40,19 @@ impl Incoming {
 }
 
 impl Socket {
-    /// Reads what is there: `Some(0)` at the end of the stream, `None` if nothing is there now.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn try_read(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
+    /// Reads what is there, 0 bytes at the end of the stream. A read that does not fill the buffer
+    /// has emptied the socket, so the next one waits for news and asks the system once less.
+    pub fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(into);
         let read = match self {
-            Socket::Tcp(socket) => socket.try_read(into),
-            Socket::Unix(socket) => socket.try_read(into),
+            Socket::Tcp(socket) => Pin::new(socket).poll_read(context, &mut buffer),
+            Socket::Unix(socket) => Pin::new(socket).poll_read(context, &mut buffer),
         };
-        pending_is_none(read)
+        read.map_ok(|()| buffer.filled().len())
     }
 
     /// Writes pieces, as far as there is room: `None` if there is none now.
@@ -73,19 +78,11 @@ impl Socket {
         pending_is_none(written)
     }
 
-    /// Waits until the socket can be read, or written if `to_write`.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn ready(&self, to_read: bool, to_write: bool) -> io::Result<Ready> {
-        let interest = match (to_read, to_write) {
-            (true, true) => Interest::READABLE | Interest::WRITABLE,
-            (false, true) => Interest::WRITABLE,
-            _ => Interest::READABLE,
-        };
+    /// Ready when the socket may take more.
+    pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Socket::Tcp(socket) => socket.ready(interest).await,
-            Socket::Unix(socket) => socket.ready(interest).await,
+            Socket::Tcp(socket) => socket.poll_write_ready(context),
+            Socket::Unix(socket) => socket.poll_write_ready(context),
         }
     }
 

@@ -19,6 +19,10 @@ use crate::stats::WorkerStats;
 /// Bytes that one read takes at most.
 pub const READ_BYTES: usize = 64 << 10;
 
+/// How long, together, a worker that ends waits for its connections to end.
+const PARTING_TRIES: u32 = 200;
+const PARTING_REST: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Requests that are run together.
 pub const BATCH_MAX: usize = 64;
 
@@ -129,10 +133,10 @@ pub fn run(server: Arc<Server>, index: usize, arriving: UnboundedReceiver<Arrivi
     // An xorshift never leaves zero.
     let chance = Cell::new(seed | 1);
     let worker = Rc::new(Worker { index, server, scratch, chance, settings });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let options = tokio::runtime::LocalOptions::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(options);
     let runtime = runtime.expect("the system has room for one more runtime");
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, serve(worker, arriving));
+    runtime.block_on(serve(worker, arriving));
 }
 
 async fn serve(worker: Rc<Worker>, mut arriving: UnboundedReceiver<Arriving>) {
@@ -147,6 +151,13 @@ async fn serve(worker: Rc<Worker>, mut arriving: UnboundedReceiver<Arriving>) {
                 None => break,
             },
         }
+    }
+    // Those connected are told to end; what they have been promised is still written.
+    for _ in 0..PARTING_TRIES {
+        if worker.server.load.of(worker.index) == 0 {
+            break;
+        }
+        tokio::time::sleep(PARTING_REST).await;
     }
 }
 
@@ -185,8 +196,8 @@ async fn look_after(worker: Rc<Worker>) {
                 match server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest))) {
                     Maintained::Step(tally) => {
                         worker.stats().expired.add(tally.expired);
-                        if settings.lazy_expire && !tally.garbage.is_empty() {
-                            server.background.discard(tally.garbage);
+                        if let Some(garbage) = tally.garbage.filter(|_| settings.lazy_expire) {
+                            server.background.discard(garbage);
                         }
                     }
                     Maintained::Done => {

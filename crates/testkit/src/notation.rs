@@ -217,6 +217,12 @@ impl fmt::Display for Value {
     }
 }
 
+impl fmt::Debug for Value {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
 /// Writes `value`; every line but the first starts with `indent`.
 fn write_value(value: &Value, indent: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     match value {

@@ -13,8 +13,8 @@ pub enum Dialect {
     Resp3,
 }
 
-/// One reply, or one push message.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One reply, or one push message. `Debug` writes what `Display` writes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     /// A status such as `OK`.
     Simple(Vec<u8>),

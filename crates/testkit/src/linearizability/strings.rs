@@ -1,14 +1,16 @@
 //! The specification of a few commands on strings, of one key and of several.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::Specification;
 use crate::executor::Executor;
 use crate::model::Model;
+use crate::notation;
 use crate::value::Value;
 
 /// A command on strings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Op {
     /// `GET key`
     Get(Vec<u8>),
@@ -58,6 +60,12 @@ impl Op {
             Self::Rename(from, to) => command("RENAME", &[from, to]),
             Self::Copy(from, to) => command("COPY", &[from, to, &b"REPLACE".to_vec()]),
         }
+    }
+}
+
+impl fmt::Debug for Op {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&notation::join(&self.words()))
     }
 }
 

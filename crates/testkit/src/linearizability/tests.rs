@@ -53,7 +53,7 @@ fn a_stale_read_is_refused() {
     ];
     let violation = check::<Strings>(&history).unwrap_err();
     let text = violation.to_string();
-    assert!(text.ends_with("4 to 5: Get([97]): Bulk([49])\n"), "{text}");
+    assert!(text.ends_with("4 to 5: GET a: \"1\"\n"), "{text}");
 }
 
 #[test]
