@@ -35,6 +35,9 @@ const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
 
+/// Words of one request.
+const ARGS_MAX: usize = 1024 * 1024;
+
 /// A tail buffer larger than this is given back when it is empty.
 const TAIL_KEPT_BYTES: usize = 16 << 10;
 
@@ -301,7 +304,7 @@ impl Connection {
     fn run_quoted(&mut self, ended: Ended, scratch: &mut Scratch) -> Ended {
         let Ended::Quoted { consumed, words } = ended else { return ended };
         let mut request = Vec::new();
-        protocol::encode_request(&words, &mut request);
+        protocol::decode::encode_request(&words, &mut request);
         self.tail.splice(..consumed, request);
         self.run_tail_with(scratch)
     }
@@ -408,10 +411,11 @@ impl Connection {
                     let nothing = Planned { words: None, entry: None, hash: 0, keyed: false };
                     requests.push((nothing, end));
                 }
-                Ok(Parsed::Quoted { consumed, words }) => {
+                Ok(Parsed::Inline { consumed }) => {
                     // What stands before it runs first.
                     if requests.is_empty() {
-                        return Some(Ended::Quoted { consumed, words });
+                        let words = self.parser.inline_words().iter().map(<[u8]>::to_vec);
+                        return Some(Ended::Quoted { consumed, words: words.collect() });
                     }
                     break;
                 }
@@ -498,11 +502,12 @@ impl Connection {
         error: &ProtocolError,
         output: &mut Output,
     ) -> Ended {
-        if protocol::looks_like_http(input) == Some(true) && batch.settings.http_on_main_port {
+        if protocol::http::looks_like_http(input) == Some(true) && batch.settings.http_on_main_port
+        {
             return Ended::Http;
         }
         batch.worker.stats().protocol_errors.add(1);
-        Reply::new(output, self.session.dialect).error(&format_args!("ERR {error}"));
+        Reply::new(output, self.session.dialect).error(format_args!("ERR {error}"));
         self.session.closing = true;
         Ended::Closing
     }
@@ -592,10 +597,11 @@ struct Planned<'a> {
 }
 
 fn limits_of(settings: &Settings, authenticated: bool) -> Limits {
-    if authenticated {
-        Limits { bulk_bytes_max: settings.bulk_bytes_max, ..Limits::default() }
-    } else {
-        Limits::BEFORE_AUTH
+    Limits {
+        bulk_bytes_max: settings.bulk_bytes_max,
+        args_max: ARGS_MAX,
+        before_auth: !authenticated,
+        ..Limits::DEFAULT
     }
 }
 
