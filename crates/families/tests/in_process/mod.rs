@@ -186,9 +186,6 @@ impl Executor for InProcess {
 
 /// The one reply that the bytes are.
 fn read_reply(bytes: &[u8]) -> Value {
-    if bytes == b"*-1\r\n" {
-        return Value::NilArray;
-    }
     let text = || String::from_utf8_lossy(bytes).into_owned();
     let decoded = decode::decode(bytes).unwrap_or_else(|_| panic!("no reply: {}", text()));
     let (value, len) = decoded.unwrap_or_else(|| panic!("half a reply: {}", text()));
@@ -204,6 +201,7 @@ fn value_of(value: decode::Value) -> Value {
         decode::Value::Integer(number) => Value::Integer(number),
         decode::Value::Bulk(text) => Value::Bulk(text),
         decode::Value::Null => Value::Nil,
+        decode::Value::NullArray => Value::NilArray,
         decode::Value::Array(values) => Value::Array(all(values)),
         decode::Value::Set(values) => Value::Set(all(values)),
         decode::Value::Push(values) => Value::Push(all(values)),
@@ -211,9 +209,17 @@ fn value_of(value: decode::Value) -> Value {
             let pairs = pairs.into_iter();
             Value::Map(pairs.map(|(key, value)| (value_of(key), value_of(value))).collect())
         }
-        decode::Value::Double(text) => Value::Double(text),
+        // Digits beyond those of a double are seen in RESP2 only, where they are a string.
+        decode::Value::Double(number) => Value::Double(digits_of(number)),
         decode::Value::Boolean(truth) => Value::Boolean(truth),
         decode::Value::BigNumber(text) => Value::BigNumber(text),
-        decode::Value::Verbatim(text) => Value::Verbatim { format: *b"txt", text },
+        decode::Value::Verbatim(format, text) => Value::Verbatim { format, text },
+        decode::Value::Attributed(_, value) => value_of(*value),
     }
+}
+
+fn digits_of(number: f64) -> Vec<u8> {
+    let mut digits = Vec::new();
+    protocol::format_double(number, &mut digits);
+    digits
 }
