@@ -245,7 +245,12 @@ impl Database {
     fn count_change(&mut self, hash: u64, had: Option<Millis>, has: Option<Millis>) {
         self.volatile = self.volatile + usize::from(has.is_some()) - usize::from(had.is_some());
         if let Some(deadline) = has {
-            self.table.note_deadline(hash, deadline);
+            self.table.note_deadline(hash, expired_from(deadline));
         }
     }
+}
+
+/// From when on an entry has expired: its deadline is the last moment that sees it.
+pub(crate) fn expired_from(deadline: Millis) -> Millis {
+    deadline.saturating_add(1)
 }

@@ -85,12 +85,13 @@ impl StrEntry<'_> {
         Ok(())
     }
 
-    /// Adds bytes at the end.
+    /// Adds bytes at the end. That is an edit in place, unless there was no string.
     pub fn append(&mut self, more: &[u8], event: Event) -> Result<(), Refused> {
         let hash = self.hash;
         match self.begin_edit() {
             Some((database, at)) => {
                 let new = database.records.append(Handle::from_bits(at.handle()), more)?;
+                database.records.set_raw(new, true);
                 self.at = Some(database.moved(hash, at, new));
             }
             None => self.store(more, Expiry::Keep, false)?,

@@ -4,7 +4,8 @@
 //! reference servers do: whole numbers up to 2^62 without point or exponent, six
 //! leading zeros at most after the point, an exponent with its sign otherwise.
 //! Those servers make their digits with Grisu2, which for about one number in a
-//! thousand finds some that are one digit too long; ours are never longer.
+//! thousand finds digits that are not the shortest or not the nearest (`1e+23` as
+//! 99999999999999990000000); both texts read back as the same number.
 
 /// The longest text of a number, in bytes: sign, 17 digits, point and `e-308`, rounded up.
 const TEXT_BYTES_MAX: usize = 32;
@@ -164,5 +165,31 @@ mod tests {
         (f64::NEG_INFINITY, "-inf"),
         (0.0, "0"),
         (-0.0, "-0"),
+        (1.0, "1"),
+        (-0.5, "-0.5"),
+        (0.1, "0.1"),
+        (0.30000000000000004, "0.30000000000000004"),
+        (1e-6, "0.000001"),
+        (1.5e-6, "1.5e-6"),
+        (1e-7, "1e-7"),
+        (0.00012345, "1.2345e-4"),
+        (0.001234567890123456, "0.001234567890123456"),
+        (1.2345678901234566e-7, "1.2345678901234566e-7"),
+        (123456.789, "123456.789"),
+        (-55178.4577755, "-5.51784577755e+4"),
+        (12345678.9, "12345678.9"),
+        (1e17, "100000000000000000"),
+        (4.611686018427388e18, "4611686018427387904"),
+        (4.611686018427389e18, "4611686018427389000"),
+        (9.3e18, "9.3e+18"),
+        (1.2345678901234567e19, "12345678901234567000"),
+        (99999999999999980000.0, "99999999999999980000"),
+        (1e20, "1e+20"),
+        (2.5e20, "2.5e+20"),
+        (1e21, "1e+21"),
+        (1.5e300, "1.5e+300"),
+        (5e-324, "5e-324"),
+        (2.2250738585072014e-308, "2.2250738585072014e-308"),
+        (f64::MIN, "-1.7976931348623157e+308"),
     ];
 }

@@ -240,3 +240,135 @@ impl<'a> Iterator for Chunks<'a> {
 }
 
 impl FusedIterator for Chunks<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dialect, Reply};
+
+    fn value(len: usize, byte: u8) -> Arc<Vec<u8>> {
+        Arc::new(vec![byte; len])
+    }
+
+    fn text(out: &Output) -> Vec<u8> {
+        assert!(out.chunks().all(|chunk| !chunk.is_empty()));
+        let text = out.chunks().collect::<Vec<_>>().concat();
+        assert_eq!((text.len(), text.is_empty()), (out.len(), out.is_empty()));
+        text
+    }
+
+    fn expected(len: usize, byte: u8) -> Vec<u8> {
+        [format!("${len}\r\n").as_bytes(), &vec![byte; len], b"\r\n"].concat()
+    }
+
+    /// Replies with values around [`SHARE_MIN`], and their bytes.
+    fn sample() -> (Output, Vec<u8>) {
+        let (mut out, mut bytes) = (Output::new(), Vec::new());
+        let mut reply = Reply::new(&mut out, Dialect::Resp2);
+        for (len, byte) in [(3, b'a'), (SHARE_MIN + 1, b'b'), (SHARE_MIN, b'c'), (40_000, b'd')] {
+            reply.bulk_shared(&value(len, byte), 0..len);
+            bytes.extend(expected(len, byte));
+        }
+        reply.ok();
+        bytes.extend(b"+OK\r\n");
+        (out, bytes)
+    }
+
+    #[test]
+    fn long_values_are_referenced_where_they_belong() {
+        let (out, bytes) = sample();
+        assert_eq!(text(&out), bytes);
+        assert_eq!(out.shared.len(), 2);
+        assert_eq!(out.chunks().count(), 5);
+    }
+
+    #[test]
+    fn a_part_of_a_value_is_referenced_alone() {
+        let mut out = Output::new();
+        let shared = Arc::new([vec![b'x'; 10], vec![b'y'; 20_000], vec![b'z'; 10]].concat());
+        Reply::new(&mut out, Dialect::Resp3).bulk_shared(&shared, 10..20_010);
+        assert_eq!(text(&out), expected(20_000, b'y'));
+        assert_eq!(Arc::strong_count(&shared), 2);
+        out.advance(20_009);
+        assert_eq!((Arc::strong_count(&shared), text(&out)), (1, b"\n".to_vec()));
+    }
+
+    #[test]
+    fn what_was_written_in_any_steps_does_not_come_again() {
+        for step in [1, 7, 1000, 16_384, 50_000, 100_000] {
+            let (mut out, bytes) = sample();
+            let mut written = 0;
+            while written < bytes.len() {
+                assert_eq!(text(&out), &bytes[written..], "step {step} at {written}");
+                let count =
+                    if step < 1000 && out.len() > 100 && written > 100 { 1009 } else { step };
+                let count = count.min(out.len());
+                out.advance(count);
+                written += count;
+            }
+            assert!(out.is_empty() && out.shared.is_empty());
+        }
+    }
+
+    #[test]
+    fn replies_follow_what_was_partly_written() {
+        let (mut out, bytes) = sample();
+        out.advance(20_000);
+        Reply::new(&mut out, Dialect::Resp2).integer(7);
+        assert_eq!(text(&out), [&bytes[20_000..], b":7\r\n"].concat());
+    }
+
+    #[test]
+    fn a_client_that_reads_slowly_does_not_make_the_buffer_grow() {
+        let mut out = Output::new();
+        let chunk = [b'x'; 10_000];
+        Reply::new(&mut out, Dialect::Resp2).bulk(&chunk);
+        for _ in 0..1000 {
+            Reply::new(&mut out, Dialect::Resp2).bulk(&chunk);
+            out.advance(10_000);
+            assert!(out.memory_bytes() <= 4 * (KEPT_BYTES_MAX + out.len()), "{out:?}");
+        }
+    }
+
+    #[test]
+    fn a_rollback_takes_values_and_bytes_back() {
+        let (mut out, bytes) = sample();
+        let mark = out.mark();
+        let mut reply = Reply::new(&mut out, Dialect::Resp2);
+        reply.bulk_shared(&value(30_000, b'e'), 0..30_000);
+        reply.integer(5);
+        out.rollback(mark);
+        assert_eq!(text(&out), bytes);
+        out.rollback(Output::new().mark());
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn an_output_is_appended_to_another_without_what_it_has_written() {
+        for (written, before) in [(0, 0), (9, 0), (16_390, 5), (33_000, 5)] {
+            let (mut other, bytes) = sample();
+            other.advance(written);
+            let mut out = Output::new();
+            out.bytes_mut().extend_from_slice(&vec![b'+'; before]);
+            out.push_output(other);
+            assert_eq!(text(&out), [&vec![b'+'; before], &bytes[written..]].concat());
+            out.advance(before);
+            out.advance(bytes.len() - written);
+            assert!(out.is_empty());
+        }
+    }
+
+    #[test]
+    fn memory_is_kept_up_to_a_bound() {
+        let mut out = Output::new();
+        out.bytes_mut().resize(2 * KEPT_BYTES_MAX, 0);
+        out.clear();
+        assert!((1..=KEPT_BYTES_MAX).contains(&out.memory_bytes()));
+        out.bytes_mut().push(b'x');
+        out.trim(0);
+        assert!(out.memory_bytes() < KEPT_BYTES_MAX && out.len() == 1);
+        out.clear();
+        out.trim(0);
+        assert_eq!(out.memory_bytes(), 0);
+    }
+}

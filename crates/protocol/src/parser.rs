@@ -97,7 +97,8 @@ impl Parser {
     /// After a complete request, `input` must begin behind it. After an error the
     /// connection is of no more use: what follows cannot be told from a request.
     ///
-    /// Allocates nothing for a complete request once `spans` has the capacity.
+    /// Allocates nothing for a complete request once `spans` has the capacity. A request of
+    /// many words that came in pieces may replace the memory of `spans` by its own.
     #[inline]
     pub fn parse(
         &mut self,
@@ -299,7 +300,9 @@ impl Parser {
         if searched.saturating_sub(start) > limits.inline_bytes_max {
             return Err(too_big);
         }
-        self.open = OpenLine { start: start as u32, searched: searched as u32 };
+        if found.is_none() {
+            self.open = OpenLine { start: start as u32, searched: searched as u32 };
+        }
         Ok(found.map(|_| searched))
     }
 }
@@ -400,4 +403,243 @@ fn integer(digits: &[u8]) -> Option<i64> {
 /// Checks that CR LF stands at `at`, where the input has two bytes.
 fn check_crlf(input: &[u8], at: usize) -> Result<(), ProtocolError> {
     if input[at..].starts_with(b"\r\n") { Ok(()) } else { Err(ProtocolError::InvalidCrlf) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(input: &[u8], limits: &Limits) -> Result<Parsed, ProtocolError> {
+        let mut spans = Vec::new();
+        let parsed = Parser::new().parse(input, &mut spans, limits);
+        assert!(matches!(parsed, Ok(Parsed::Request { .. })) || spans.is_empty());
+        parsed
+    }
+
+    fn words(input: &[u8]) -> Vec<Vec<u8>> {
+        let (mut parser, mut spans) = (Parser::new(), Vec::new());
+        let parsed = parser.parse(input, &mut spans, &Limits::DEFAULT);
+        assert_eq!(parsed, Ok(Parsed::Request { consumed: input.len() }));
+        Words::new(input, &spans).iter().map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn a_request_is_an_array_of_strings_or_a_line() {
+        assert_eq!(words(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), [&b"GET"[..], b"k"]);
+        assert_eq!(words(b"*2\r\n$4\r\nECHO\r\n$0\r\n\r\n"), [&b"ECHO"[..], b""]);
+        assert_eq!(words(b"*1\r\n$11\r\n\r\n$1\r\n*1\r\n\0\r\n"), [b"\r\n$1\r\n*1\r\n\0"]);
+        assert_eq!(words(b"GET k\r\n"), [&b"GET"[..], b"k"]);
+        assert_eq!(words(b"\tGET   k \n"), [&b"GET"[..], b"k"]);
+        assert_eq!(words(b"PING\r\r\n"), [b"PING"]);
+    }
+
+    #[test]
+    fn counts_of_every_number_of_digits_are_read() {
+        for len in [0_usize, 1, 9, 10, 99, 100, 999, 1000, 16_384, 123_456] {
+            let word = vec![b'x'; len];
+            let input = [format!("*1\r\n${len}\r\n").as_bytes(), &word[..], b"\r\n"].concat();
+            assert_eq!(words(&input), [word]);
+        }
+        for count in [1_usize, 9, 10, 99, 100, 1000] {
+            let input = [format!("*{count}\r\n"), "$1\r\na\r\n".repeat(count)].concat();
+            assert_eq!(words(input.as_bytes()).len(), count);
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_quoted_line_are_kept_by_the_parser() {
+        let (mut parser, mut spans) = (Parser::new(), Vec::new());
+        assert!(parser.inline_words().is_empty());
+        let parsed = parser.parse(b"SET 'a b' \"\\x00\"\r\nPING\r\n", &mut spans, &Limits::DEFAULT);
+        assert_eq!(parsed, Ok(Parsed::Inline { consumed: 18 }));
+        let words: Vec<_> = parser.inline_words().iter().collect();
+        assert_eq!(words, [&b"SET"[..], b"a b", b"\0"]);
+    }
+
+    #[test]
+    fn a_request_without_words_is_empty() {
+        let cases: [(&[u8], usize); 8] = [
+            (b"\r\nPING", 2),
+            (b"\nPING", 1),
+            (b" \t\x0b \r\n", 6),
+            (b"*0\r\nPING", 4),
+            (b"*-1\r\nPING", 5),
+            (b"*-5\r\n", 5),
+            (b"*-9223372036854775808\r\n", 23),
+            (b"\r\r\nPING", 3),
+        ];
+        for (input, consumed) in cases {
+            assert_eq!(parse(input, &Limits::DEFAULT), Ok(Parsed::Empty { consumed }), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn an_unfinished_request_tells_how_much_it_needs() {
+        let cases: [(&[u8], usize); 12] = [
+            (b"", 1),
+            (b"*", 2),
+            (b"*1\r", 4),
+            (b"*1\r\n", 5),
+            (b"*1\r\n$", 6),
+            (b"*1\r\nx", 6),
+            (b"*1\r\nx\r", 7),
+            (b"*1\r\n$4\r\n", 14),
+            (b"*1\r\n$4\r\nPING", 14),
+            (b"*1\r\n$4\r\nPINGX", 14),
+            (b"*1\r\n$536870912\r\n", 16 + 536_870_912 + 2),
+            (b"*2147483647\r\n", 14),
+        ];
+        for (input, needs) in cases {
+            let parsed = parse(input, &Limits::DEFAULT);
+            assert_eq!(parsed, Ok(Parsed::Incomplete { needs }), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_request_is_refused_as_the_reference_server_does() {
+        use ProtocolError::*;
+        let cases: [(&[u8], ProtocolError); 29] = [
+            (b"*abc\r\n", InvalidMultibulkLength),
+            (b"*\r\n", InvalidMultibulkLength),
+            (b"*+1\r\n", InvalidMultibulkLength),
+            (b"*01\r\n", InvalidMultibulkLength),
+            (b"*-0\r\n", InvalidMultibulkLength),
+            (b"*-\r\n", InvalidMultibulkLength),
+            (b"* 1\r\n", InvalidMultibulkLength),
+            (b"*1 \r\n", InvalidMultibulkLength),
+            (b"*1\nX$4\r\nPING\r\n", InvalidMultibulkLength),
+            (b"*2147483648\r\n", InvalidMultibulkLength),
+            (b"*-9223372036854775809\r\n", InvalidMultibulkLength),
+            (b"*1\rX", InvalidCrlf),
+            (b"*1\r\n*4\r\n", ExpectedDollar(b'*')),
+            (b"*1\r\n\r\n", ExpectedDollar(b'\r')),
+            (b"*1\r\n\nPING\r\n", ExpectedDollar(b'\n')),
+            (b"*1\r\n\xffPING\r\n", ExpectedDollar(0xff)),
+            (b"*1\r\nx4\rX", ExpectedDollar(b'x')),
+            (b"*1\r\n$4\rX", InvalidCrlf),
+            (b"*1\r\n$-1\r\n", InvalidBulkLength),
+            (b"*1\r\n$-0\r\n", InvalidBulkLength),
+            (b"*1\r\n$\r\n", InvalidBulkLength),
+            (b"*1\r\n$abc\r\n", InvalidBulkLength),
+            (b"*1\r\n$+4\r\nPING\r\n", InvalidBulkLength),
+            (b"*1\r\n$04\r\nPING\r\n", InvalidBulkLength),
+            (b"*1\r\n$536870913\r\n", InvalidBulkLength),
+            (b"*1\r\n$4\r\nPINGXX", InvalidCrlf),
+            (b"*1\r\n$4\r\nPING\nX", InvalidCrlf),
+            (b"ECHO \"foo\r\n", UnbalancedQuotes),
+            (b"SET \"\"\"key\"\"\" v\r\n", UnbalancedQuotes),
+        ];
+        for (input, error) in cases {
+            assert_eq!(parse(input, &Limits::DEFAULT), Err(error), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_may_reach_its_limit_but_not_exceed_it() {
+        let max = Limits::DEFAULT.inline_bytes_max;
+        let begin = |start: &str, len: usize| [start, &"1".repeat(len)].concat().into_bytes();
+        for (start, line, error) in [
+            ("", 0, ProtocolError::TooBigInline),
+            ("*", 1, ProtocolError::TooBigMultibulkCount),
+            ("*1\r\n$", 1, ProtocolError::TooBigBulkCount),
+            ("*1\r\nx", 1, ProtocolError::TooBigBulkCount),
+        ] {
+            let fits = begin(start, max - line);
+            let needs = fits.len() + 1;
+            assert_eq!(parse(&fits, &Limits::DEFAULT), Ok(Parsed::Incomplete { needs }));
+            let exceeds = begin(start, max - line + 1);
+            assert_eq!(parse(&exceeds, &Limits::DEFAULT), Err(error));
+            let ended = [&exceeds[..], b"\r\n"].concat();
+            assert_eq!(parse(&ended, &Limits::DEFAULT), Err(error), "{start}");
+        }
+        let longest = [&vec![b'a'; max][..], b"\n"].concat();
+        assert_eq!(words(&longest).len(), 1);
+    }
+
+    #[test]
+    fn a_stranger_may_send_little() {
+        use ProtocolError::*;
+        let parse = |input: &[u8]| parse(input, &Limits::BEFORE_AUTH);
+        assert_eq!(parse(b"*10\r\n"), Ok(Parsed::Incomplete { needs: 6 }));
+        assert_eq!(parse(b"*11\r\n"), Err(UnauthenticatedMultibulkLength));
+        assert_eq!(parse(b"*2147483648\r\n"), Err(InvalidMultibulkLength));
+        assert!(matches!(parse(b"*1\r\n$16384\r\n"), Ok(Parsed::Incomplete { .. })));
+        assert_eq!(parse(b"*1\r\n$16385\r\n"), Err(UnauthenticatedBulkLength));
+        assert_eq!(parse(b"*1\r\n$536870913\r\n"), Err(InvalidBulkLength));
+
+        let whole = [&b"*1\r\n$16385\r\n"[..], &[b'x'; 16_385], b"\r\n"].concat();
+        assert_eq!(parse(&whole), Err(UnauthenticatedBulkLength));
+        let whole = ["*11\r\n", &"$1\r\na\r\n".repeat(11)].concat();
+        assert_eq!(parse(whole.as_bytes()), Err(UnauthenticatedMultibulkLength));
+    }
+
+    #[test]
+    fn a_word_that_ends_beyond_32_bits_is_refused() {
+        let limits = Limits { bulk_bytes_max: u64::MAX, ..Limits::DEFAULT };
+        for len in [u64::from(u32::MAX) - 16, u64::from(u32::MAX), i64::MAX as u64] {
+            let input = format!("*1\r\n${len}\r\n");
+            assert_eq!(parse(input.as_bytes(), &limits), Err(ProtocolError::TooBigRequest));
+        }
+        let input = format!("*1\r\n${}\r\n", u32::MAX - 19);
+        let needs = u32::MAX as usize;
+        assert_eq!(parse(input.as_bytes(), &limits), Ok(Parsed::Incomplete { needs }));
+    }
+
+    /// What has been read is overwritten before the rest comes: reading it again would fail.
+    #[test]
+    fn the_words_of_a_long_unfinished_request_are_not_read_again() {
+        let count = 2 * REMEMBERED_ARGS_MIN;
+        let whole = [format!("*{count}\r\n"), "$1\r\na\r\n".repeat(count)].concat().into_bytes();
+        let (mut parser, mut spans) = (Parser::new(), Vec::new());
+
+        let cut = whole.len() / 4 * 3;
+        let parsed = parser.parse(&whole[..cut], &mut spans, &Limits::DEFAULT);
+        assert!(matches!(parsed, Ok(Parsed::Incomplete { .. })));
+        assert!(parser.memory_bytes() > 0);
+
+        let mut extended = vec![0; cut - 16];
+        extended.extend_from_slice(&whole[cut - 16..]);
+        let parsed = parser.parse(&extended, &mut spans, &Limits::DEFAULT);
+        assert_eq!(parsed, Ok(Parsed::Request { consumed: whole.len() }));
+        assert!(Words::new(&whole, &spans).iter().eq([b"a"; 64]));
+        assert_eq!(parser.memory_bytes(), 0);
+    }
+
+    #[test]
+    fn a_line_is_searched_once_for_its_end() {
+        for (input, overwritten) in
+            [(&b"ECHO abc"[..], b'\n'), (b"*123", b'\r'), (b"*1\r\n$12", b'\r')]
+        {
+            let (mut parser, mut spans) = (Parser::new(), Vec::new());
+            let incomplete = Ok(Parsed::Incomplete { needs: input.len() + 1 });
+            assert_eq!(parser.parse(input, &mut spans, &Limits::DEFAULT), incomplete);
+            let mut extended = input.to_vec();
+            *extended.last_mut().unwrap() = overwritten;
+            extended.push(b'9');
+            let incomplete = Ok(Parsed::Incomplete { needs: input.len() + 2 });
+            assert_eq!(parser.parse(&extended, &mut spans, &Limits::DEFAULT), incomplete);
+        }
+    }
+
+    #[test]
+    fn announced_words_take_no_memory_before_they_come() {
+        let (mut parser, mut spans) = (Parser::new(), Vec::new());
+        let parsed = parser.parse(b"*2147483647\r\n$536870912\r\n", &mut spans, &Limits::DEFAULT);
+        assert!(matches!(parsed, Ok(Parsed::Incomplete { .. })));
+        assert_eq!((parser.memory_bytes(), spans.capacity()), (0, 0));
+    }
+
+    #[test]
+    fn requests_of_a_batch_share_one_list_of_spans() {
+        let input = b"*1\r\n$4\r\nPING\r\nGET k\r\n*1\r\n$4\r\nPI";
+        let (mut parser, mut spans) = (Parser::new(), Vec::new());
+        let limits = &Limits::DEFAULT;
+        let first = parser.parse_onto(input, &mut spans, limits);
+        assert_eq!((first, spans.len()), (Ok(Parsed::Request { consumed: 14 }), 1));
+        let second = parser.parse_onto(&input[14..], &mut spans, limits);
+        assert_eq!((second, spans.len()), (Ok(Parsed::Request { consumed: 7 }), 3));
+        let third = parser.parse_onto(&input[21..], &mut spans, limits);
+        assert_eq!((third, spans.len()), (Ok(Parsed::Incomplete { needs: 14 }), 3));
+        assert!(Words::new(&input[14..], &spans[1..]).iter().eq([&b"GET"[..], b"k"]));
+    }
 }

@@ -217,7 +217,7 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// A floating-point number that is written already, in decimal digits.
+    /// A floating-point number whose digits are given, where a double would have others.
     pub fn decimal(&mut self, digits: &[u8]) {
         if self.dialect == Dialect::Resp3 {
             self.out.raw(b",");
