@@ -374,7 +374,8 @@ impl<'g> View<'g> {
     }
 
     /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
-    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is removed.
+    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is
+    /// removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
