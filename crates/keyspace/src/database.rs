@@ -111,6 +111,9 @@ impl Database {
     /// Notes in the record that it was used.
     #[inline(always)]
     pub(crate) fn touch(&self, handle: Handle, frame: &Frame) {
+        if !frame.touch {
+            return;
+        }
         let bits = self.records.access(handle);
         let used = frame.access.used(bits, frame.now, frame.chance);
         if used != bits {

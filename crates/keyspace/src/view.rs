@@ -35,6 +35,8 @@ pub struct Frame {
     pub chance: u64,
     /// How the use of entries is recorded.
     pub access: Access,
+    /// Whether it is recorded: not for clients that asked for it (CLIENT NO-TOUCH).
+    pub touch: bool,
 }
 
 /// What a finished transaction did, in numbers, and what it leaves behind.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape};
-use keyspace::{Access, Frame, Leftovers, Millis, Mode, Plan, Tally, View};
+use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View};
 use protocol::{Output, Reply, Words};
 
 use crate::commands::{Call, Next};
@@ -58,8 +58,13 @@ pub struct Request<'a> {
 
 impl<'a> Batch<'a> {
     fn frame(&self, session: &Session) -> Frame {
-        let access = if session.no_touch { Access::Untouched } else { self.settings.access };
-        Frame { db: session.db, now: self.now, chance: self.worker.chance(), access }
+        Frame {
+            db: session.db,
+            now: self.now,
+            chance: self.worker.chance(),
+            access: self.settings.access,
+            touch: !session.no_touch,
+        }
     }
 
     /// Runs a request as far as that goes without waiting.

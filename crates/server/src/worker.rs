@@ -192,6 +192,7 @@ async fn look_after(worker: Rc<Worker>) {
                     now: server.clock.now(),
                     chance: worker.chance(),
                     access: settings.access,
+                    touch: false,
                 };
                 match server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest))) {
                     Maintained::Step(tally) => {
