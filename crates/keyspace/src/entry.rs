@@ -67,10 +67,8 @@ impl StrEntry<'_> {
     }
 
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    pub fn count_lookup(&mut self) {
-        let found = self.exists();
-        self.writing.log.hits += u64::from(found);
-        self.writing.log.misses += u64::from(!found);
+    pub fn count_lookup(&self) {
+        self.writing.log.count(self.exists());
     }
 
     /// When the entry expires.

@@ -130,8 +130,6 @@ pub struct View<'g> {
     entered: Entered<'g>,
     /// The key whose hash was computed to find the way here.
     known: (*const u8, usize, u64),
-    hits: Cell<u64>,
-    misses: Cell<u64>,
     log: Log,
 }
 
@@ -141,14 +139,21 @@ pub struct View<'g> {
 pub(crate) struct Log {
     notes: Option<Box<Notes>>,
     garbage: Option<Box<Leftovers>>,
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
+    hits: Cell<u64>,
+    misses: Cell<u64>,
     changes: u64,
     expired: u64,
     listening: bool,
 }
 
 impl Log {
+    /// Counts a look-up.
+    #[inline(always)]
+    pub(crate) fn count(&self, hit: bool) {
+        let counter = if hit { &self.hits } else { &self.misses };
+        counter.set(counter.get() + 1);
+    }
+
     fn garbage(&mut self) -> &mut Leftovers {
         self.garbage.get_or_insert_default()
     }
@@ -168,8 +173,7 @@ impl<'g> View<'g> {
     pub(crate) fn new(keyspace: &'g Keyspace, frame: Frame, entered: Entered<'g>) -> View<'g> {
         let log = Log { listening: keyspace.is_listening(), ..Log::default() };
         let known = (std::ptr::null(), 0, 0);
-        let (hits, misses) = (Cell::new(0), Cell::new(0));
-        View { keyspace, frame, entered, known, hits, misses, log }
+        View { keyspace, frame, entered, known, log }
     }
 
     /// Spares the view the hash of a key that the caller has computed.
@@ -253,12 +257,6 @@ impl<'g> View<'g> {
         Some((database, handle))
     }
 
-    #[inline(always)]
-    fn count(&self, hit: bool) {
-        let counter = if hit { &self.hits } else { &self.misses };
-        counter.set(counter.get() + 1);
-    }
-
     /// Reads a string. Counts as a use of the key.
     ///
     /// # Errors
@@ -266,7 +264,7 @@ impl<'g> View<'g> {
     #[inline(always)]
     pub fn str(&self, key: &[u8]) -> Result<Option<Str<'_>>, Refused> {
         let found = self.find(key);
-        self.count(found.is_some());
+        self.log.count(found.is_some());
         let Some((database, handle)) = found else { return Ok(None) };
         database.touch(handle, &self.frame);
         Ok(Some(Str(database.records.str(handle))))
@@ -276,7 +274,7 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
         let found = self.find(key).is_some();
-        self.count(found);
+        self.log.count(found);
         found
     }
 
@@ -284,7 +282,7 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn touch(&self, key: &[u8]) -> bool {
         let found = self.find(key);
-        self.count(found.is_some());
+        self.log.count(found.is_some());
         let Some((database, handle)) = found else { return false };
         database.touch(handle, &self.frame);
         true
@@ -308,7 +306,7 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn deadline(&self, key: &[u8]) -> Option<Option<Millis>> {
         let found = self.find(key);
-        self.count(found.is_some());
+        self.log.count(found.is_some());
         found.map(|(database, handle)| database.records.deadline(handle))
     }
 
@@ -378,7 +376,8 @@ impl<'g> View<'g> {
     }
 
     /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
-    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is removed.
+    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is
+    /// removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
@@ -520,13 +519,13 @@ impl<'g> View<'g> {
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
     #[inline(always)]
     pub fn publish(self) -> Tally {
-        let View { keyspace, frame, mut entered, hits, misses, log, .. } = self;
+        let View { keyspace, frame, mut entered, log, .. } = self;
         if let Some(notes) = &log.notes {
             announce(keyspace, frame, &mut entered, notes);
         }
         drop(entered);
-        let Log { changes, expired, garbage, .. } = log;
-        let (hits, misses) = (hits.get() + log.hits, misses.get() + log.misses);
+        let Log { hits, misses, changes, expired, garbage, .. } = log;
+        let (hits, misses) = (hits.into_inner(), misses.into_inner());
         Tally { hits, misses, changes, expired, garbage }
     }
 }
