@@ -179,6 +179,13 @@ impl StrEntry<'_> {
     fn store(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
         let hash = self.hash;
         self.writing.before_change(hash);
+        if let Some(at) = self.at
+            && !raw
+            && !matches!(expiry, Expiry::At(_))
+            && self.writing.database_mut().records.rewrite(Handle::from_bits(at.handle()), bytes)
+        {
+            return Ok(());
+        }
         let value = NewValue::Str { bytes, raw };
         let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
         let (at, garbage) = self.writing.database_mut().replace_str(hash, at, value, expiry)?;

@@ -14,11 +14,11 @@ use std::cell::Cell;
 
 use dash::At;
 use gate::{Read, Write};
-use packed::{Garbage, Handle, NewValue};
+use packed::{Garbage, Handle, NewValue, Record};
 use smallvec::SmallVec;
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
-use crate::database::{Database, Info, Str};
+use crate::database::{Database, Info, Str, is_due};
 use crate::entry::StrEntry;
 use crate::keyspace::Keyspace;
 use crate::shard::{Discarded, Shard, ShardId};
@@ -250,11 +250,11 @@ impl<'g> View<'g> {
     }
 
     #[inline(always)]
-    fn find(&self, key: &[u8]) -> Option<(&Database, Handle)> {
+    fn find(&self, key: &[u8]) -> Option<(&Database, Handle, Record<'_>)> {
         let hash = self.hash(key);
         let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
-        let handle = database.find_live(hash, key, self.frame.now)?;
-        Some((database, handle))
+        let (handle, record) = database.find_live(hash, key, self.frame.now)?;
+        Some((database, handle, record))
     }
 
     /// Reads a string. Counts as a use of the key.
@@ -265,9 +265,9 @@ impl<'g> View<'g> {
     pub fn str(&self, key: &[u8]) -> Result<Option<Str<'_>>, Refused> {
         let found = self.find(key);
         self.log.count(found.is_some());
-        let Some((database, handle)) = found else { return Ok(None) };
-        database.touch(handle, &self.frame);
-        Ok(Some(Str(database.records.str(handle))))
+        let Some((database, handle, record)) = found else { return Ok(None) };
+        database.touch(handle, record, &self.frame);
+        Ok(Some(Str(record.str())))
     }
 
     /// Whether the key exists. Is counted, but no use of the key.
@@ -283,23 +283,23 @@ impl<'g> View<'g> {
     pub fn touch(&self, key: &[u8]) -> bool {
         let found = self.find(key);
         self.log.count(found.is_some());
-        let Some((database, handle)) = found else { return false };
-        database.touch(handle, &self.frame);
+        let Some((database, handle, record)) = found else { return false };
+        database.touch(handle, record, &self.frame);
         true
     }
 
     /// What is known of an entry; neither counted nor a use.
     #[must_use]
     pub fn info(&self, key: &[u8]) -> Option<Info> {
-        let (database, handle) = self.find(key)?;
+        let (database, handle, _) = self.find(key)?;
         Some(database.info(handle))
     }
 
     /// A string, neither counted nor a use of its key.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<Str<'_>> {
-        let (database, handle) = self.find(key)?;
-        Some(Str(database.records.str(handle)))
+        let (_, _, record) = self.find(key)?;
+        Some(Str(record.str()))
     }
 
     /// The deadline of an entry: `None` if there is no entry, `Some(None)` if it has none.
@@ -307,7 +307,7 @@ impl<'g> View<'g> {
     pub fn deadline(&self, key: &[u8]) -> Option<Option<Millis>> {
         let found = self.find(key);
         self.log.count(found.is_some());
-        found.map(|(database, handle)| database.records.deadline(handle))
+        found.map(|(_, _, record)| record.deadline())
     }
 
     /// How many keys the entered shards of a database hold, those expired but not yet removed
@@ -386,10 +386,7 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find(hash, key);
-        if let Some(at) = at {
-            writing.touch(at);
-        }
+        let at = writing.find_and(hash, key, true);
         Ok(StrEntry { writing, key, hash, at })
     }
 
@@ -588,11 +585,19 @@ impl Writing<'_> {
     /// Looks a key up; removes it if its deadline has passed.
     #[inline(always)]
     pub(crate) fn find(&mut self, hash: u64, key: &[u8]) -> Option<At> {
+        self.find_and(hash, key, false)
+    }
+
+    #[inline(always)]
+    fn find_and(&mut self, hash: u64, key: &[u8], touch: bool) -> Option<At> {
         let database = self.shard.database(self.frame.db)?;
-        let at = database.find(hash, key)?;
-        if database.is_due(Handle::from_bits(at.handle()), self.frame.now) {
+        let (at, record) = database.find(hash, key)?;
+        if is_due(record, self.frame.now) {
             self.expire(hash, key, at);
             return None;
+        }
+        if touch {
+            database.touch(Handle::from_bits(at.handle()), record, &self.frame);
         }
         Some(at)
     }
@@ -658,13 +663,6 @@ impl Writing<'_> {
         }
         self.note_new(key);
         Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn touch(&self, at: At) {
-        if let Some(database) = self.database() {
-            database.touch(Handle::from_bits(at.handle()), &self.frame);
-        }
     }
 
     #[inline]
