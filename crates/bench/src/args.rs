@@ -53,6 +53,7 @@ Examples:
     after_long_help = EXAMPLES,
     disable_help_flag = true,
     disable_help_subcommand = true,
+    args_override_self = true,
     args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Cli {

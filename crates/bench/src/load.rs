@@ -252,40 +252,47 @@ pub(crate) fn run(
     stop: &Stop,
     watch: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, LoadError> {
-    let mut sockets = connect_all(load, stop)?;
+    let mut connections = connect_all(load, stop)?;
     let threads = load.threads.clamp(1, load.clients.max(1));
     let done: Vec<Done> = (0..threads).map(|_| Done::default()).collect();
-    let (halt, clock) = (Stop::default(), Clock(Instant::now()));
+    let clock = Clock(Instant::now());
     let mut workers = Vec::new();
-    for thread in 0..threads {
-        let mine = sockets.split_off(sockets.len() - sockets.len() / (threads - thread));
+    for (thread, done) in done.iter().enumerate() {
+        let share = connections.len() / (threads - thread);
+        let mine = connections.split_off(connections.len() - share);
         let place = Place { thread: thread as u64, threads: threads as u64 };
-        workers.push(Worker::new(load, place, mine, clock, &done[thread])?);
+        workers.push(Worker::new(load, place, mine, clock, done)?);
     }
-    let tallies = thread::scope(|scope| {
-        let (alive, ended) = mpsc::channel::<()>();
-        let handles: Vec<_> = workers
-            .into_iter()
-            .map(|worker| {
-                let (alive, stops) = (alive.clone(), [stop.clone(), halt.clone()]);
-                let name = "load".to_owned();
-                thread::Builder::new().name(name).spawn_scoped(scope, move || {
-                    let _alive = alive;
-                    worker.run(&stops)
-                })
-            })
-            .collect();
-        drop(alive);
-        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(WATCH_EVERY) {
-            watch(progress(&done, clock));
-        }
-        handles.into_iter().map(join).collect::<Vec<_>>()
-    });
     let mut sum = Tally::new();
-    for tally in tallies {
+    for tally in run_all(workers, stop, &mut || watch(progress(&done, clock))) {
         sum.merge(tally?);
     }
     Ok(sum.into_outcome())
+}
+
+/// Runs each worker on a thread of its own until the last has ended.
+fn run_all<'a>(
+    workers: Vec<Worker<'a>>,
+    stop: &Stop,
+    watch: &mut dyn FnMut(),
+) -> Vec<Result<Tally, LoadError>> {
+    let halt = Stop::default();
+    thread::scope(|scope| {
+        let (alive, ended) = mpsc::channel::<()>();
+        let start = |worker: Worker<'a>| {
+            let (alive, stops) = (alive.clone(), [stop.clone(), halt.clone()]);
+            thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, move || {
+                let _alive = alive;
+                worker.run(&stops)
+            })
+        };
+        let handles: Vec<Handle<'_>> = workers.into_iter().map(start).collect();
+        drop(alive);
+        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(WATCH_EVERY) {
+            watch();
+        }
+        handles.into_iter().map(join).collect()
+    })
 }
 
 /// A thread's number and how many there are.
