@@ -49,7 +49,7 @@ const ROUNDS: u32 = 5;
 const ROUNDS_QUICK: u32 = 2;
 
 /// How much smaller a quick comparison is.
-const QUICK_DIVISOR: u64 = 8;
+const QUICK_DIVISOR: u64 = 4;
 
 /// Decides the keys and payloads, the same for every server.
 const SEED: u64 = 20_091;

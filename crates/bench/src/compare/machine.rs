@@ -52,6 +52,22 @@ impl Machine {
     }
 }
 
+impl Division {
+    /// Who runs where, in words.
+    pub(crate) fn describe(&self) -> String {
+        if self.server.is_empty() {
+            return "server and generator share all cores".to_owned();
+        }
+        let list =
+            |cores: &[usize]| cores.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        format!(
+            "server on core {}, generator on core {}",
+            list(&self.server),
+            list(&self.generator)
+        )
+    }
+}
+
 /// Workers and generator get cores of their own if there are enough.
 fn divide(cores: &[usize], workers: usize) -> Division {
     if cores.len() <= workers {
@@ -98,6 +114,7 @@ mod tests {
     #[test]
     fn each_side_gets_cores_of_its_own_if_there_are_enough() {
         let division = divide(&[0, 1], 1);
+        assert_eq!(division.describe(), "server on core 0, generator on core 1");
         assert_eq!((division.server, division.generator, division.threads), (vec![0], vec![1], 1));
         let division = divide(&[0, 1, 2, 5, 6, 7], 2);
         assert_eq!((division.server, division.generator), (vec![0, 1], vec![2, 5]));

@@ -80,7 +80,7 @@ pub(crate) struct StartRow {
 pub(crate) struct Results {
     date: String,
     /// What the figures depend on: names and values.
-    setting: Vec<(&'static str, String)>,
+    setting: Vec<(String, String)>,
     /// Names and versions.
     servers: Vec<(String, String)>,
     pub(crate) cpu: Vec<CpuRow>,
@@ -96,14 +96,20 @@ impl Results {
     pub(crate) fn new(context: &Context<'_>) -> Self {
         let machine = &context.machine;
         let quick = if context.args.quick { ", quick" } else { "" };
-        let setting = vec![
+        let mut setting = [
             ("Processor", machine.cpu.clone()),
             ("Cores", machine.cores.len().to_string()),
             ("Memory", format!("{:.1} GiB", machine.memory_bytes as f64 / 1_073_741_824.0)),
             ("Kernel", machine.kernel.clone()),
             ("Rounds", format!("{}{quick}", context.rounds)),
             ("Keys", context.args.keys.to_string()),
-        ];
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        for &workers in &context.args.threads {
+            let division = machine.divide(usize::from(workers));
+            setting.push((format!("Workers: {workers}"), division.describe()));
+        }
         let servers = context.servers.iter().map(|s| (s.name.clone(), s.version.clone()));
         Self {
             date: context.args.date.clone().unwrap_or_else(today),
@@ -148,13 +154,10 @@ impl Results {
     }
 
     fn setting_table(&self) -> String {
-        let mut rows: Vec<Vec<String>> = Vec::new();
-        for (name, value) in &self.setting {
-            rows.push(vec![(*name).to_owned(), value.clone()]);
-        }
-        for (name, version) in &self.servers {
-            rows.push(vec![format!("Server {name}"), version.clone()]);
-        }
+        let pairs = self.setting.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
+        let servers = self.servers.iter();
+        let servers = servers.map(|(name, v)| vec![format!("Server {name}"), v.clone()]);
+        let rows: Vec<_> = pairs.chain(servers).collect();
         table(&["what", "value"], &rows)
     }
 
@@ -325,7 +328,7 @@ impl Results {
     }
 
     fn json(&self) -> Json {
-        let setting = self.setting.iter().map(|(name, v)| ((*name).to_owned(), v.as_str().into()));
+        let setting = self.setting.iter().map(|(name, v)| (name.clone(), v.as_str().into()));
         let servers = self.servers.iter().map(|(name, v)| (name.clone(), v.as_str().into()));
         let notes = self.notes.iter().map(|note| note.as_str().into());
         Json::object([
@@ -481,7 +484,7 @@ mod tests {
         let waits = Waits { p999_ms: 0.5, longest_ms: 3.0 };
         Results {
             date: "2026-01-02".to_owned(),
-            setting: vec![("Processor", "A | B".to_owned())],
+            setting: vec![("Processor".to_owned(), "A | B".to_owned())],
             servers: ["anax", "valkey"].map(|name| (name.to_owned(), "v1".to_owned())).to_vec(),
             cpu: vec![
                 cpu("anax", "GET", 5.0),

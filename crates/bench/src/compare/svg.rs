@@ -1,7 +1,7 @@
 //! Plots as SVG text: bar charts and latency curves.
 //!
-//! The background is transparent and the colours are variables with a second
-//! set for dark pages, so a plot can be read on either. Every bar and every
+//! The background is transparent and the colours have a second set for dark
+//! pages, so a plot can be read on either. Every bar and every
 //! curve bears its name, and bars bear their values.
 
 use std::fmt::Write;
@@ -22,16 +22,15 @@ const GAP: f64 = 14.0;
 const FIELD: f64 = 320.0;
 const BOTTOM: f64 = 52.0;
 
-/// The style of all plots; a series has the class `s` and its number.
+/// The style of all plots; a series has the class `s` (areas) or `l` (lines) and its number.
 const STYLE: &str = "\
-svg{--ink:#1f2328;--faint:#8c959f;--c0:#0969da;--c1:#bc4c00;--c2:#8250df;--c3:#1a7f37;--c4:#bf3989;--c5:#7d4e00}\
-@media(prefers-color-scheme:dark){svg{--ink:#e6edf3;--faint:#7d8590;--c0:#58a6ff;--c1:#ffa657;--c2:#bc8cff;\
---c3:#56d364;--c4:#ff7bd0;--c5:#d8b56b}}\
-text{font:13px system-ui,sans-serif;fill:var(--ink)}.t{font-size:16px;font-weight:600}.f{fill:var(--faint)}\
-.g{stroke:var(--faint);stroke-width:.5;stroke-dasharray:2 3}\
-.s0{fill:var(--c0)}.s1{fill:var(--c1)}.s2{fill:var(--c2)}.s3{fill:var(--c3)}.s4{fill:var(--c4)}.s5{fill:var(--c5)}\
-path{fill:none;stroke-width:2}.l0{stroke:var(--c0)}.l1{stroke:var(--c1)}.l2{stroke:var(--c2)}.l3{stroke:var(--c3)}\
-.l4{stroke:var(--c4)}.l5{stroke:var(--c5)}";
+text{font:13px system-ui,sans-serif;fill:#1f2328}.t{font-size:16px;font-weight:600}.f{fill:#6e7781}\
+.g{stroke:#8c959f;stroke-width:.5;stroke-dasharray:2 3}path{fill:none;stroke-width:2}\
+.s0{fill:#0969da}.s1{fill:#bc4c00}.s2{fill:#8250df}.s3{fill:#1a7f37}.s4{fill:#bf3989}.s5{fill:#7d4e00}\
+.l0{stroke:#0969da}.l1{stroke:#bc4c00}.l2{stroke:#8250df}.l3{stroke:#1a7f37}.l4{stroke:#bf3989}.l5{stroke:#7d4e00}\
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.f{fill:#9198a1}\
+.s0{fill:#58a6ff}.s1{fill:#ffa657}.s2{fill:#bc8cff}.s3{fill:#56d364}.s4{fill:#ff7bd0}.s5{fill:#d8b56b}\
+.l0{stroke:#58a6ff}.l1{stroke:#ffa657}.l2{stroke:#bc8cff}.l3{stroke:#56d364}.l4{stroke:#ff7bd0}.l5{stroke:#d8b56b}}";
 
 /// How many series have a colour of their own.
 const COLOURS: usize = 6;
