@@ -20,6 +20,8 @@ pub enum CommandError {
     Syntax,
     /// An argument is not a 64-bit integer.
     NotAnInteger,
+    /// An integer is not one of 32 bits.
+    NotAnInt32,
     /// An argument or a value is not a floating-point number.
     NotAFloat,
     /// An argument must not be negative.
@@ -143,6 +145,9 @@ impl fmt::Display for CommandError {
             }
             CommandError::Syntax => "ERR syntax error",
             CommandError::NotAnInteger => "ERR value is not an integer or out of range",
+            CommandError::NotAnInt32 => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            }
             CommandError::NotAFloat => "ERR value is not a valid float",
             CommandError::NotPositive => "ERR value is out of range, must be positive",
             CommandError::CountNotPositive => "ERR count should be greater than 0",

@@ -103,15 +103,37 @@ impl Output {
         pairs.chain(std::iter::once(&self.bytes[last..])).filter(|piece| !piece.is_empty())
     }
 
-    /// Notes that so many bytes more have been written.
+    /// Notes that so many bytes more have been written. What is written is given back when it
+    /// makes up half of the buffer, so that an output that never runs empty stays small; marks
+    /// taken before are of no use then.
     #[inline]
     pub fn advance(&mut self, count: usize) {
         self.written.total += count;
         if self.references.is_empty() {
             self.written.bytes += count;
+        } else {
+            self.advance_over_references(count);
+        }
+        if self.written.total > KEPT_BYTES {
+            self.compact();
+        }
+    }
+
+    /// Drops what is written if it takes as much memory as what is not.
+    #[cold]
+    fn compact(&mut self) {
+        let memory = |bytes, references| bytes + references * size_of::<Reference>();
+        let Written { bytes, references, within, .. } = self.written;
+        let written = memory(bytes, references);
+        if written < KEPT_BYTES || written * 2 < memory(self.bytes.len(), self.references.len()) {
             return;
         }
-        self.advance_over_references(count);
+        let waiting = self.len();
+        self.bytes.drain(..bytes);
+        self.references.drain(..references);
+        self.references.iter_mut().for_each(|reference| reference.at -= bytes);
+        self.referenced = waiting + within - self.bytes.len();
+        self.written = Written { within, total: within, ..Written::default() };
     }
 
     fn advance_over_references(&mut self, mut count: usize) {

@@ -38,6 +38,13 @@ const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
 /// A tail buffer larger than this is given back when it is empty.
 const TAIL_KEPT_BYTES: usize = 16 << 10;
 
+/// The memory of an idle connection beside its [`Client`], in bytes: its task, and what the
+/// runtime keeps of its socket.
+pub const CONNECTION_BYTES: usize = size_of::<Connection>() + RUNTIME_BYTES;
+
+/// What the runtime keeps of a socket and of a task, in bytes.
+const RUNTIME_BYTES: usize = 512;
+
 /// A connection.
 struct Connection {
     worker: Rc<Worker>,
@@ -56,6 +63,8 @@ struct Connection {
 enum Ended {
     /// All complete requests have run.
     Drained,
+    /// So much output waits that what is left must wait until it is read.
+    Full,
     /// The request at the front must wait.
     Waits(Ran),
     /// The connection is to be closed when its output is written.
@@ -207,26 +216,68 @@ impl Connection {
         let server = Arc::clone(&self.worker.server);
         match ran {
             Ran::Done => {}
-            Ran::Rest(millis) => {
-                let client = Arc::clone(&self.session.client);
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(millis)) => {}
-                    () = client.rung() => self.session.closing |= client.killed() != Kill::No,
-                }
-            }
+            Ran::Rest(millis) => self.rest(&server, millis).await,
             Ran::Paused(millis) => {
                 let client = Arc::clone(&self.session.client);
                 client.blocked.store(true, Ordering::Relaxed);
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(millis)) => {}
-                    () = server.pause.ended() => {}
-                    () = client.rung() => {
-                        self.session.closing |= client.killed() != Kill::No;
-                    }
-                }
+                self.pause(&server, millis).await;
                 client.blocked.store(false, Ordering::Relaxed);
             }
             Ran::Busy => self.run_front_waiting(&server).await,
+        }
+    }
+
+    /// Does nothing for so many ms.
+    async fn rest(&mut self, server: &Server, millis: u64) {
+        let over = tokio::time::sleep(Duration::from_millis(millis));
+        tokio::pin!(over);
+        while !self.session.closing {
+            tokio::select! {
+                () = &mut over => return,
+                () = self.session.client.rung() => self.obey_kill(),
+                () = server.stopped() => self.session.closing = true,
+            }
+        }
+    }
+
+    /// Waits for the end of a pause, at most for so many ms, or for messages from others. Reads
+    /// on a little, so that a client that goes away is noticed.
+    async fn pause(&mut self, server: &Server, millis: u64) {
+        let over = tokio::time::sleep(Duration::from_millis(millis));
+        tokio::pin!(over);
+        while !self.session.closing {
+            let room = self.tail.len() < READ_BYTES;
+            tokio::select! {
+                () = &mut over => return,
+                () = server.pause.ended() => return,
+                () = self.session.client.rung() => return self.obey_kill(),
+                ready = self.socket.ready(true, false), if room => {
+                    if ready.is_err() || self.read_ahead().is_err() {
+                        self.session.client.kill(Kill::Now);
+                        self.session.closing = true;
+                    }
+                }
+                () = server.stopped() => self.session.closing = true,
+            }
+        }
+    }
+
+    fn obey_kill(&mut self) {
+        self.session.closing |= self.session.client.killed() != Kill::No;
+    }
+
+    /// Reads what is there and runs nothing of it.
+    fn read_ahead(&mut self) -> io::Result<()> {
+        let worker = Rc::clone(&self.worker);
+        let input = &mut worker.scratch.borrow_mut().input;
+        match self.socket.try_read(input)? {
+            None => Ok(()),
+            Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(read) => {
+                self.count_input(read);
+                self.tail.extend_from_slice(&input[..read]);
+                Ok(())
+            }
         }
     }
 
@@ -286,30 +337,34 @@ impl Connection {
     }
 
     fn run_tail_with(&mut self, scratch: &mut Scratch) -> Ended {
-        let tail = std::mem::take(&mut self.tail);
-        let (consumed, ended) = self.run_batches(&tail, scratch);
-        self.tail = tail;
-        if consumed == self.tail.len() && self.tail.capacity() > TAIL_KEPT_BYTES {
-            self.tail = Vec::new();
-        } else {
-            self.tail.drain(..consumed);
+        loop {
+            let tail = std::mem::take(&mut self.tail);
+            let (consumed, ended) = self.run_batches(&tail, scratch);
+            self.tail = tail;
+            if consumed == self.tail.len() && self.tail.capacity() > TAIL_KEPT_BYTES {
+                self.tail = Vec::new();
+            } else {
+                self.tail.drain(..consumed);
+            }
+            match ended {
+                Ended::Quoted { consumed, words } => self.unquote(consumed, &words),
+                ended => return ended,
+            }
         }
-        self.run_quoted(ended, scratch)
     }
 
     /// An inline request with quotes is written again as clients write it, then runs like others.
-    fn run_quoted(&mut self, ended: Ended, scratch: &mut Scratch) -> Ended {
-        let Ended::Quoted { consumed, words } = ended else { return ended };
+    fn unquote(&mut self, consumed: usize, words: &[Vec<u8>]) {
         let mut request = Vec::new();
-        protocol::encode_request(&words, &mut request);
+        protocol::encode_request(words, &mut request);
         self.tail.splice(..consumed, request);
-        self.run_tail_with(scratch)
     }
 
     /// Notes what is left to do, and whether the limits of what waits are kept.
     fn finish(&mut self, ended: Ended) -> Ended {
         let client = &self.session.client;
         client.query_bytes.store(self.tail.len() as u64, Ordering::Relaxed);
+        client.query_capacity.store(self.tail.capacity() as u64, Ordering::Relaxed);
         let limit = self.worker.settings().query_bytes_max;
         if self.tail.len() > limit {
             self.worker.stats().query_overflows.add(1);
@@ -342,9 +397,6 @@ impl Connection {
             let step = self.run_batch(batch, input, &mut at, &mut scratch.spans, &mut output);
             if let Some(ended) = step {
                 break ended;
-            }
-            if output.len() > OUTPUT_PAUSE_BYTES {
-                break Ended::Drained;
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
@@ -472,6 +524,10 @@ impl Connection {
                         meter.finish(self);
                         return Some(Ended::Closing);
                     }
+                    if output.len() > OUTPUT_PAUSE_BYTES {
+                        meter.finish(self);
+                        return Some(Ended::Full);
+                    }
                 }
                 Ran::Rest(millis) => {
                     *at = *end;
@@ -514,11 +570,17 @@ impl Connection {
                 self.output.raw(&message);
             }
             self.write_waiting()?;
-            let settings = self.worker.settings();
-            let now = self.worker.server.clock.now();
-            if self.over_limit(&settings, self.output.len(), now) {
-                return Err(io::ErrorKind::ConnectionAborted.into());
-            }
+            self.keep_to_limits()?;
+        }
+        Ok(())
+    }
+
+    /// Fails if more output waits than may.
+    fn keep_to_limits(&mut self) -> io::Result<()> {
+        let settings = self.worker.settings();
+        let now = self.worker.server.clock.now();
+        if self.over_limit(&settings, self.output.len(), now) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Ok(())
     }
@@ -530,7 +592,11 @@ impl Connection {
             self.output = output;
         }
         let waiting = self.output.len() as u64;
-        self.session.client.output_bytes.store(waiting, Ordering::Relaxed);
+        let client = &self.session.client;
+        if client.output_bytes.swap(waiting, Ordering::Relaxed) > waiting {
+            // A client that reads is not idle.
+            client.last_seen.store(self.worker.server.clock.now(), Ordering::Relaxed);
+        }
         written
     }
 
@@ -561,11 +627,11 @@ impl Connection {
 
     /// Whether more output waits for this client than it may.
     fn over_limit(&mut self, settings: &Settings, waiting: usize, now: u64) -> bool {
+        self.session.client.output_bytes.store(waiting as u64, Ordering::Relaxed);
         if waiting == 0 {
             self.soft_since = None;
             return false;
         }
-        self.session.client.output_bytes.store(waiting as u64, Ordering::Relaxed);
         let limit = settings.output;
         let passes = |bytes: u64| bytes > 0 && waiting as u64 > bytes;
         let soft = passes(limit.soft_bytes);
@@ -690,7 +756,10 @@ impl<'a> Meter<'a> {
         }
         let client: &Client = &connection.session.client;
         client.commands.fetch_add(calls, Ordering::Relaxed);
-        client.set_last_command(entry.command, None);
+        // A subcommand has noted itself.
+        if entry.command.subcommands.is_empty() {
+            client.set_last_command(entry.command, None);
+        }
         nanos
     }
 }
