@@ -12,6 +12,7 @@ use std::sync::Arc;
 use dash::{At, Table};
 use packed::{Garbage, Handle, NewValue, Records, StrRef};
 
+use crate::entry::Expiry;
 use crate::hash::KeyHasher;
 use crate::{Frame, Millis, Refused};
 
@@ -94,7 +95,7 @@ impl Database {
 
     #[inline(always)]
     pub(crate) fn is_due(&self, handle: Handle, now: Millis) -> bool {
-        self.records.deadline(handle).is_some_and(|deadline| deadline <= now)
+        self.records.deadline(handle).is_some_and(|deadline| deadline < now)
     }
 
     pub(crate) fn info(&self, handle: Handle) -> Info {
@@ -110,6 +111,9 @@ impl Database {
     /// Notes in the record that it was used.
     #[inline(always)]
     pub(crate) fn touch(&self, handle: Handle, frame: &Frame) {
+        if !frame.touch {
+            return;
+        }
         let bits = self.records.access(handle);
         let used = frame.access.used(bits, frame.now, frame.chance);
         if used != bits {
@@ -134,18 +138,23 @@ impl Database {
         Ok(at)
     }
 
-    /// Writes a string over the one of an entry.
+    /// Writes a string and a deadline over those of an entry, in one move.
     #[inline]
-    pub(crate) fn set_str(
+    pub(crate) fn replace_str(
         &mut self,
         hash: u64,
         at: At,
-        bytes: &[u8],
-        raw: bool,
-    ) -> Result<At, Refused> {
+        value: NewValue<'_>,
+        expiry: Expiry,
+    ) -> Result<(At, Garbage), Refused> {
         let old = Handle::from_bits(at.handle());
-        let new = self.records.set_str(old, bytes, raw)?;
-        Ok(self.moved(hash, at, new))
+        let had = self.records.deadline(old);
+        let deadline = expiry.after(had);
+        let (new, garbage) = self.records.replace(old, value, deadline)?;
+        if deadline != had {
+            self.count_change(hash, had, deadline);
+        }
+        Ok((self.moved(hash, at, new), garbage))
     }
 
     /// Puts the new handle of an entry in the place of its old one.
@@ -162,15 +171,12 @@ impl Database {
         deadline: Option<Millis>,
     ) -> Result<At, Refused> {
         let old = Handle::from_bits(at.handle());
-        let had = self.records.deadline(old).is_some();
-        if !had && deadline.is_none() {
+        let had = self.records.deadline(old);
+        if had.is_none() && deadline.is_none() {
             return Ok(at);
         }
         let new = self.records.set_deadline(old, deadline)?;
-        self.volatile = self.volatile + usize::from(deadline.is_some()) - usize::from(had);
-        if let Some(deadline) = deadline {
-            self.table.note_deadline(hash, deadline);
-        }
+        self.count_change(hash, had, deadline);
         Ok(self.moved(hash, at, new))
     }
 
@@ -235,9 +241,19 @@ impl Database {
     }
 
     fn count_deadline(&mut self, hash: u64, deadline: Option<Millis>) {
-        if let Some(deadline) = deadline {
-            self.volatile += 1;
-            self.table.note_deadline(hash, deadline);
+        self.count_change(hash, None, deadline);
+    }
+
+    /// Counts that an entry has another deadline than it had.
+    fn count_change(&mut self, hash: u64, had: Option<Millis>, has: Option<Millis>) {
+        self.volatile = self.volatile + usize::from(has.is_some()) - usize::from(had.is_some());
+        if let Some(deadline) = has {
+            self.table.note_deadline(hash, expired_from(deadline));
         }
     }
+}
+
+/// From when on an entry has expired: its deadline is the last moment that sees it.
+pub(crate) fn expired_from(deadline: Millis) -> Millis {
+    deadline.saturating_add(1)
 }

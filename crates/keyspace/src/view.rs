@@ -35,6 +35,8 @@ pub struct Frame {
     pub chance: u64,
     /// How the use of entries is recorded.
     pub access: Access,
+    /// Whether it is recorded: not for clients that asked for it (CLIENT NO-TOUCH).
+    pub touch: bool,
 }
 
 /// What a finished transaction did, in numbers, and what it leaves behind.
@@ -48,8 +50,9 @@ pub struct Tally {
     pub changes: u64,
     /// Entries found expired, and removed.
     pub expired: u64,
-    /// What is expensive to drop: the caller decides where. The gates are left already.
-    pub garbage: Leftovers,
+    /// What is expensive to drop, if there is any: the caller decides where. The gates are left
+    /// already.
+    pub garbage: Option<Box<Leftovers>>,
 }
 
 /// Values and databases that no longer belong to the keyspace.
@@ -61,12 +64,6 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Whether there is nothing to drop.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.databases.is_empty()
-    }
-
     /// Whether the command said that it is to be dropped in the background, or that it is not.
     #[must_use]
     pub fn lazily(&self) -> Option<bool> {
@@ -138,14 +135,23 @@ pub struct View<'g> {
     log: Log,
 }
 
-/// What is noted while a transaction runs.
+/// What is noted while a transaction runs. Most have no notes and leave nothing behind, so these
+/// are boxes that are made when they are needed.
 #[derive(Default)]
 pub(crate) struct Log {
-    notes: Notes,
-    listening: bool,
+    notes: Option<Box<Notes>>,
+    garbage: Option<Box<Leftovers>>,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
     changes: u64,
     expired: u64,
-    garbage: Leftovers,
+    listening: bool,
+}
+
+impl Log {
+    fn garbage(&mut self) -> &mut Leftovers {
+        self.garbage.get_or_insert_default()
+    }
 }
 
 /// A shard in the hands of a writer, with where to note what is done to it.
@@ -154,7 +160,7 @@ pub(crate) struct Writing<'v> {
     id: ShardId,
     frame: Frame,
     keyspace: &'v Keyspace,
-    log: &'v mut Log,
+    pub(crate) log: &'v mut Log,
 }
 
 impl<'g> View<'g> {
@@ -223,7 +229,7 @@ impl<'g> View<'g> {
     }
 
     #[inline(always)]
-    fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
+    pub(crate) fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
         self.entered.shard_mut(id)
     }
 
@@ -371,7 +377,8 @@ impl<'g> View<'g> {
         Writing { shard: entered.shard_mut(id), id, frame: *frame, keyspace, log }
     }
 
-    /// The guard of a key that holds a string or nothing. An entry that has expired is removed.
+    /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
+    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
@@ -381,6 +388,9 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find(hash, key);
+        if let Some(at) = at {
+            writing.touch(at);
+        }
         Ok(StrEntry { writing, key, hash, at })
     }
 
@@ -428,9 +438,10 @@ impl<'g> View<'g> {
         newly
     }
 
-    /// Copies an entry to another key or database, over what is there. Tells whether there was
-    /// something to copy. `note` are the events of the source's removal (`None`: it stays) and of
-    /// the copy.
+    /// Copies an entry to another key or database, over what is there; value, deadline, access
+    /// bits and stickiness go along. Tells whether there was something to copy. The events are
+    /// those of the source's removal (`None`: it stays) and of the copy. An entry that is to go
+    /// where it is stays as it is, and nothing is noted.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for the copy; source and destination are unchanged.
@@ -444,10 +455,10 @@ impl<'g> View<'g> {
         let (from_id, to_id) = (self.keyspace.shard_of(from_hash), self.keyspace.shard_of(to_hash));
         let mut source = self.writing(from_id).in_db(from_db);
         let Some(at) = source.find(from_hash, from) else { return Ok(false) };
-        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
-        if left.is_none() && (from_db, from) == (to_db, to) {
+        if (from_db, from) == (to_db, to) {
             return Ok(true);
         }
+        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
         let mut destination = self.writing(to_id).in_db(to_db);
         destination.overwrite(to_hash, to, detached)?;
         if let Some(left) = left {
@@ -476,8 +487,8 @@ impl<'g> View<'g> {
             shard.before_discard(db, keyspace.hasher());
             if let Some(discarded) = shard.discard(db) {
                 flushed += discarded.entries();
-                self.writing(id).in_db(db).note(b"", FLUSHED, Effect::Delete);
-                self.log.garbage.databases.push(discarded);
+                self.writing(id).in_db(db).note(b"", event::FLUSH, Effect::Flush);
+                self.log.garbage().databases.push(discarded);
             }
         }
         flushed
@@ -486,7 +497,7 @@ impl<'g> View<'g> {
     /// Says whether what this command leaves behind is to be dropped in the background (ASYNC), or
     /// before it is answered (SYNC), whatever the settings say.
     pub fn discard_lazily(&mut self, lazily: bool) {
-        self.log.garbage.lazily = Some(lazily);
+        self.log.garbage().lazily = Some(lazily);
     }
 
     /// Exchanges two databases, as far as their shards are entered.
@@ -496,29 +507,28 @@ impl<'g> View<'g> {
             let shard = self.shard_mut(id);
             shard.before_discard(one, keyspace.hasher());
             shard.before_discard(other, keyspace.hasher());
-            shard.swap(one, other);
-            self.log.changes += 1;
+            if shard.swap(one, other) {
+                self.writing(id).in_db(one).note(b"", event::SWAP, Effect::Swap(other));
+            }
         }
     }
 
-    fn ids(&self) -> SmallVec<[ShardId; 64]> {
+    pub(crate) fn ids(&self) -> SmallVec<[ShardId; 64]> {
         self.shards().map(|(id, _)| id).collect()
     }
 
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
     pub fn publish(self) -> Tally {
         let View { keyspace, frame, mut entered, hits, misses, log, .. } = self;
-        if !log.notes.is_empty() {
-            announce(keyspace, frame, &mut entered, &log.notes);
+        if let Some(notes) = &log.notes {
+            announce(keyspace, frame, &mut entered, notes);
         }
         drop(entered);
         let Log { changes, expired, garbage, .. } = log;
-        Tally { hits: hits.get(), misses: misses.get(), changes, expired, garbage }
+        let (hits, misses) = (hits.get() + log.hits, misses.get() + log.misses);
+        Tally { hits, misses, changes, expired, garbage }
     }
 }
-
-/// What a flush is called in the notes; the empty key stands for all of a shard's database.
-const FLUSHED: Event = Event { class: crate::Class::Generic, name: "flush" };
 
 #[cold]
 fn announce(keyspace: &Keyspace, frame: Frame, entered: &mut Entered<'_>, notes: &Notes) {
@@ -618,10 +628,13 @@ impl Writing<'_> {
         let at = database.insert(hasher, hash, key, value, deadline)?;
         let access = frame.access.initial(frame.now);
         database.records.set_access(Handle::from_bits(at.handle()), access);
-        if self.log.listening {
-            self.note(key, event::NEW, Effect::Nothing);
-        }
+        self.note_new(key);
         Ok(at)
+    }
+
+    #[inline]
+    fn note_new(&mut self, key: &[u8]) {
+        self.note(key, event::NEW, Effect::Nothing);
     }
 
     /// Puts a detached value where another entry may be.
@@ -643,6 +656,7 @@ impl Writing<'_> {
         } else {
             database.attach(hasher, hash, key, detached)?;
         }
+        self.note_new(key);
         Ok(())
     }
 
@@ -656,7 +670,7 @@ impl Writing<'_> {
     #[inline]
     pub(crate) fn discard(&mut self, garbage: Garbage) {
         if !garbage.is_empty() {
-            self.log.garbage.values.push(garbage);
+            self.log.garbage().values.push(garbage);
         }
     }
 
@@ -665,7 +679,7 @@ impl Writing<'_> {
         self.log.changes += u64::from(effect != Effect::Nothing);
         if self.log.listening {
             let (shard, db) = (self.id, self.frame.db);
-            self.log.notes.add(Change { shard, db, key, event, effect });
+            self.log.notes.get_or_insert_default().add(Change { shard, db, key, event, effect });
         }
     }
 }

@@ -239,7 +239,7 @@ impl Client {
         let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
         let cut = self.wait.compare_exchange(WAITS, how as u8, success, failure).is_ok();
         if cut {
-            self.bell.notify_one();
+            self.ring();
         }
         cut
     }
@@ -283,7 +283,8 @@ impl Client {
         }
     }
 
-    fn ring(&self) {
+    /// Has the connection look whether something changed that concerns it.
+    pub fn ring(&self) {
         self.rung.store(true, Ordering::Release);
         self.bell.wake();
     }
@@ -292,11 +293,6 @@ impl Client {
     pub fn poll_rung(&self, context: &Context<'_>) -> Poll<()> {
         self.bell.register(context.waker());
         if self.rung.swap(false, Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    /// Has the connection look whether something changed that concerns it.
-    pub fn ring(&self) {
-        self.bell.notify_one();
     }
 
     /// Waits until somebody rings.

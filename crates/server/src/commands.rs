@@ -91,10 +91,8 @@ impl<'a> Call<'a> {
     /// Writes the reply of a container's HELP, as its subcommands' rows say it.
     pub fn help(&mut self) -> Next {
         let container = self.entry.command;
-        let first = format!(
-            "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            container.name
-        );
+        let first =
+            format!("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container.name);
         let about = container.subcommands.iter().flat_map(|sub| {
             let usage = format!("{} {}", sub.name, sub.syntax);
             [usage.trim_end().to_owned(), format!("    {}", sub.summary)]

@@ -35,6 +35,9 @@ const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
 
+/// Words of one request.
+const ARGS_MAX: usize = 1024 * 1024;
+
 /// A tail buffer larger than this is given back when it is empty.
 const TAIL_KEPT_BYTES: usize = 16 << 10;
 
@@ -71,13 +74,6 @@ enum Ended {
     Closing,
     /// The connection speaks HTTP.
     Http,
-    /// The request at the front is an inline one with quotes: these are its words.
-    Quoted {
-        /// Its bytes.
-        consumed: usize,
-        /// Its words.
-        words: Vec<Vec<u8>>,
-    },
 }
 
 /// What a connection waits for.
@@ -148,8 +144,12 @@ impl Connection {
                     self.wait(ran).await;
                     if self.session.closing { Ok(Ended::Closing) } else { Ok(self.run_tail()) }
                 }
-                Ended::Drained => self.next_input().await,
-                Ended::Quoted { .. } => Ok(self.run_tail()),
+                Ended::Full if self.output.len() <= OUTPUT_PAUSE_BYTES => {
+                    // A client that reads as fast as it is served leaves others their turn.
+                    tokio::task::yield_now().await;
+                    Ok(self.run_tail())
+                }
+                Ended::Drained | Ended::Full => self.next_input(ended).await,
             };
             match step {
                 Ok(next) => ended = next,
@@ -163,24 +163,26 @@ impl Connection {
         self.worker.server.monitor.leave(&self.session.client);
     }
 
-    /// Waits for something to happen, and does what it asks for.
-    async fn next_input(&mut self) -> io::Result<Ended> {
-        match poll_fn(|context| self.poll_news(context)).await? {
-            News::Input(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+    /// Waits for something to happen, and does what it asks for. `ended`: [`Ended::Drained`], or
+    /// [`Ended::Full`], when nothing more is read.
+    async fn next_input(&mut self, ended: Ended) -> io::Result<Ended> {
+        let to_read = matches!(ended, Ended::Drained);
+        match poll_fn(|context| self.poll_news(context, to_read)).await? {
+            News::Input(0) => Ok(Ended::Closing),
             News::Input(read) => Ok(self.run_input(read)),
-            News::Writable => self.write_waiting().map(|()| Ended::Drained),
+            News::Writable => self.write_waiting().map(|()| ended),
             News::Rung => match self.session.client.killed() {
                 Kill::Now => Err(io::ErrorKind::ConnectionAborted.into()),
                 Kill::AfterReply => Ok(Ended::Closing),
-                Kill::No => Ok(Ended::Drained),
+                Kill::No => self.keep_to_limits().map(|()| ended),
             },
         }
     }
 
     /// Input is read where it will be run: into the scratch, or behind the tail if there is one.
     /// The scratch is filled when this is ready, and used before anybody else has a turn.
-    fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<io::Result<News>> {
-        if self.output.len() < OUTPUT_PAUSE_BYTES {
+    fn poll_news(&mut self, context: &mut Context<'_>, to_read: bool) -> Poll<io::Result<News>> {
+        if to_read && self.output.len() <= OUTPUT_PAUSE_BYTES {
             let read = if self.tail.is_empty() {
                 let mut scratch = self.worker.scratch.borrow_mut();
                 self.socket.poll_read(context, &mut scratch.input)
@@ -216,7 +218,7 @@ impl Connection {
         let server = Arc::clone(&self.worker.server);
         match ran {
             Ran::Done => {}
-            Ran::Rest(millis) => self.rest(&server, millis).await,
+            Ran::Rest(millis) => self.rest(millis).await,
             Ran::Paused(millis) => {
                 let client = Arc::clone(&self.session.client);
                 client.blocked.store(true, Ordering::Relaxed);
@@ -228,57 +230,43 @@ impl Connection {
     }
 
     /// Does nothing for so many ms.
-    async fn rest(&mut self, server: &Server, millis: u64) {
+    async fn rest(&mut self, millis: u64) {
         let over = tokio::time::sleep(Duration::from_millis(millis));
         tokio::pin!(over);
         while !self.session.closing {
             tokio::select! {
                 () = &mut over => return,
                 () = self.session.client.rung() => self.obey_kill(),
-                () = server.stopped() => self.session.closing = true,
             }
         }
     }
 
-    /// Waits for the end of a pause, at most for so many ms, or for messages from others. Reads
-    /// on a little, so that a client that goes away is noticed.
+    /// Waits for the end of a pause, at most for so many ms, or until somebody rings. Reads on a
+    /// little, so that a client that goes away is noticed.
     async fn pause(&mut self, server: &Server, millis: u64) {
+        let client = Arc::clone(&self.session.client);
         let over = tokio::time::sleep(Duration::from_millis(millis));
-        tokio::pin!(over);
-        while !self.session.closing {
+        let ended = server.pause.ended();
+        tokio::pin!(over, ended);
+        loop {
             let room = self.tail.len() < READ_BYTES;
             tokio::select! {
                 () = &mut over => return,
-                () = server.pause.ended() => return,
-                () = self.session.client.rung() => return self.obey_kill(),
-                ready = self.socket.ready(true, false), if room => {
-                    if ready.is_err() || self.read_ahead().is_err() {
-                        self.session.client.kill(Kill::Now);
-                        self.session.closing = true;
+                () = &mut ended => return,
+                () = client.rung() => return self.obey_kill(),
+                read = poll_fn(|context| self.poll_read_tail(context)), if room => match read {
+                    Ok(read @ 1..) => self.count_input(read),
+                    _ => {
+                        client.kill(Kill::Now);
+                        return self.obey_kill();
                     }
-                }
-                () = server.stopped() => self.session.closing = true,
+                },
             }
         }
     }
 
     fn obey_kill(&mut self) {
         self.session.closing |= self.session.client.killed() != Kill::No;
-    }
-
-    /// Reads what is there and runs nothing of it.
-    fn read_ahead(&mut self) -> io::Result<()> {
-        let worker = Rc::clone(&self.worker);
-        let input = &mut worker.scratch.borrow_mut().input;
-        match self.socket.try_read(input)? {
-            None => Ok(()),
-            Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Some(read) => {
-                self.count_input(read);
-                self.tail.extend_from_slice(&input[..read]);
-                Ok(())
-            }
-        }
     }
 
     /// Runs the request at the front of the tail, waiting for its shards.
@@ -289,8 +277,13 @@ impl Connection {
         let tail = std::mem::take(&mut self.tail);
         let parsed = self.parser.parse(&tail, &mut spans, &limits);
         let consumed = match parsed {
-            Ok(Parsed::Request { consumed }) => {
-                let words = Words::new(&tail, &spans);
+            Ok(Parsed::Request { consumed } | Parsed::Inline { consumed }) => {
+                let inline = matches!(parsed, Ok(Parsed::Inline { .. }));
+                let request = inline.then(|| Unquoted::new(self.parser.inline_words()));
+                let words = match &request {
+                    Some(request) => request.words(),
+                    None => Words::new(&tail, &spans),
+                };
                 let worker = Rc::clone(&self.worker);
                 let batch =
                     Batch { server, worker: &worker, settings: &settings, now: server.clock.now() };
@@ -317,7 +310,6 @@ impl Connection {
         let (consumed, ended) = self.run_batches(&input[..read], scratch);
         self.tail.extend_from_slice(&input[consumed..read]);
         scratch.input = input;
-        let ended = self.run_quoted(ended, scratch);
         self.finish(ended)
     }
 
@@ -337,27 +329,15 @@ impl Connection {
     }
 
     fn run_tail_with(&mut self, scratch: &mut Scratch) -> Ended {
-        loop {
-            let tail = std::mem::take(&mut self.tail);
-            let (consumed, ended) = self.run_batches(&tail, scratch);
-            self.tail = tail;
-            if consumed == self.tail.len() && self.tail.capacity() > TAIL_KEPT_BYTES {
-                self.tail = Vec::new();
-            } else {
-                self.tail.drain(..consumed);
-            }
-            match ended {
-                Ended::Quoted { consumed, words } => self.unquote(consumed, &words),
-                ended => return ended,
-            }
+        let tail = std::mem::take(&mut self.tail);
+        let (consumed, ended) = self.run_batches(&tail, scratch);
+        self.tail = tail;
+        if consumed == self.tail.len() && self.tail.capacity() > TAIL_KEPT_BYTES {
+            self.tail = Vec::new();
+        } else {
+            self.tail.drain(..consumed);
         }
-    }
-
-    /// An inline request with quotes is written again as clients write it, then runs like others.
-    fn unquote(&mut self, consumed: usize, words: &[Vec<u8>]) {
-        let mut request = Vec::new();
-        protocol::encode_request(words, &mut request);
-        self.tail.splice(..consumed, request);
+        ended
     }
 
     /// Notes what is left to do, and whether the limits of what waits are kept.
@@ -460,10 +440,10 @@ impl Connection {
                     let nothing = Planned { words: None, entry: None, hash: 0, keyed: false };
                     requests.push((nothing, end));
                 }
-                Ok(Parsed::Quoted { consumed, words }) => {
+                Ok(Parsed::Inline { consumed }) => {
                     // What stands before it runs first.
                     if requests.is_empty() {
-                        return Some(Ended::Quoted { consumed, words });
+                        return self.run_unquoted(batch, consumed, at, output);
                     }
                     break;
                 }
@@ -495,6 +475,21 @@ impl Connection {
             return Some(self.protocol_error(batch, &input[end..], &error, output));
         }
         drained.then_some(Ended::Drained)
+    }
+
+    /// Runs the inline request with quotes that was parsed just now.
+    #[cold]
+    fn run_unquoted(
+        &mut self,
+        batch: Batch<'_>,
+        consumed: usize,
+        at: &mut usize,
+        output: &mut Output,
+    ) -> Option<Ended> {
+        let request = Unquoted::new(self.parser.inline_words());
+        let words = request.words();
+        let planned = plan(batch.server, words, find(batch.server, words, None));
+        self.run_requests(batch, &[(planned, *at + consumed)], at, output)
     }
 
     /// Runs requests in order, until one must wait or ends the connection.
@@ -554,11 +549,12 @@ impl Connection {
         error: &ProtocolError,
         output: &mut Output,
     ) -> Ended {
-        if protocol::looks_like_http(input) == Some(true) && batch.settings.http_on_main_port {
+        if protocol::http::looks_like_http(input) == Some(true) && batch.settings.http_on_main_port
+        {
             return Ended::Http;
         }
         batch.worker.stats().protocol_errors.add(1);
-        Reply::new(output, self.session.dialect).error(&format_args!("ERR {error}"));
+        Reply::new(output, self.session.dialect).error(format_args!("ERR {error}"));
         self.session.closing = true;
         Ended::Closing
     }
@@ -616,10 +612,13 @@ impl Connection {
     /// Writes what is left before the connection ends, as long as the client reads.
     async fn drain(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
-        while !self.output.is_empty() {
+        while !self.output.is_empty() && self.session.client.killed() != Kill::Now {
             let writable = poll_fn(|context| self.socket.poll_writable(context));
-            let ready = tokio::time::timeout(PATIENCE, writable).await;
-            if !matches!(ready, Ok(Ok(_))) || self.write_waiting().is_err() {
+            let ready = tokio::select! {
+                ready = tokio::time::timeout(PATIENCE, writable) => matches!(ready, Ok(Ok(()))),
+                () = self.session.client.rung() => continue,
+            };
+            if !ready || self.write_waiting().is_err() {
                 break;
             }
         }
@@ -648,6 +647,26 @@ impl Connection {
     }
 }
 
+/// An inline request with quotes, written as if it had come without them.
+struct Unquoted {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Unquoted {
+    fn new(words: Words<'_>) -> Unquoted {
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        protocol::decode::encode_request(words.iter(), &mut bytes);
+        let parsed = Parser::default().parse(&bytes, &mut spans, &Limits::DEFAULT);
+        debug_assert!(matches!(parsed, Ok(Parsed::Request { .. })), "a line is within all limits");
+        Unquoted { bytes, spans }
+    }
+
+    fn words(&self) -> Words<'_> {
+        Words::new(&self.bytes, &self.spans)
+    }
+}
+
 /// A request of a batch on its way.
 struct Planned<'a> {
     /// `None`: an empty line.
@@ -658,10 +677,11 @@ struct Planned<'a> {
 }
 
 fn limits_of(settings: &Settings, authenticated: bool) -> Limits {
-    if authenticated {
-        Limits { bulk_bytes_max: settings.bulk_bytes_max, ..Limits::default() }
-    } else {
-        Limits::BEFORE_AUTH
+    Limits {
+        bulk_bytes_max: settings.bulk_bytes_max,
+        args_max: ARGS_MAX,
+        before_auth: !authenticated,
+        ..Limits::DEFAULT
     }
 }
 
@@ -756,10 +776,7 @@ impl<'a> Meter<'a> {
         }
         let client: &Client = &connection.session.client;
         client.commands.fetch_add(calls, Ordering::Relaxed);
-        // A subcommand has noted itself.
-        if entry.command.subcommands.is_empty() {
-            client.set_last_command(entry.command, None);
-        }
+        client.set_last_command(entry.command, None);
         nanos
     }
 }

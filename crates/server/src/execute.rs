@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape};
-use keyspace::{Access, Frame, Millis, Mode, Plan, Tally, View};
+use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View};
 use protocol::{Output, Reply, Words};
 
 use crate::commands::{Call, Next};
@@ -58,8 +58,13 @@ pub struct Request<'a> {
 
 impl<'a> Batch<'a> {
     fn frame(&self, session: &Session) -> Frame {
-        let access = if session.no_touch { Access::Untouched } else { self.settings.access };
-        Frame { db: session.db, now: self.now, chance: self.worker.chance(), access }
+        Frame {
+            db: session.db,
+            now: self.now,
+            chance: self.worker.chance(),
+            access: self.settings.access,
+            touch: !session.no_touch,
+        }
     }
 
     /// Runs a request as far as that goes without waiting.
@@ -300,23 +305,22 @@ impl<'a> Batch<'a> {
         if tally.expired > 0 {
             stats.expired.add(tally.expired);
         }
-        if !tally.garbage.is_empty() {
-            self.discard(tally, command);
+        if let Some(garbage) = tally.garbage {
+            self.discard(garbage, command);
         }
     }
 
     #[cold]
-    fn discard(&self, tally: Tally, command: &Command) {
-        let lazy = tally.garbage.lazily().unwrap_or(match command.name {
+    fn discard(&self, garbage: Box<Leftovers>, command: &Command) {
+        let lazy = garbage.lazily().unwrap_or(match command.name {
             "UNLINK" => true,
             "DEL" => self.settings.lazy_user_del,
             "FLUSHALL" | "FLUSHDB" => self.settings.lazy_user_flush,
             _ => self.settings.lazy_server_del,
         });
-        let big =
-            tally.garbage.has_databases() || tally.garbage.value_bytes() > DROP_HERE_BYTES_MAX;
+        let big = garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX;
         if lazy && big {
-            self.server.background.discard(tally.garbage);
+            self.server.background.discard(garbage);
         }
     }
 

@@ -6,7 +6,6 @@ use std::thread::{Builder, JoinHandle};
 ///
 /// # Panics
 /// If the system gives no more threads.
-#[expect(clippy::disallowed_methods, reason = "this is where threads are started")]
 pub fn start(
     name: &str,
     niceness: Option<i32>,

@@ -216,12 +216,13 @@ async fn look_after(worker: Rc<Worker>) {
                     now: server.clock.now(),
                     chance: worker.chance(),
                     access: settings.access,
+                    touch: false,
                 };
                 match server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest))) {
                     Maintained::Step(tally) => {
                         worker.stats().expired.add(tally.expired);
-                        if settings.lazy_expire && !tally.garbage.is_empty() {
-                            server.background.discard(tally.garbage);
+                        if let Some(garbage) = tally.garbage.filter(|_| settings.lazy_expire) {
+                            server.background.discard(garbage);
                         }
                     }
                     Maintained::Done => {

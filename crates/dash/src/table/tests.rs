@@ -216,8 +216,10 @@ fn the_earliest_deadline_survives_splits() {
         cursor = model.table.next_segment(here);
     }
     assert_eq!((holding, model.table.due()), (1, 77));
-    let due = model.table.next_due(Cursor::START, 77).expect("one segment is due");
-    model.table.set_segment_due(due, 99);
+    // A doubled directory says it of the segments beside, too: they get a look for nothing, once.
+    while let Some(due) = model.table.next_due(Cursor::START, 77) {
+        model.table.set_segment_due(due, 99);
+    }
     assert_eq!((model.table.due(), model.table.next_due(Cursor::START, 98)), (99, None));
 }
 

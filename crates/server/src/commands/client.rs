@@ -15,7 +15,7 @@ mod line;
 use filter::Filter;
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[SessionRow { command: CLIENT, run: client }];
+pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: CLIENT, run: client }];
 
 /// Allowed while data is loaded or stale, and not in scripts.
 const PLAIN: Flags = Flags::NO_SCRIPT.and(Flags::LOADING).and(Flags::STALE);

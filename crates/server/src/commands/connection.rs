@@ -9,7 +9,7 @@ use super::{Call, Next, SessionRow};
 pub const REDIS_VERSION: &str = "8.4.0";
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[
+pub(super) const ROWS: &[SessionRow] = &[
     SessionRow { command: AUTH, run: auth },
     SessionRow { command: HELLO, run: hello },
     SessionRow { command: SELECT, run: select },
@@ -163,7 +163,7 @@ fn hello(call: &mut Call<'_>) -> Result<Next, CommandError> {
 }
 
 /// Names the connection, for CLIENT LIST.
-pub fn set_name(call: &mut Call<'_>, name: &[u8]) -> Result<(), CommandError> {
+pub(super) fn set_name(call: &mut Call<'_>, name: &[u8]) -> Result<(), CommandError> {
     let name = checked_name(name)?;
     call.session.client.rename(|names| names.name = name.to_vec());
     Ok(())

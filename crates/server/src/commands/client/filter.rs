@@ -93,7 +93,10 @@ impl<'a> Filter<'a> {
     pub(super) fn takes(&self, client: &Client, own: ClientId, now: Millis) -> bool {
         let names = client.names();
         !(self.skips_own && client.id == own)
-            && self.tests.iter().all(|test| test.condition.holds(client, &names, now) == test.wanted)
+            && self
+                .tests
+                .iter()
+                .all(|test| test.condition.holds(client, &names, now) == test.wanted)
     }
 }
 

@@ -3,8 +3,8 @@
 //! Which fields there are, and in which order, is what Redis and Valkey write together. Fields of
 //! things that a connection here does not have, such as a reply buffer of its own, say so with 0.
 
-use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use keyspace::Millis;
 
@@ -19,17 +19,11 @@ pub(super) const DEFAULT_USER: &[u8] = b"default";
 /// Adds the line of a client, its end included.
 pub(super) fn write(client: &Client, now: Millis, into: &mut String) {
     let names = client.names();
-    // Writing to a string does not fail.
-    drop(try_write(client, &names, now, into));
+    try_write(client, &names, now, into).expect("writing to a string does not fail");
 }
 
-fn try_write(
-    client: &Client,
-    names: &Names,
-    now: Millis,
-    into: &mut String,
-) -> Result<(), std::fmt::Error> {
-    let load = |number: &std::sync::atomic::AtomicU64| number.load(Ordering::Relaxed);
+fn try_write(client: &Client, names: &Names, now: Millis, into: &mut String) -> fmt::Result {
+    let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
     let waiting = load(&client.output_bytes) + client.outbox_bytes();
     let query = load(&client.query_bytes);
     write!(into, "id={} addr={}", client.id, client.address)?;
@@ -100,7 +94,8 @@ pub(super) fn flags(client: &Client) -> String {
         ('e', is(&client.no_evict)),
         ('T', is(&client.no_touch)),
     ];
-    let set: String = letters.into_iter().filter(|(_, set)| *set).map(|(letter, _)| letter).collect();
+    let set: String =
+        letters.into_iter().filter(|(_, set)| *set).map(|(letter, _)| letter).collect();
     if set.is_empty() { "N".into() } else { set }
 }
 
