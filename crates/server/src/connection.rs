@@ -86,29 +86,29 @@ enum News {
     Rung,
 }
 
-/// Serves a connection until it ends.
-pub async fn serve(worker: Rc<Worker>, arriving: Arriving) {
-    let server = Arc::clone(&worker.server);
-    admit(&worker, arriving).await;
-    server.load.leave(worker.index);
+/// Serves a connection on the calling worker until it ends.
+pub fn serve(worker: &Rc<Worker>, arriving: Arriving) {
+    match admit(worker, arriving) {
+        Some(connection) => drop(tokio::task::spawn_local(connection.run())),
+        None => worker.server.load.leave(worker.index),
+    }
 }
 
-async fn admit(worker: &Rc<Worker>, arriving: Arriving) {
-    let server = Arc::clone(&worker.server);
+fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
+    let server = &worker.server;
     let settings = worker.settings();
     let Arriving { socket, arrival, first_bytes } = arriving;
+    let socket = socket.register().ok()?;
     let now = server.clock.now();
-    let Ok(socket) = socket.register() else { return };
     let Some(client) = server.clients.arrive(settings.maxclients, worker.index, now, arrival)
     else {
         server.refused.fetch_add(1, Ordering::Relaxed);
         let refusal = b"-ERR max number of clients reached\r\n";
         drop(socket.try_write(std::iter::once(&refusal[..])));
-        return;
+        return None;
     };
     worker.stats().connections.add(1);
-    let id = client.id;
-    let connection = Connection {
+    Some(Box::new(Connection {
         session: Session::new(client, &settings),
         worker: Rc::clone(worker),
         socket,
@@ -116,15 +116,13 @@ async fn admit(worker: &Rc<Worker>, arriving: Arriving) {
         tail: first_bytes,
         output: Output::default(),
         soft_since: None,
-    };
-    drop(settings);
-    Box::pin(connection.run()).await;
-    server.clients.leave(id);
+    }))
 }
 
 impl Connection {
-    async fn run(mut self) {
-        let server = Arc::clone(&self.worker.server);
+    /// Idle connections are many, so what is seldom waited for lies in a box of its own while it
+    /// is, and this future is small.
+    async fn run(mut self: Box<Self>) {
         let mut ended = if self.tail.is_empty() { Ended::Drained } else { self.run_tail() };
         loop {
             if self.deliver().is_err() {
@@ -132,16 +130,16 @@ impl Connection {
             }
             let step = match ended {
                 Ended::Closing => {
-                    self.drain().await;
+                    Box::pin(self.drain()).await;
                     break;
                 }
                 Ended::Http => {
                     self.leave();
-                    crate::listen::hand_over_http(&server, self.socket, self.tail);
-                    return;
+                    let server = Arc::clone(&self.worker.server);
+                    return crate::listen::hand_over_http(&server, self.socket, self.tail);
                 }
                 Ended::Waits(ran) => {
-                    self.wait(ran).await;
+                    Box::pin(self.wait(ran)).await;
                     if self.session.closing { Ok(Ended::Closing) } else { Ok(self.run_tail()) }
                 }
                 Ended::Full if self.output.len() <= OUTPUT_PAUSE_BYTES => {
@@ -160,7 +158,10 @@ impl Connection {
     }
 
     fn leave(&self) {
-        self.worker.server.monitor.leave(&self.session.client);
+        let (server, client) = (&self.worker.server, &self.session.client);
+        server.monitor.leave(client);
+        server.clients.leave(client.id);
+        server.load.leave(self.worker.index);
     }
 
     /// Waits for something to happen, and does what it asks for. `ended`: [`Ended::Drained`], or
@@ -627,19 +628,9 @@ impl Connection {
     /// Whether more output waits for this client than it may.
     fn over_limit(&mut self, settings: &Settings, waiting: usize, now: u64) -> bool {
         self.session.client.output_bytes.store(waiting as u64, Ordering::Relaxed);
-        if waiting == 0 {
-            self.soft_since = None;
-            return false;
-        }
         let limit = settings.output;
-        let passes = |bytes: u64| bytes > 0 && waiting as u64 > bytes;
-        let soft = passes(limit.soft_bytes);
-        self.soft_since = if soft { self.soft_since.or(Some(now)) } else { None };
-        let lasted = self.soft_since.is_some_and(|since| {
-            now.saturating_sub(since) >= limit.soft_seconds.saturating_mul(1000)
-        });
         let unknown = !self.session.authenticated && waiting > OUTPUT_BEFORE_AUTH_BYTES;
-        let over = passes(limit.hard_bytes) || (soft && lasted) || unknown;
+        let over = unknown || limit.is_passed(waiting as u64, &mut self.soft_since, now);
         if over {
             self.worker.stats().output_overflows.add(1);
         }
@@ -778,5 +769,23 @@ impl<'a> Meter<'a> {
         client.commands.fetch_add(calls, Ordering::Relaxed);
         client.set_last_command(entry.command, None);
         nanos
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: impl FnOnce(Box<Connection>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand idle connections are nothing special, so a field more is to be thought over.
+    #[test]
+    fn an_idle_connection_is_small() {
+        let task = size_of_future(|connection| connection.run());
+        assert!(task <= 128, "{task} bytes");
+        let state = size_of::<Connection>() + size_of::<Client>();
+        assert!(state <= 512, "{state} bytes");
     }
 }

@@ -147,9 +147,7 @@ async fn serve(worker: Rc<Worker>, mut arriving: UnboundedReceiver<Arriving>) {
         tokio::select! {
             () = worker.server.stopped() => break,
             arrived = arriving.recv() => match arrived {
-                Some(arrived) => {
-                    tokio::task::spawn_local(connection::serve(Rc::clone(&worker), arrived));
-                }
+                Some(arrived) => connection::serve(&worker, arrived),
                 None => break,
             },
         }
