@@ -286,8 +286,7 @@ impl Connection {
                     None => Words::new(&tail, &spans),
                 };
                 let worker = Rc::clone(&self.worker);
-                let batch =
-                    Batch { server, worker: &worker, settings: &settings, now: server.clock.now() };
+                let batch = Batch::begin(server, &worker, &settings);
                 let request = look_up(server, words);
                 let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
                 if ran == Ran::Done { consumed } else { 0 }
@@ -371,8 +370,8 @@ impl Connection {
         } else {
             std::mem::take(&mut self.output)
         };
-        let now = server.clock.now();
-        let batch = Batch { server, worker: &worker, settings: &settings, now };
+        let batch = Batch::begin(server, &worker, &settings);
+        let now = batch.now;
         let mut at = 0;
         let ended = loop {
             let step = self.run_batch(batch, input, &mut at, &mut scratch.spans, &mut output);
@@ -496,7 +495,7 @@ impl Connection {
     /// Runs requests in order, until one must wait or ends the connection.
     fn run_requests(
         &mut self,
-        batch: Batch<'_>,
+        mut batch: Batch<'_>,
         requests: &[(Planned<'_>, usize)],
         at: &mut usize,
         output: &mut Output,
@@ -516,6 +515,9 @@ impl Connection {
                 Ran::Done => {
                     *at = *end;
                     meter.after(request, self);
+                    if !planned.keyed {
+                        batch = batch.renewed();
+                    }
                     if self.session.closing {
                         meter.finish(self);
                         return Some(Ended::Closing);

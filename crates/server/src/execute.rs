@@ -43,6 +43,10 @@ pub struct Batch<'a> {
     pub settings: &'a Settings,
     /// What time it is.
     pub now: Millis,
+    /// Any 64 random bits.
+    pub chance: u64,
+    /// Whether no limit of memory, no pause and no monitor concerns its commands.
+    pub undisturbed: bool,
 }
 
 /// One request, looked up.
@@ -57,11 +61,28 @@ pub struct Request<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// A batch that begins now.
+    #[must_use]
+    pub fn begin(server: &'a Server, worker: &'a Worker, settings: &'a Settings) -> Batch<'a> {
+        let (now, chance) = (server.clock.now(), worker.chance());
+        Batch { server, worker, settings, now, chance, undisturbed: false }.renewed()
+    }
+
+    /// The batch after a command that may have changed what concerns the others.
+    #[must_use]
+    pub fn renewed(self) -> Batch<'a> {
+        let server = self.server;
+        let undisturbed =
+            self.settings.maxmemory == 0 && !server.pause.is_on() && !server.monitor.is_watched();
+        Batch { undisturbed, ..self }
+    }
+
+    #[inline(always)]
     fn frame(&self, session: &Session) -> Frame {
         Frame {
             db: session.db,
             now: self.now,
-            chance: self.worker.chance(),
+            chance: self.chance,
             access: self.settings.access,
             touch: !session.no_touch,
         }
@@ -70,6 +91,59 @@ impl<'a> Batch<'a> {
     /// Runs a request as far as that goes without waiting.
     #[inline]
     pub fn run(&self, request: Request<'a>, session: &mut Session, output: &mut Output) -> Ran {
+        match request.entry {
+            Some(entry)
+                if entry.shape == Shape::FirstWord
+                    && self.undisturbed
+                    && session.is_plain()
+                    && entry.command.arity.allows(request.words.len()) =>
+            {
+                self.run_on_one_shard(request, entry, session, output)
+            }
+            _ => self.run_with_care(request, session, output),
+        }
+    }
+
+    /// The short way of a command with one key, when nothing stands against it.
+    #[inline]
+    fn run_on_one_shard(
+        &self,
+        request: Request<'a>,
+        entry: &CommandEntry,
+        session: &Session,
+        output: &mut Output,
+    ) -> Ran {
+        let keyspace = &self.server.keyspace;
+        let command = entry.command;
+        let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
+        let id = keyspace.shard_of(request.hash);
+        let Some(mut view) = keyspace.try_enter_one(self.frame(session), id, mode) else {
+            return Ran::Busy;
+        };
+        view.know(request.words.get(1).unwrap_or_default(), request.hash);
+        let args = Args::new(request.words, 1);
+        let mark = output.mark();
+        let mut reply = Reply::new(output, session.dialect);
+        let done = guarded(|| match command.run {
+            Run::Read(read) => read(args, &view, &mut reply),
+            Run::Write(write) => write(args, &mut view, &mut reply),
+            Run::Session | Run::Container => Ok(()),
+        });
+        self.settle(view.publish(), command);
+        if let Err(error) = done {
+            self.refuse(Some(entry), error, session, output, mark);
+        }
+        Ran::Done
+    }
+
+    /// The long way: everything is asked that may stand against the request.
+    #[inline(never)]
+    fn run_with_care(
+        &self,
+        request: Request<'a>,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Ran {
         let mark = output.mark();
         let answered = self.admit(request, session).and_then(|admitted| {
             let (entry, command) = admitted;

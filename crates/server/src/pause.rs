@@ -28,6 +28,13 @@ impl Pause {
         }
     }
 
+    /// Whether a pause was begun and not ended; its time may be over.
+    #[must_use]
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.until.load(Ordering::Acquire) != 0
+    }
+
     /// Ends the pause.
     pub fn end(&self) {
         self.until.store(0, Ordering::Release);
