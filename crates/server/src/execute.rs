@@ -204,7 +204,9 @@ impl<'a> Batch<'a> {
         let command = if entry.command.subcommands.is_empty() {
             entry.command
         } else {
-            subcommand(entry.command, words)?
+            let command = subcommand(entry.command, words)?;
+            session.client.set_last_command(entry.command, Some(command));
+            command
         };
         if !command.arity.allows(words.len()) {
             return Err(wrong_arity(entry.command, command));
@@ -270,7 +272,7 @@ impl<'a> Batch<'a> {
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
         if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
-            return Ok(Ran::Paused(rest));
+            return Ok(held(entry, command, session, rest));
         }
         let (plan, mode) = self.plan(request, command)?;
         let frame = self.frame(session);
@@ -407,9 +409,10 @@ impl<'a> Batch<'a> {
         let Some(run) = entry.beside else {
             return Err(unknown_subcommand(entry.command, request.words));
         };
-        let exempt = command.name == "UNPAUSE" || entry.command.name == "CLIENT";
+        // Somebody must be able to look around in a pause, and to end it.
+        let exempt = entry.command.name == "CLIENT";
         if !exempt && let Some(rest) = self.server.pause.holds(self.now, false) {
-            return Ok(Ran::Paused(rest));
+            return Ok(held(entry, command, session, rest));
         }
         let mut call = Call::new(*self, request.words, entry, command, session, output);
         match guarded(|| run(&mut call))? {
@@ -422,6 +425,14 @@ impl<'a> Batch<'a> {
             Next::Rest(millis) => Ok(Ran::Rest(millis)),
         }
     }
+}
+
+/// Notes what a client waits with.
+#[cold]
+fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest: Millis) -> Ran {
+    let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
+    session.client.set_last_command(entry.command, sub);
+    Ran::Paused(rest)
 }
 
 /// Runs a command; a panic, which is a bug, becomes an error of that command alone.
