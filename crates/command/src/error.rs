@@ -101,8 +101,14 @@ pub enum CommandError {
     InvalidDigest,
     /// `numkeys` is zero, negative or not an integer.
     NumKeys,
+    /// `numkeys` of MSETEX is not one from 1 to 2^31 - 1.
+    InvalidNumKeys,
     /// `numkeys` does not fit what follows.
-    WrongKeyCount(&'static str),
+    WrongKeyCount,
+    /// INCREX has bounds with nothing between them.
+    BoundsCrossed,
+    /// ENX of INCREX needs one of EX, PX, EXAT and PXAT.
+    EnxWithoutExpire,
     /// LCS cannot be asked for both length and matches.
     LcsLenAndIdx,
     /// LCS needs strings.
@@ -113,7 +119,7 @@ pub enum CommandError {
     NotLfu,
     /// OBJECT IDLETIME asks what an LFU policy does not record.
     IsLfu,
-    /// CL.THROTTLE and INCREX cannot work with a rate of zero.
+    /// CL.THROTTLE cannot work with a rate of zero.
     ZeroRate,
     /// Any other text of the server's own commands, code included.
     Text(Box<str>),
@@ -209,9 +215,10 @@ impl fmt::Display for CommandError {
                 "ERR The digest must be exactly 16 hexadecimal characters"
             }
             CommandError::NumKeys => "ERR numkeys should be greater than 0",
-            CommandError::WrongKeyCount(command) => {
-                return write!(f, "ERR wrong number of key-value pairs for '{command}' command");
-            }
+            CommandError::InvalidNumKeys => "ERR invalid numkeys value",
+            CommandError::WrongKeyCount => "ERR wrong number of key-value pairs",
+            CommandError::BoundsCrossed => "ERR LBOUND can't be greater than UBOUND",
+            CommandError::EnxWithoutExpire => "ERR ENX flag requires an expiration",
             CommandError::LcsLenAndIdx => {
                 "ERR If you want both the length and indexes, please just use IDX."
             }

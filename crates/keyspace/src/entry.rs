@@ -22,11 +22,13 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// The deadline of an entry that had none before.
-    fn deadline(self) -> Option<Millis> {
+    /// The deadline of an entry that had `before`.
+    #[inline]
+    pub(crate) fn after(self, before: Option<Millis>) -> Option<Millis> {
         match self {
             Expiry::At(moment) => Some(moment),
-            Expiry::Keep | Expiry::Clear => None,
+            Expiry::Keep => before,
+            Expiry::Clear => None,
         }
     }
 }
@@ -64,6 +66,11 @@ impl StrEntry<'_> {
         self.at.is_some()
     }
 
+    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    pub fn count_lookup(&self) {
+        self.writing.log.count(self.exists());
+    }
+
     /// When the entry expires.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
@@ -78,12 +85,13 @@ impl StrEntry<'_> {
         Ok(())
     }
 
-    /// Adds bytes at the end.
+    /// Adds bytes at the end. That is an edit in place, unless there was no string.
     pub fn append(&mut self, more: &[u8], event: Event) -> Result<(), Refused> {
         let hash = self.hash;
         match self.begin_edit() {
             Some((database, at)) => {
                 let new = database.records.append(Handle::from_bits(at.handle()), more)?;
+                database.records.set_raw(new, true);
                 self.at = Some(database.moved(hash, at, new));
             }
             None => self.store(more, Expiry::Keep, false)?,
@@ -93,6 +101,9 @@ impl StrEntry<'_> {
     }
 
     /// Changes the string in place: grows it with zero bytes to at least `len`, then calls `edit`.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn edit(
         &mut self,
         len: usize,
@@ -168,16 +179,18 @@ impl StrEntry<'_> {
     fn store(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
         let hash = self.hash;
         self.writing.before_change(hash);
-        let Some(at) = self.at else {
-            return self.make(NewValue::Str { bytes, raw }, expiry.deadline());
-        };
-        let database = self.writing.database_mut();
-        let mut at = database.set_str(hash, at, bytes, raw)?;
-        if expiry != Expiry::Keep {
-            at = database.set_deadline(hash, at, expiry.deadline())?;
+        if let Some(at) = self.at
+            && !raw
+            && !matches!(expiry, Expiry::At(_))
+            && self.writing.database_mut().records.rewrite(Handle::from_bits(at.handle()), bytes)
+        {
+            return Ok(());
         }
+        let value = NewValue::Str { bytes, raw };
+        let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
+        let (at, garbage) = self.writing.database_mut().replace_str(hash, at, value, expiry)?;
         self.at = Some(at);
-        self.writing.touch(at);
+        self.writing.discard(garbage);
         Ok(())
     }
 

@@ -8,7 +8,7 @@
 
 use packed::Handle;
 
-use crate::database::Database;
+use crate::database::{Database, expired_from};
 use crate::keyspace::{Keyspace, Mode, Plan};
 use crate::shard::{Shard, ShardId};
 use crate::view::{Frame, Tally, View};
@@ -133,7 +133,7 @@ impl View<'_> {
                 Some(deadline) if deadline < now => {
                     expired.push(database.records.key(handle).into());
                 }
-                Some(deadline) => earliest = earliest.min(deadline),
+                Some(deadline) => earliest = earliest.min(expired_from(deadline)),
                 None => {}
             }
         });

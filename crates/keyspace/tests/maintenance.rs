@@ -33,9 +33,9 @@ fn expiry_finds_every_key_and_no_other() {
     let keyspace = keyspace(4);
     fill(&keyspace, 20_000, b"v", |n| (!n.is_multiple_of(4)).then_some(1 + n % 1_000));
     assert_eq!(usage(&keyspace).volatile, 15_000);
-    for now in [0, 1, 2, 499, 500, 999, 1_000, 5_000] {
+    for now in [0, 1, 2, 499, 500, 1_000, 1_001, 5_000] {
         maintain(&keyspace, now, 0);
-        let left = (0..20_000_u64).filter(|n| n.is_multiple_of(4) || 1 + n % 1_000 > now).count();
+        let left = (0..20_000_u64).filter(|n| n.is_multiple_of(4) || 1 + n % 1_000 >= now).count();
         assert_eq!(usage(&keyspace).keys, left, "at {now}");
     }
     assert_eq!(usage(&keyspace).volatile, 0);
@@ -46,7 +46,7 @@ fn where_nothing_is_due_nothing_is_done() {
     let keyspace = keyspace(4);
     assert_eq!(maintain(&keyspace, 100, 0), (0, 0), "nothing there");
     fill(&keyspace, 10_000, b"v", |n| Some(1_000 + n % 7));
-    assert_eq!(maintain(&keyspace, 999, 0), (0, 0), "nothing due");
+    assert_eq!(maintain(&keyspace, 1_000, 0), (0, 0), "a deadline is the last moment");
     let (expired, steps) = maintain(&keyspace, 2_000, 0);
     assert_eq!(expired, 10_000);
     assert!(steps >= 4);
@@ -59,10 +59,10 @@ fn a_segment_rests_after_a_look_but_for_a_key_that_comes_in_earlier() {
     let keyspace = keyspace(1);
     fill(&keyspace, 1, b"v", |_| Some(10));
     write(&keyspace, |view| set(view, b"soon", b"v", Expiry::At(20)));
-    assert_eq!(maintain(&keyspace, 10, 100).0, 1);
-    assert_eq!(maintain(&keyspace, 109, 100), (0, 0), "it rests");
+    assert_eq!(maintain(&keyspace, 11, 100).0, 1);
+    assert_eq!(maintain(&keyspace, 110, 100), (0, 0), "it rests");
     write(&keyspace, |view| set(view, b"sooner", b"v", Expiry::At(50)));
-    assert_eq!(maintain(&keyspace, 109, 100).0, 2, "and finds the others on the way");
+    assert_eq!(maintain(&keyspace, 110, 100).0, 2, "and finds the others on the way");
     assert_eq!(usage(&keyspace).keys, 0);
 }
 
@@ -79,7 +79,7 @@ fn a_deadline_that_is_taken_away_or_put_off_is_respected() {
         }
     });
     assert_eq!(maintain(&keyspace, 500, 0).0, 100);
-    assert_eq!(maintain(&keyspace, 1_000, 0).0, 100);
+    assert_eq!(maintain(&keyspace, 1_001, 0).0, 100);
     assert_eq!(contents(&keyspace, 0).len(), 100);
 }
 
@@ -121,7 +121,7 @@ fn mass_deletes_give_tables_and_slabs_back_and_lose_nothing() {
     let count = 60_000;
     fill(&keyspace, count, &[b'x'; 60], |n| (n % 50 != 0).then_some(10));
     let full = usage(&keyspace);
-    let (expired, _) = maintain(&keyspace, 10, 0);
+    let (expired, _) = maintain(&keyspace, 11, 0);
     assert_eq!(expired, count - count / 50);
     // One round a pass over the segments: merging may take several.
     let mut rounds = 0;
@@ -163,7 +163,7 @@ proptest! {
             });
             now += passes;
             maintain(&keyspace, now, 0);
-            model.retain(|_, deadline| *deadline > now);
+            model.retain(|_, deadline| *deadline >= now);
             // At time 0 what has expired would still be seen.
             let left = contents(&keyspace, 0);
             let places: Vec<_> = left.into_keys().collect();

@@ -167,8 +167,8 @@ fn expiry_is_told_whoever_finds_it() {
         assert!(!view.contains(b"a"), "a reader sees nothing and removes nothing");
         assert!(!view.remove(b"b", event::DEL));
     };
-    write_in(&keyspace, frame(0, 100), run);
-    assert_eq!(maintain(&keyspace, 100, 0).0, 2);
+    write_in(&keyspace, frame(0, 101), run);
+    assert_eq!(maintain(&keyspace, 101, 0).0, 2);
     let told: Vec<Told> = told.try_iter().collect();
     assert_eq!(notes(&told[1]), [note(b"b", "expired", Effect::Delete)]);
     let mut by_maintenance: Vec<Noted> = told[2..].iter().flat_map(notes).collect();

@@ -112,7 +112,7 @@ fn what_was_there_before_leaves_nothing_behind() {
 #[test]
 fn an_expired_source_is_none() {
     for keyspace in keyspaces() {
-        put(&keyspace, 0, b"from", &seen(b"x", Some(NOW), false));
+        put(&keyspace, 0, b"from", &seen(b"x", Some(NOW - 1), false));
         put(&keyspace, 0, b"to", &seen(b"y", None, false));
         let run = |view: &mut keyspace::View<'_>| {
             view.transfer((0, b"from"), (0, b"to"), (Some(event::RENAME_FROM), event::RENAME_TO))

@@ -3,6 +3,7 @@
 //! They have rows like all others, and a function that is given a [`Call`]. A command with
 //! subcommands has one function, which looks at the subcommand's row.
 
+mod client;
 mod command;
 mod connection;
 mod debug;
@@ -52,6 +53,7 @@ pub struct SessionRow {
 /// The rows of all families of the server.
 pub const ROWS: &[&[SessionRow]] = &[
     connection::ROWS,
+    client::ROWS,
     command::ROWS,
     debug::ROWS,
     info::ROWS,
@@ -130,18 +132,17 @@ impl<'a> Call<'a> {
         Next::Done
     }
 
-    /// HELP of a container: what its subcommands' rows say of them.
+    /// Writes the reply of a container's HELP, as its subcommands' rows say it.
     pub fn help(&mut self) -> Next {
         let container = self.entry.command;
-        let name = container.name;
-        let mut lines =
-            vec![format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];
-        for sub in container.subcommands {
-            lines.push(format!("{} {}", sub.name, sub.syntax).trim_end().to_owned());
-            lines.push(format!("    {}", sub.summary));
-        }
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        self.lines(&lines)
+        let first =
+            format!("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container.name);
+        let about = container.subcommands.iter().flat_map(|sub| {
+            let usage = format!("{} {}", sub.name, sub.syntax);
+            [usage.trim_end().to_owned(), format!("    {}", sub.summary)]
+        });
+        let lines: Vec<String> = std::iter::once(first).chain(about).collect();
+        self.lines(&lines.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Whether the session speaks RESP3.

@@ -378,7 +378,7 @@ fn list(call: &mut Call<'_>, args: Args<'_>) -> Result<(), CommandError> {
 /// The keys of a request that stands behind `COMMAND GETKEYS`.
 fn keys(call: &mut Call<'_>, with_flags: bool) -> Result<(), CommandError> {
     let error = |text: &str| Err(CommandError::text(format!("ERR {text}")));
-    let words = call.words.skip(2);
+    let words = call.words.tail(2);
     let entry = call.batch.server.table.find(words.get(0).unwrap_or_default());
     let Some(entry) = entry else { return error("Invalid command specified") };
     let command = called(entry.command, words);

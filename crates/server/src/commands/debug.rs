@@ -331,7 +331,7 @@ fn object(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let encoding = encoding_of(text, info.raw);
     let idle = match keys.frame().access {
         Access::Lfu { .. } => 0,
-        Access::Lru | Access::Untouched => access::idle_seconds(info.access, keys.now()),
+        Access::Lru => access::idle_seconds(info.access, keys.now()),
     };
     reply.simple(&format!(
         "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{} lru:{} \
