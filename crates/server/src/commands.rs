@@ -3,12 +3,14 @@
 //! They have rows like all others, and a function that is given a [`Call`]. A command with
 //! subcommands has one function, which looks at the subcommand's row.
 
+pub mod config;
 mod connection;
 
 use command::{Args, Command, CommandError};
 use protocol::{Dialect, Output, Reply, Words};
 
 use crate::execute::Batch;
+pub(crate) use self::connection::equal_in_constant_time;
 use crate::server::CommandEntry;
 use crate::session::Session;
 
@@ -37,7 +39,7 @@ pub struct SessionRow {
 }
 
 /// The rows of all families of the server.
-pub const ROWS: &[&[SessionRow]] = &[connection::ROWS];
+pub const ROWS: &[&[SessionRow]] = &[config::ROWS, connection::ROWS];
 
 /// One call of a command of the server.
 pub struct Call<'a> {

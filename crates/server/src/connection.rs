@@ -50,6 +50,8 @@ struct Connection {
     output: Output,
     /// Since when the soft limit of output is passed, in ms since the epoch.
     soft_since: Option<u64>,
+    /// Whether its first line has come, and was none of HTTP.
+    greeted: bool,
 }
 
 /// Why a batch ended.
@@ -83,9 +85,33 @@ enum News {
 
 /// Serves a connection until it ends.
 pub async fn serve(worker: Rc<Worker>, arriving: Arriving) {
-    let server = Arc::clone(&worker.server);
+    let _counted = Counted(&worker);
     admit(&worker, arriving).await;
-    server.load.leave(worker.index);
+}
+
+/// A connection as its worker counts it: it is let go whatever ends it.
+struct Counted<'a>(&'a Rc<Worker>);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.server.load.leave(self.0.index);
+        if std::thread::panicking() {
+            self.0.mend();
+        }
+    }
+}
+
+/// A client as others see it: it is let go whatever ends it.
+struct Present<'a> {
+    server: &'a Server,
+    client: Arc<Client>,
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.server.monitor.leave(&self.client);
+        self.server.clients.leave(self.client.id);
+    }
 }
 
 async fn admit(worker: &Rc<Worker>, arriving: Arriving) {
@@ -96,13 +122,16 @@ async fn admit(worker: &Rc<Worker>, arriving: Arriving) {
     let Ok(socket) = socket.register() else { return };
     let Some(client) = server.clients.arrive(settings.maxclients, worker.index, now, arrival)
     else {
-        server.refused.fetch_add(1, Ordering::Relaxed);
+        server.arrivals.refused.fetch_add(1, Ordering::Relaxed);
         let refusal = b"-ERR max number of clients reached\r\n";
         drop(socket.try_write(std::iter::once(&refusal[..])));
         return;
     };
     worker.stats().connections.add(1);
-    let id = client.id;
+    if server.is_stopping() {
+        client.kill(Kill::AfterReply);
+    }
+    let _present = Present { server: &server, client: Arc::clone(&client) };
     let connection = Connection {
         session: Session::new(client, &settings),
         worker: Rc::clone(worker),
@@ -111,16 +140,20 @@ async fn admit(worker: &Rc<Worker>, arriving: Arriving) {
         tail: first_bytes,
         output: Output::default(),
         soft_since: None,
+        greeted: false,
     };
     drop(settings);
     Box::pin(connection.run()).await;
-    server.clients.leave(id);
 }
 
 impl Connection {
     async fn run(mut self) {
         let server = Arc::clone(&self.worker.server);
-        let mut ended = if self.tail.is_empty() { Ended::Drained } else { self.run_tail() };
+        let mut ended = match self.tail.is_empty() {
+            true => Ended::Drained,
+            false if self.is_http(0) => Ended::Http,
+            false => self.run_tail(),
+        };
         loop {
             if self.deliver().is_err() {
                 break;
@@ -131,8 +164,8 @@ impl Connection {
                     break;
                 }
                 Ended::Http => {
-                    self.leave();
-                    crate::listen::hand_over_http(&server, self.socket, self.tail);
+                    let admin = self.session.client.admin;
+                    crate::listen::hand_over_http(&server, self.socket, self.tail, admin);
                     return;
                 }
                 Ended::Waits(ran) => {
@@ -147,11 +180,20 @@ impl Connection {
                 Err(_) => break,
             }
         }
-        self.leave();
     }
 
-    fn leave(&self) {
-        self.worker.server.monitor.leave(&self.session.client);
+    /// Whether the connection's first line is one of HTTP; then all that was read lies in the
+    /// tail. `read`: bytes in the scratch, if there is no tail.
+    #[cold]
+    fn is_http(&mut self, read: usize) -> bool {
+        let scratch = self.worker.scratch.borrow();
+        let input = if self.tail.is_empty() { &scratch.input[..read] } else { &self.tail };
+        let is_http = crate::http::is_request(input);
+        self.greeted = is_http == Some(false);
+        if is_http == Some(true) && self.tail.is_empty() {
+            self.tail.extend_from_slice(&scratch.input[..read]);
+        }
+        is_http == Some(true)
     }
 
     /// Waits for something to happen, and does what it asks for.
@@ -256,6 +298,9 @@ impl Connection {
     /// Runs input that was just read: `read` bytes in the scratch, or the tail if there is one.
     fn run_input(&mut self, read: usize) -> Ended {
         self.count_input(read);
+        if !self.greeted && self.is_http(read) {
+            return Ended::Http;
+        }
         if !self.tail.is_empty() {
             return self.run_tail();
         }
@@ -440,7 +485,7 @@ impl Connection {
         }
         *at = end;
         if let Some(error) = failed {
-            return Some(self.protocol_error(batch, &input[end..], &error, output));
+            return Some(self.protocol_error(batch, &error, output));
         }
         drained.then_some(Ended::Drained)
     }
@@ -460,8 +505,13 @@ impl Connection {
                 continue;
             };
             let request = Request { words, entry: planned.entry, hash: planned.hash };
-            if planned.entry.is_none() && is_http(words) {
-                return Some(Ended::Http);
+            if planned.entry.is_none() && is_of_a_browser(words) {
+                tracing::warn!(
+                    address = self.session.client.address,
+                    "closed a connection that sent HTTP among requests, perhaps an attack"
+                );
+                self.session.closing = true;
+                return Some(Ended::Closing);
             }
             meter.before(planned.entry, self);
             match batch.run(request, &mut self.session, output) {
@@ -494,13 +544,9 @@ impl Connection {
     fn protocol_error(
         &mut self,
         batch: Batch<'_>,
-        input: &[u8],
         error: &ProtocolError,
         output: &mut Output,
     ) -> Ended {
-        if protocol::looks_like_http(input) == Some(true) && batch.settings.http_on_main_port {
-            return Ended::Http;
-        }
         batch.worker.stats().protocol_errors.add(1);
         Reply::new(output, self.session.dialect).error(&format_args!("ERR {error}"));
         self.session.closing = true;
@@ -626,14 +672,12 @@ fn look_up<'a>(server: &'a Server, words: Words<'a>) -> Request<'a> {
     Request { words, entry: planned.entry, hash: planned.hash }
 }
 
-/// Whether an inline request is the first line of an HTTP request, which browsers can be made to
-/// send to any port.
-fn is_http(words: Words<'_>) -> bool {
+/// Whether a request is a line of HTTP behind the first one. Browsers can be made to send such
+/// lines to any port, with commands among them.
+#[cold]
+fn is_of_a_browser(words: Words<'_>) -> bool {
     let name = words.get(0).unwrap_or_default();
-    [&b"GET"[..], b"HEAD", b"POST", b"PUT", b"host:"]
-        .iter()
-        .any(|verb| name.eq_ignore_ascii_case(verb))
-        && words.get(2).is_some_and(|third| third.starts_with(b"HTTP/1."))
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"host:")
 }
 
 /// Measures how long commands take. Reading the clock costs as much as a GET, so that commands
@@ -689,6 +733,9 @@ impl<'a> Meter<'a> {
             each.latency.get_or_init(Default::default).record(nanos / calls, calls);
         }
         let client: &Client = &connection.session.client;
+        if client.admin {
+            stats.admin_commands.add(calls);
+        }
         client.commands.fetch_add(calls, Ordering::Relaxed);
         client.set_last_command(entry.command, None);
         nanos

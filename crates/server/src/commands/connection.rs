@@ -85,7 +85,7 @@ fn authenticate(
 }
 
 /// Compares without telling by its time how much of a guess is right.
-fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
+pub(crate) fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
     let differs = |(at, byte): (usize, &u8)| byte ^ wanted[at % wanted.len()];
     let difference = given.iter().enumerate().map(differs).fold(0, |sum, bits| sum | bits);
     difference == 0 && given.len() == wanted.len()
