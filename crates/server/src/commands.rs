@@ -5,6 +5,7 @@
 
 mod client;
 mod command;
+pub mod config;
 mod connection;
 mod debug;
 mod info;
@@ -14,11 +15,12 @@ mod monitor;
 mod server;
 mod slowlog;
 
-pub use connection::REDIS_VERSION;
+pub(crate) use connection::REDIS_VERSION;
 
 use ::command::{Args, Command, CommandError, Flags};
 use protocol::{Dialect, Output, Reply, Words};
 
+pub(crate) use self::connection::equal_in_constant_time;
 use crate::execute::Batch;
 use crate::server::CommandEntry;
 use crate::session::Session;
@@ -55,6 +57,7 @@ pub const ROWS: &[&[SessionRow]] = &[
     connection::ROWS,
     client::ROWS,
     command::ROWS,
+    config::ROWS,
     debug::ROWS,
     info::ROWS,
     latency::ROWS,

@@ -138,7 +138,7 @@ fn percent(part: u64, whole: u64) -> f64 {
 
 fn server(scene: &Scene<'_>, lines: &mut Lines) {
     let Scene { server, settings, .. } = scene;
-    let facts = server.facts.get().cloned().unwrap_or_default();
+    let file = server.config.file().map_or(String::new(), |file| file.display().to_string());
     let unix_micros = server.clock.unix_micros();
     let uptime_seconds = server.clock.micros() / 1_000_000;
     lines.put("redis_version", REDIS_VERSION);
@@ -155,20 +155,17 @@ fn server(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("process_id", std::process::id());
     lines.put("process_supervised", "no");
     lines.put("run_id", &server.run_id);
-    lines.put("tcp_port", facts.port);
+    lines.put("tcp_port", server.arrivals.tcp_port.load(Ordering::Relaxed));
     lines.put("server_time_usec", unix_micros);
     lines.put("uptime_in_seconds", uptime_seconds);
     lines.put("uptime_in_days", uptime_seconds / 86_400);
     lines.same(&["hz", "configured_hz"], settings.hz);
     lines.put("lru_clock", (unix_micros / 1_000_000) & 0xFF_FFFF);
     lines.put("executable", process::executable());
-    lines.put("config_file", &facts.config_file);
+    lines.put("config_file", file);
     lines.put("io_threads_active", u8::from(server.stats.len() > 1));
     lines.put("thread_count", server.stats.len());
     lines.put("shard_count", server.keyspace.shards());
-    for (nth, listener) in facts.listeners.iter().enumerate() {
-        lines.put(format_args!("listener{nth}"), listener);
-    }
 }
 
 fn clients(scene: &Scene<'_>, lines: &mut Lines) {
@@ -315,7 +312,9 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     lines.same(&["used_memory_functions", "number_of_cached_scripts"], 0);
     lines.same(&["number_of_functions", "number_of_libraries"], 0);
     lines.bytes("maxmemory", settings.maxmemory);
-    lines.put("maxmemory_policy", settings.maxmemory_policy);
+    let config = server.config.current();
+    let policy = config.value("maxmemory-policy").unwrap_or_default();
+    lines.put("maxmemory_policy", String::from_utf8_lossy(policy));
     for (name, part, whole) in [
         ("allocator_frag", memory.resident_heap, memory.used),
         ("allocator_rss", memory.resident_heap, memory.resident_heap),
@@ -394,8 +393,8 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("instantaneous_input_kbps", format_args!("{:.2}", rates.bytes_in / 1024.0));
     lines.put("instantaneous_output_kbps", format_args!("{:.2}", rates.bytes_out / 1024.0));
     lines.same(&["instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps"], "0.00");
-    lines.put("rejected_connections", server.refused.load(Ordering::Relaxed));
-    lines.put("accept_errors", server.accept_errors.load(Ordering::Relaxed));
+    lines.put("rejected_connections", server.refused());
+    lines.put("accept_errors", server.arrivals.accept_errors.load(Ordering::Relaxed));
     lines.same(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
     lines.put("expired_keys", sum(|stats| stats.expired.get()));
     lines.put("expired_subkeys", 0);
@@ -462,11 +461,8 @@ pub fn called(server: &Server) -> impl Iterator<Item = (String, usize)> {
     let all = server.table.iter().flat_map(|entry| {
         entry.numbered().map(move |(number, command)| (full_name(entry.command, command), number))
     });
-    all.filter(|(_, number)| {
-        let asked =
-            |each: &CommandStats| each.calls.get() + each.rejected.get() + each.failed.get() > 0;
-        server.stats.iter().any(|stats| asked(&stats.each[*number]))
-    })
+    let asked = |each: &CommandStats| each.calls.get() + each.rejected.get() + each.failed.get();
+    all.filter(move |(_, number)| server.sum(|stats| asked(&stats.each[*number])) > 0)
 }
 
 /// The name of a command, or of a subcommand with its container's: `config|get`.
@@ -508,19 +504,10 @@ fn error_stats(scene: &Scene<'_>, lines: &mut Lines) {
 /// of its bucket; and how many calls there were.
 #[must_use]
 pub fn latency_buckets(server: &Server, number: usize) -> (Vec<(u64, u64)>, u64) {
-    let workers = server.stats.iter().filter_map(|stats| stats.each[number].latency.get());
-    let mut sum: Vec<(u64, u64)> = Vec::new();
-    for histogram in workers {
-        if sum.is_empty() {
-            sum = Histogram::buckets(histogram).collect();
-        } else {
-            let counts = histogram.buckets().map(|(_, count)| count);
-            sum.iter_mut().zip(counts).for_each(|((_, sum), count)| *sum += count);
-        }
-    }
-    let calls = sum.iter().map(|(_, count)| count).sum();
-    sum.retain(|(_, count)| *count > 0);
-    (sum, calls)
+    let latency = server.latency(number);
+    let buckets: Vec<_> = latency.iter().flat_map(Histogram::buckets).collect();
+    let calls = buckets.iter().map(|(_, count)| count).sum();
+    (buckets.into_iter().filter(|(_, count)| *count > 0).collect(), calls)
 }
 
 /// The highest value of the bucket in which a percentile lies.
@@ -537,12 +524,13 @@ pub fn percentile(buckets: &[(u64, u64)], percent: f64) -> u64 {
 }
 
 fn latency_stats(scene: &Scene<'_>, lines: &mut Lines) {
+    let config = scene.server.config.current();
     for (name, number) in called(scene.server) {
         let (buckets, calls) = latency_buckets(scene.server, number);
         if calls == 0 {
             continue;
         }
-        let shown = scene.settings.latency_percentiles.iter().map(|&percent| {
+        let shown = config.live().latency_tracking_info_percentiles.iter().map(|&percent| {
             let micros = percentile(&buckets, percent) as f64 / 1000.0;
             format!("p{percent}={micros:.3}")
         });
@@ -556,7 +544,7 @@ fn keyspace(scene: &Scene<'_>, lines: &mut Lines) {
     let server = scene.server;
     let now = server.clock.now();
     let mut ttls = vec![(0_u64, 0_u64); usize::from(server.keyspace.databases())];
-    let counts = server.counts();
+    let counts = server.database_sizes();
     if counts.iter().any(|(_, volatile)| *volatile > 0) {
         for id in server.keyspace.shard_ids() {
             let sample = server.keyspace.try_sample_ttls(id, now, scene.chance);

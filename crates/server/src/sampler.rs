@@ -114,9 +114,9 @@ pub fn sample(server: &Server) {
     let sampler = &server.sampler;
     sampler.add(Totals {
         micros: server.clock.micros(),
-        commands: server.sum(|stats| stats.commands.get()),
-        bytes_in: server.sum(|stats| stats.bytes_in.get()),
-        bytes_out: server.sum(|stats| stats.bytes_out.get()),
+        commands: server.total(|stats| stats.commands.get()),
+        bytes_in: server.total(|stats| stats.bytes_in.get()),
+        bytes_out: server.total(|stats| stats.bytes_out.get()),
     });
     let used = packed::heap::used_bytes() as u64;
     let first =

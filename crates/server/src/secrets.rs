@@ -30,10 +30,9 @@ fn is_secret(name: &str, words: Words<'_>, at: usize) -> bool {
     }
 }
 
-/// Whether a setting holds a password: requirepass, masterauth, tls-key-file-pass and the like.
 fn is_secret_setting(name: &[u8]) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.ends_with(b"pass") || name.ends_with(b"auth") || name.ends_with(b"password")
+    let name = std::str::from_utf8(name).unwrap_or_default();
+    config::find(name).is_some_and(config::Setting::is_secret)
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ fn memory(call: &mut Call<'_>) -> Result<Next, CommandError> {
             call.reply().ok();
         }
         "STATS" => {
-            let counts = call.batch.server.counts();
+            let counts = call.batch.server.database_sizes();
             stats(&mut call.reply(), &memory, &counts);
         }
         _ => return Ok(call.help()),
