@@ -789,8 +789,10 @@ impl<'a> Meter<'a> {
         };
         if !same {
             self.finish(connection);
-            let began = connection.session.began_nanos.take();
-            self.since = began.unwrap_or_else(|| self.batch.server.clock.nanos());
+            self.since = match std::mem::take(&mut connection.session.began_nanos) {
+                0 => self.batch.server.clock.nanos(),
+                began => began,
+            };
             self.running = entry.map(|entry| (entry, 0));
         }
     }

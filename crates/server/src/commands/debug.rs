@@ -173,21 +173,18 @@ fn is_on(raw: &[u8]) -> bool {
 /// command's own, so that the slow log and LATENCY can be tested with it.
 fn sleep(call: &mut Call<'_>, seconds: &[u8]) -> Result<Next, CommandError> {
     const SECONDS_MAX: f64 = 86_400.0;
-    let clock = &call.batch.server.clock;
-    let micros = clock.micros();
+    let seconds = parse_float(seconds).unwrap_or(0.0).clamp(0.0, SECONDS_MAX);
+    let length_micros = (seconds * 1e6) as u64;
+    let now = call.batch.server.clock.micros();
     if call.session.progress == 0 {
-        let seconds = parse_float(seconds).unwrap_or(0.0).clamp(0.0, SECONDS_MAX);
-        call.session.progress = micros + 1 + (seconds * 1e6) as u64;
-        call.session.asleep_nanos = Some(clock.nanos());
+        call.session.progress = now + length_micros;
     }
-    let left = call.session.progress.saturating_sub(micros);
-    if left > 1 {
-        // The next call is measured from here.
-        call.session.began_nanos = call.session.asleep_nanos;
-        return Ok(Next::Later(left.div_ceil(1000)));
+    let end = call.session.progress;
+    if now < end {
+        // The next call is measured from the beginning of the first.
+        call.session.began_nanos = (end - length_micros) * 1000;
+        return Ok(Next::Later((end - now).div_ceil(1000)));
     }
-    call.session.progress = 0;
-    call.session.asleep_nanos = None;
     call.reply().ok();
     Ok(Next::Done)
 }
@@ -228,7 +225,6 @@ fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result<Next, CommandErro
     if call.session.progress < count {
         return Ok(Next::Busy);
     }
-    call.session.progress = 0;
     call.reply().ok();
     Ok(Next::Done)
 }
