@@ -1,5 +1,7 @@
 //! What transcripts cannot show: the end of a server, who may use DEBUG, several connections.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is amiss")]
+
 use std::path::Path;
 
 use testkit::server::ServerProcess;

@@ -374,7 +374,7 @@ fn show_type(call: &mut Call<'_>, name: &[u8]) -> Result<(), CommandError> {
     match &name[..] {
         b"string" => call.reply().bulk(b"Hello World"),
         b"integer" => call.reply().integer(12_345),
-        b"double" => call.reply().double(3.141),
+        b"double" => call.reply().double(f64::from(3141) / 1000.0),
         b"null" => call.reply().null(),
         b"bignum" if resp3 => call.raw(format!("({BIG}\r\n").as_bytes()),
         b"bignum" => call.reply().bulk(BIG.as_bytes()),
