@@ -12,6 +12,7 @@ use crate::error::CommandError;
 pub struct Args<'a> {
     words: Words<'a>,
     next: usize,
+    end: usize,
 }
 
 /// A key: any bytes.
@@ -36,14 +37,14 @@ impl<'a> Args<'a> {
     #[must_use]
     #[inline]
     pub fn new(words: Words<'a>, skip: usize) -> Args<'a> {
-        Args { words, next: skip }
+        Args { words, next: skip, end: words.len() }
     }
 
     /// How many are left.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.words.len().saturating_sub(self.next)
+        self.end.saturating_sub(self.next)
     }
 
     /// Whether none are left.
@@ -56,7 +57,7 @@ impl<'a> Args<'a> {
     #[must_use]
     #[inline]
     pub fn get(&self, nth: usize) -> Option<&'a [u8]> {
-        self.words.get(self.next + nth)
+        if nth < self.len() { self.words.get(self.next + nth) } else { None }
     }
 
     /// Takes the next one as it is.
@@ -65,7 +66,7 @@ impl<'a> Args<'a> {
     /// A syntax error if there is none.
     #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], CommandError> {
-        let word = self.words.get(self.next).ok_or(CommandError::Syntax)?;
+        let word = self.get(0).ok_or(CommandError::Syntax)?;
         self.next += 1;
         Ok(word)
     }
@@ -112,10 +113,22 @@ impl<'a> Args<'a> {
         if self.is_empty() { Ok(()) } else { Err(CommandError::Syntax) }
     }
 
+    /// The first `count` of those left, or all if there are fewer.
+    #[must_use]
+    pub fn first(self, count: usize) -> Args<'a> {
+        Args { end: self.next + count.min(self.len()), ..self }
+    }
+
+    /// Those left behind the first `count`.
+    #[must_use]
+    pub fn skip(self, count: usize) -> Args<'a> {
+        Args { next: self.next + count.min(self.len()), ..self }
+    }
+
     /// The ones left, as they are.
     pub fn rest(self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
-        let words = self.words;
-        (self.next.min(words.len())..words.len()).map(move |at| words.get(at).unwrap_or_default())
+        let Args { words, next, end } = self;
+        (next.min(end)..end).map(move |at| words.get(at).unwrap_or_default())
     }
 }
 

@@ -20,6 +20,8 @@ pub enum CommandError {
     Syntax,
     /// An argument is not a 64-bit integer.
     NotAnInteger,
+    /// An integer is not one of 32 bits.
+    NotAnInt32,
     /// An argument or a value is not a floating-point number.
     NotAFloat,
     /// An argument must not be negative.
@@ -77,7 +79,7 @@ pub enum CommandError {
     /// A SCAN cursor is not a number.
     InvalidCursor,
     /// A TYPE filter names no type.
-    UnknownType,
+    UnknownType(Box<str>),
     /// A command got too many or too few words.
     WrongArity(Box<str>),
     /// There is no such command; the text quotes its beginning.
@@ -99,8 +101,14 @@ pub enum CommandError {
     InvalidDigest,
     /// `numkeys` is zero, negative or not an integer.
     NumKeys,
+    /// `numkeys` of MSETEX is not one from 1 to 2^31 - 1.
+    InvalidNumKeys,
     /// `numkeys` does not fit what follows.
-    WrongKeyCount(&'static str),
+    WrongKeyCount,
+    /// INCREX has bounds with nothing between them.
+    BoundsCrossed,
+    /// ENX of INCREX needs one of EX, PX, EXAT and PXAT.
+    EnxWithoutExpire,
     /// LCS cannot be asked for both length and matches.
     LcsLenAndIdx,
     /// LCS needs strings.
@@ -111,7 +119,7 @@ pub enum CommandError {
     NotLfu,
     /// OBJECT IDLETIME asks what an LFU policy does not record.
     IsLfu,
-    /// CL.THROTTLE and INCREX cannot work with a rate of zero.
+    /// CL.THROTTLE cannot work with a rate of zero.
     ZeroRate,
     /// Any other text of the server's own commands, code included.
     Text(Box<str>),
@@ -143,6 +151,9 @@ impl fmt::Display for CommandError {
             }
             CommandError::Syntax => "ERR syntax error",
             CommandError::NotAnInteger => "ERR value is not an integer or out of range",
+            CommandError::NotAnInt32 => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            }
             CommandError::NotAFloat => "ERR value is not a valid float",
             CommandError::NotPositive => "ERR value is out of range, must be positive",
             CommandError::CountNotPositive => "ERR count should be greater than 0",
@@ -187,7 +198,7 @@ impl fmt::Display for CommandError {
             CommandError::InvalidFirstDb => "ERR invalid first DB index",
             CommandError::InvalidSecondDb => "ERR invalid second DB index",
             CommandError::InvalidCursor => "ERR invalid cursor",
-            CommandError::UnknownType => "ERR unknown type name",
+            CommandError::UnknownType(name) => return write!(f, "ERR unknown type name '{name}'"),
             CommandError::WrongArity(command) => {
                 return write!(f, "ERR wrong number of arguments for '{command}' command");
             }
@@ -204,9 +215,10 @@ impl fmt::Display for CommandError {
                 "ERR The digest must be exactly 16 hexadecimal characters"
             }
             CommandError::NumKeys => "ERR numkeys should be greater than 0",
-            CommandError::WrongKeyCount(command) => {
-                return write!(f, "ERR wrong number of key-value pairs for '{command}' command");
-            }
+            CommandError::InvalidNumKeys => "ERR invalid numkeys value",
+            CommandError::WrongKeyCount => "ERR wrong number of key-value pairs",
+            CommandError::BoundsCrossed => "ERR LBOUND can't be greater than UBOUND",
+            CommandError::EnxWithoutExpire => "ERR ENX flag requires an expiration",
             CommandError::LcsLenAndIdx => {
                 "ERR If you want both the length and indexes, please just use IDX."
             }

@@ -16,7 +16,7 @@ mod table;
 pub use args::{Arg, Args, Index, Key, parse_float, parse_integer};
 pub use docs::{Argument, ArgumentKind, arguments};
 pub use error::{CommandError, Done};
-pub use options::{Lifetime, Unit, deadline_of, parse_lifetime};
+pub use options::{Lifetime, LifetimeWord, STRING_BYTES_MAX, Unit, deadline_of};
 pub use row::{Arity, Begin, Category, Command, Enter, Find, Flags, Group, KeySpec, KeyUse, Run};
 pub use table::{Entry, Shape, Table};
 

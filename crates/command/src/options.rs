@@ -1,9 +1,12 @@
-//! Options that several commands share: when an entry is to expire.
+//! What several commands share: when an entry is to expire, how long a string may be.
 
 use keyspace::Millis;
 
 use crate::args::{Args, parse_integer};
 use crate::error::CommandError;
+
+/// The longest string that a command may make, in bytes: `proto-max-bulk-len`.
+pub const STRING_BYTES_MAX: usize = 512 << 20;
 
 /// The unit of a number that says when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,15 +17,29 @@ pub enum Unit {
     Millis,
 }
 
-/// What `EX`, `PX`, `EXAT`, `PXAT`, `KEEPTTL` and `PERSIST` ask for.
+/// The words that say when an entry is to expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifetime {
-    /// This moment; it may lie in the past.
-    Until(Millis),
-    /// The deadline stays (`KEEPTTL`).
-    Keep,
-    /// The deadline goes (`PERSIST`).
+pub enum LifetimeWord {
+    /// `EX`: so many seconds from now.
+    Ex,
+    /// `PX`: so many milliseconds from now.
+    Px,
+    /// `EXAT`: at this second.
+    ExAt,
+    /// `PXAT`: at this millisecond.
+    PxAt,
+    /// `KEEPTTL`: the deadline stays.
+    KeepTtl,
+    /// `PERSIST`: the deadline goes.
     Persist,
+}
+
+/// What one of the words asks for. Its number is not read yet, as complaints about numbers come
+/// after those about words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime<'a> {
+    word: LifetimeWord,
+    number: &'a [u8],
 }
 
 /// The moment that a number means, counted from `base` (0 for absolute times), for the command
@@ -46,35 +63,79 @@ pub fn deadline_of(
     Ok(Millis::try_from(moment).unwrap_or(0))
 }
 
-/// Takes one of the words that say when, with its number; `None` if the next word is none.
-/// A number that is not positive is refused, as all commands but the EXPIRE family do.
-///
-/// # Errors
-/// If the number is missing, none, not positive, or beyond reach.
-pub fn parse_lifetime(
-    args: &mut Args<'_>,
-    now: Millis,
-    command: &'static str,
-) -> Result<Option<Lifetime>, CommandError> {
-    const WORDS: [(&str, Unit, bool); 4] = [
-        ("EX", Unit::Seconds, true),
-        ("PX", Unit::Millis, true),
-        ("EXAT", Unit::Seconds, false),
-        ("PXAT", Unit::Millis, false),
+impl LifetimeWord {
+    const ALL: [(&'static str, LifetimeWord); 6] = [
+        ("EX", LifetimeWord::Ex),
+        ("PX", LifetimeWord::Px),
+        ("EXAT", LifetimeWord::ExAt),
+        ("PXAT", LifetimeWord::PxAt),
+        ("KEEPTTL", LifetimeWord::KeepTtl),
+        ("PERSIST", LifetimeWord::Persist),
     ];
-    for (word, unit, from_now) in WORDS {
-        if args.word_with_value(word) {
-            let raw = args.bytes()?;
-            let number = parse_integer(raw).ok_or(CommandError::NotAnInteger)?;
-            if number <= 0 {
-                return Err(CommandError::InvalidExpire(command));
-            }
-            let base = if from_now { now } else { 0 };
-            return deadline_of(number, unit, base, command).map(|at| Some(Lifetime::Until(at)));
+
+    fn has_number(self) -> bool {
+        !matches!(self, LifetimeWord::KeepTtl | LifetimeWord::Persist)
+    }
+}
+
+impl<'a> Lifetime<'a> {
+    /// `EX` or `PX` with this number, for commands that have it at a fixed place.
+    #[must_use]
+    pub fn from_now(number: &'a [u8], unit: Unit) -> Lifetime<'a> {
+        let word = match unit {
+            Unit::Seconds => LifetimeWord::Ex,
+            Unit::Millis => LifetimeWord::Px,
+        };
+        Lifetime { word, number }
+    }
+
+    /// The word that was given.
+    #[must_use]
+    pub fn word(&self) -> LifetimeWord {
+        self.word
+    }
+
+    /// Takes one of the words with its number into `given`; tells whether there was one. The
+    /// same word may come again, the last one holds; `KEEPTTL` and `PERSIST` must be `other`.
+    ///
+    /// # Errors
+    /// A syntax error if another of the words was there before, or the number is missing.
+    pub fn take(
+        args: &mut Args<'a>,
+        other: LifetimeWord,
+        given: &mut Option<Lifetime<'a>>,
+    ) -> Result<bool, CommandError> {
+        let mut words = LifetimeWord::ALL.into_iter();
+        let Some((_, word)) = words.find(|(text, _)| args.word(text)) else { return Ok(false) };
+        let is_known = word.has_number() || word == other;
+        if !is_known || given.is_some_and(|before| before.word != word) {
+            return Err(CommandError::Syntax);
         }
+        let number = if word.has_number() { args.bytes()? } else { &[] };
+        *given = Some(Lifetime { word, number });
+        Ok(true)
     }
-    if args.word("KEEPTTL") {
-        return Ok(Some(Lifetime::Keep));
+
+    /// The moment asked for, which may have passed; `None` if the word names none.
+    ///
+    /// # Errors
+    /// If the number is none, not positive, or beyond reach.
+    pub fn moment(
+        &self,
+        now: Millis,
+        command: &'static str,
+    ) -> Result<Option<Millis>, CommandError> {
+        let (unit, base) = match self.word {
+            LifetimeWord::Ex => (Unit::Seconds, now),
+            LifetimeWord::Px => (Unit::Millis, now),
+            LifetimeWord::ExAt => (Unit::Seconds, 0),
+            LifetimeWord::PxAt => (Unit::Millis, 0),
+            LifetimeWord::KeepTtl | LifetimeWord::Persist => return Ok(None),
+        };
+        let number = parse_integer(self.number).ok_or(CommandError::NotAnInteger)?;
+        if number <= 0 {
+            return Err(CommandError::InvalidExpire(command));
+        }
+        deadline_of(number, unit, base, command).map(Some)
     }
-    Ok(args.word("PERSIST").then_some(Lifetime::Persist))
 }

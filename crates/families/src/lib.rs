@@ -3,10 +3,12 @@
 //! A command function takes its arguments apart, asks or changes the view, and replies; the rules
 //! over values are pure functions beside it. [`FAMILIES`] is all that the server takes from here.
 
+pub mod bitmap;
+pub mod generic;
 pub mod glob;
 pub mod string;
 
 use command::Command;
 
 /// The rows of every family.
-pub const FAMILIES: &[&[Command]] = &[string::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[string::COMMANDS, bitmap::COMMANDS, generic::COMMANDS];

@@ -21,6 +21,8 @@ pub enum Class {
     Expired,
     /// `n`: a key came into being.
     New,
+    /// A whole database: no subscriber is told.
+    Database,
 }
 
 /// What happened to a key, in the words that subscribers are told.
@@ -64,6 +66,8 @@ pub mod event {
     pub const STICK: Event = generic("stick");
     pub const EXPIRED: Event = Event { class: Class::Expired, name: "expired" };
     pub const NEW: Event = Event { class: Class::New, name: "new" };
+    pub const FLUSH: Event = Event { class: Class::Database, name: "flush" };
+    pub const SWAP: Event = Event { class: Class::Database, name: "swap" };
 }
 
 /// What was done to an entry.
@@ -75,6 +79,10 @@ pub enum Effect {
     Deadline(Option<Millis>),
     /// The entry is gone.
     Delete,
+    /// All entries of the shard's part of the database are gone; the key is empty.
+    Flush,
+    /// The shard's part of the database was exchanged with that of this one; the key is empty.
+    Swap(DbIndex),
     /// Nothing to repeat: the note is for subscribers only.
     Nothing,
 }
@@ -141,10 +149,6 @@ impl Notes {
         self.keys.extend_from_slice(change.key);
         let Change { shard, db, event, effect, .. } = change;
         self.list.push(Note { shard, db, key_end: self.keys.len(), event, effect });
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Change<'_>> {

@@ -10,8 +10,9 @@
 use std::sync::Arc;
 
 use dash::{At, Table};
-use packed::{Garbage, Handle, NewValue, Records, StrRef};
+use packed::{Garbage, Handle, NewValue, Record, Records, StrRef};
 
+use crate::entry::Expiry;
 use crate::hash::KeyHasher;
 use crate::{Frame, Millis, Refused};
 
@@ -81,20 +82,32 @@ impl Database {
 
     /// Looks a key up, whether or not its deadline has passed.
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<At> {
-        self.table.find(hash, |handle| self.records.key_eq(Handle::from_bits(handle), key))
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(At, Record<'_>)> {
+        let mut found = None;
+        let at = self.table.find(hash, |handle| {
+            let record = self.records.at(Handle::from_bits(handle));
+            let same = record.key_eq(key);
+            found = same.then_some(record);
+            same
+        })?;
+        Some((at, found?))
     }
 
     /// Looks a key up that has not expired.
     #[inline(always)]
-    pub(crate) fn find_live(&self, hash: u64, key: &[u8], now: Millis) -> Option<Handle> {
-        let handle = Handle::from_bits(self.find(hash, key)?.handle());
-        (!self.is_due(handle, now)).then_some(handle)
+    pub(crate) fn find_live(
+        &self,
+        hash: u64,
+        key: &[u8],
+        now: Millis,
+    ) -> Option<(Handle, Record<'_>)> {
+        let (at, record) = self.find(hash, key)?;
+        (!is_due(record, now)).then_some((Handle::from_bits(at.handle()), record))
     }
 
     #[inline(always)]
     pub(crate) fn is_due(&self, handle: Handle, now: Millis) -> bool {
-        self.records.deadline(handle).is_some_and(|deadline| deadline < now)
+        is_due(self.records.at(handle), now)
     }
 
     pub(crate) fn info(&self, handle: Handle) -> Info {
@@ -109,8 +122,11 @@ impl Database {
 
     /// Notes in the record that it was used.
     #[inline(always)]
-    pub(crate) fn touch(&self, handle: Handle, frame: &Frame) {
-        let bits = self.records.access(handle);
+    pub(crate) fn touch(&self, handle: Handle, record: Record<'_>, frame: &Frame) {
+        if !frame.touch {
+            return;
+        }
+        let bits = record.access();
         let used = frame.access.used(bits, frame.now, frame.chance);
         if used != bits {
             self.records.set_access(handle, used);
@@ -134,18 +150,23 @@ impl Database {
         Ok(at)
     }
 
-    /// Writes a string over the one of an entry.
+    /// Writes a string and a deadline over those of an entry, in one move.
     #[inline]
-    pub(crate) fn set_str(
+    pub(crate) fn replace_str(
         &mut self,
         hash: u64,
         at: At,
-        bytes: &[u8],
-        raw: bool,
-    ) -> Result<At, Refused> {
+        value: NewValue<'_>,
+        expiry: Expiry,
+    ) -> Result<(At, Garbage), Refused> {
         let old = Handle::from_bits(at.handle());
-        let new = self.records.set_str(old, bytes, raw)?;
-        Ok(self.moved(hash, at, new))
+        let had = self.records.deadline(old);
+        let deadline = expiry.after(had);
+        let (new, garbage) = self.records.replace(old, value, deadline)?;
+        if deadline != had {
+            self.count_change(hash, had, deadline);
+        }
+        Ok((self.moved(hash, at, new), garbage))
     }
 
     /// Puts the new handle of an entry in the place of its old one.
@@ -162,15 +183,12 @@ impl Database {
         deadline: Option<Millis>,
     ) -> Result<At, Refused> {
         let old = Handle::from_bits(at.handle());
-        let had = self.records.deadline(old).is_some();
-        if !had && deadline.is_none() {
+        let had = self.records.deadline(old);
+        if had.is_none() && deadline.is_none() {
             return Ok(at);
         }
         let new = self.records.set_deadline(old, deadline)?;
-        self.volatile = self.volatile + usize::from(deadline.is_some()) - usize::from(had);
-        if let Some(deadline) = deadline {
-            self.table.note_deadline(hash, deadline);
-        }
+        self.count_change(hash, had, deadline);
         Ok(self.moved(hash, at, new))
     }
 
@@ -235,9 +253,25 @@ impl Database {
     }
 
     fn count_deadline(&mut self, hash: u64, deadline: Option<Millis>) {
-        if let Some(deadline) = deadline {
-            self.volatile += 1;
-            self.table.note_deadline(hash, deadline);
+        self.count_change(hash, None, deadline);
+    }
+
+    /// Counts that an entry has another deadline than it had.
+    fn count_change(&mut self, hash: u64, had: Option<Millis>, has: Option<Millis>) {
+        self.volatile = self.volatile + usize::from(has.is_some()) - usize::from(had.is_some());
+        if let Some(deadline) = has {
+            self.table.note_deadline(hash, expired_from(deadline));
         }
     }
+}
+
+/// From when on an entry has expired: its deadline is the last moment that sees it.
+pub(crate) fn expired_from(deadline: Millis) -> Millis {
+    deadline.saturating_add(1)
+}
+
+/// Whether the deadline of a record has passed.
+#[inline(always)]
+pub(crate) fn is_due(record: Record<'_>, now: Millis) -> bool {
+    record.deadline().is_some_and(|deadline| deadline < now)
 }

@@ -1,5 +1,7 @@
 //! The guard of a string entry: the one way to change a string, which notes what was changed.
 
+use std::sync::Arc;
+
 use dash::At;
 use packed::{Handle, NewValue};
 
@@ -20,11 +22,13 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// The deadline of an entry that had none before.
-    fn deadline(self) -> Option<Millis> {
+    /// The deadline of an entry that had `before`.
+    #[inline]
+    pub(crate) fn after(self, before: Option<Millis>) -> Option<Millis> {
         match self {
             Expiry::At(moment) => Some(moment),
-            Expiry::Keep | Expiry::Clear => None,
+            Expiry::Keep => before,
+            Expiry::Clear => None,
         }
     }
 }
@@ -62,6 +66,11 @@ impl StrEntry<'_> {
         self.at.is_some()
     }
 
+    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    pub fn count_lookup(&self) {
+        self.writing.log.count(self.exists());
+    }
+
     /// When the entry expires.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
@@ -76,12 +85,13 @@ impl StrEntry<'_> {
         Ok(())
     }
 
-    /// Adds bytes at the end.
+    /// Adds bytes at the end. That is an edit in place, unless there was no string.
     pub fn append(&mut self, more: &[u8], event: Event) -> Result<(), Refused> {
         let hash = self.hash;
         match self.begin_edit() {
             Some((database, at)) => {
                 let new = database.records.append(Handle::from_bits(at.handle()), more)?;
+                database.records.set_raw(new, true);
                 self.at = Some(database.moved(hash, at, new));
             }
             None => self.store(more, Expiry::Keep, false)?,
@@ -91,25 +101,46 @@ impl StrEntry<'_> {
     }
 
     /// Changes the string in place: grows it with zero bytes to at least `len`, then calls `edit`.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn edit(
         &mut self,
         len: usize,
         event: Event,
         edit: impl FnOnce(&mut [u8]),
     ) -> Result<(), Refused> {
-        if self.at.is_none() {
-            self.store(&[], Expiry::Keep, true)?;
-        }
+        self.edit_if(len, event, |bytes| {
+            edit(bytes);
+            true
+        })
+    }
+
+    /// Like [`StrEntry::edit`], but `edit` tells whether it changed anything. If it did not, and
+    /// the string did not grow either, nothing is noted.
+    pub fn edit_if(
+        &mut self,
+        len: usize,
+        event: Event,
+        edit: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Result<(), Refused> {
         let hash = self.hash;
+        let grows = self.at.is_none() || self.bytes().len() < len;
+        if self.at.is_none() {
+            self.writing.before_change(hash);
+            self.make(NewValue::SharedStr { bytes: Arc::new(vec![0; len]), raw: true }, None)?;
+        }
         let Some((database, at)) = self.begin_edit() else { return Ok(()) };
         let mut handle = Handle::from_bits(at.handle());
-        if database.records.str(handle).as_bytes().len() < len {
+        if database.records.len(handle) < len {
             handle = database.records.resize(handle, len)?;
         }
         database.records.set_raw(handle, true);
-        edit(database.records.bytes_mut(handle));
+        let changed = edit(database.records.bytes_mut(handle));
         self.at = Some(database.moved(hash, at, handle));
-        self.noted(event);
+        if changed || grows {
+            self.noted(event);
+        }
         Ok(())
     }
 
@@ -148,20 +179,23 @@ impl StrEntry<'_> {
     fn store(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
         let hash = self.hash;
         self.writing.before_change(hash);
-        let Some(at) = self.at else { return self.make(bytes, expiry, raw) };
-        let database = self.writing.database_mut();
-        let mut at = database.set_str(hash, at, bytes, raw)?;
-        if expiry != Expiry::Keep {
-            at = database.set_deadline(hash, at, expiry.deadline())?;
+        if let Some(at) = self.at
+            && !raw
+            && !matches!(expiry, Expiry::At(_))
+            && self.writing.database_mut().records.rewrite(Handle::from_bits(at.handle()), bytes)
+        {
+            return Ok(());
         }
+        let value = NewValue::Str { bytes, raw };
+        let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
+        let (at, garbage) = self.writing.database_mut().replace_str(hash, at, value, expiry)?;
         self.at = Some(at);
-        self.writing.touch(at);
+        self.writing.discard(garbage);
         Ok(())
     }
 
-    fn make(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
-        let value = NewValue::Str { bytes, raw };
-        let at = self.writing.insert(self.hash, self.key, value, expiry.deadline())?;
+    fn make(&mut self, value: NewValue<'_>, deadline: Option<Millis>) -> Result<(), Refused> {
+        let at = self.writing.insert(self.hash, self.key, value, deadline)?;
         self.at = Some(at);
         Ok(())
     }

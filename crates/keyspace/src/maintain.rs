@@ -8,7 +8,7 @@
 
 use packed::Handle;
 
-use crate::database::Database;
+use crate::database::{Database, expired_from};
 use crate::keyspace::{Keyspace, Mode, Plan};
 use crate::shard::{Shard, ShardId};
 use crate::view::{Frame, Tally, View};
@@ -61,7 +61,10 @@ impl Keyspace {
         };
         due.place = Some(place);
         view.expire_segment(id, place, due.rest);
-        view.tidy_segment(id, place);
+        if view.tidy_segment(id, place) {
+            // What was merged into the segment may not have had its look yet.
+            view.expire_segment(id, place, due.rest);
+        }
         Maintained::Step(view.publish())
     }
 }
@@ -130,7 +133,7 @@ impl View<'_> {
                 Some(deadline) if deadline < now => {
                     expired.push(database.records.key(handle).into());
                 }
-                Some(deadline) => earliest = earliest.min(deadline),
+                Some(deadline) => earliest = earliest.min(expired_from(deadline)),
                 None => {}
             }
         });
@@ -142,21 +145,23 @@ impl View<'_> {
     }
 
     /// Merges one segment where that saves memory, and moves its records out of sparse slabs.
-    fn tidy_segment(&mut self, id: ShardId, place: dash::Cursor) {
+    /// Tells whether it is another segment now.
+    fn tidy_segment(&mut self, id: ShardId, place: dash::Cursor) -> bool {
         let db = self.db();
         let keyspace = self.keyspace();
-        let Some(database) = self.shard(id).database(db) else { return };
+        let Some(database) = self.shard(id).database(db) else { return false };
         let (sparse_table, sparse_records) =
             (database.is_sparse_table(), database.is_sparse_records());
         let database = self.database_mut(id);
         if sparse_records {
             database.move_sparse(place, keyspace.hasher());
         }
-        if sparse_table {
-            let Database { table, records, .. } = database;
-            let hash_of = |handle| keyspace.hasher().hash(records.key(Handle::from_bits(handle)));
-            table.tidy_after(place, hash_of);
+        if !sparse_table {
+            return false;
         }
+        let Database { table, records, .. } = database;
+        let hash_of = |handle| keyspace.hasher().hash(records.key(Handle::from_bits(handle)));
+        table.tidy_after(place, hash_of) > 0
     }
 }
 

@@ -77,7 +77,10 @@ impl Shard {
         Some(Discarded { database })
     }
 
-    pub(crate) fn swap(&mut self, one: DbIndex, other: DbIndex) {
-        self.databases.swap(usize::from(one), usize::from(other));
+    /// Exchanges two databases; tells whether there was anything to exchange.
+    pub(crate) fn swap(&mut self, one: DbIndex, other: DbIndex) -> bool {
+        let (one, other) = (usize::from(one), usize::from(other));
+        self.databases.swap(one, other);
+        one != other && (self.databases[one].is_some() || self.databases[other].is_some())
     }
 }

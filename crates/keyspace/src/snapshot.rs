@@ -5,13 +5,17 @@
 //! about to change if the walker has not been there. The table's stamps see to it that each home
 //! is copied once, by whoever comes first, so the copies are the state at the cut. Nobody waits:
 //! what is copied goes to a [`SnapshotSink`], which must take it and return.
+//!
+//! A database that is made after the cut has no stamps and would be copied by the walker. So the
+//! hook makes the database itself, stamps the home while it is empty, and nothing of it is copied.
 
 use dash::Cursor;
 use packed::Handle;
 
 use crate::database::Database;
 use crate::hash::KeyHasher;
-use crate::shard::Shard;
+use crate::shard::{Shard, ShardId};
+use crate::view::View;
 use crate::{DbIndex, Millis, Str};
 
 /// One entry as it was at the cut.
@@ -42,10 +46,29 @@ pub(crate) struct Snapshot {
     sink: Box<dyn SnapshotSink>,
 }
 
-impl Shard {
-    /// The cut: from here on the sink gets the shard as it is now. Versions count upwards.
-    /// A snapshot that is still under way is given up and its sink returned.
+impl View<'_> {
+    /// The cut of the entered shards, which must be entered exclusively: from here on each one's
+    /// sink gets the shard as it is now. Versions count upwards from 1. A snapshot that is still
+    /// under way is given up, and its sinks are returned.
     pub fn begin_snapshot(
+        &mut self,
+        version: u64,
+        mut sink: impl FnMut(ShardId) -> Box<dyn SnapshotSink>,
+    ) -> Vec<Box<dyn SnapshotSink>> {
+        let ids = self.ids();
+        ids.iter().filter_map(|&id| self.shard_mut(id).begin_snapshot(version, sink(id))).collect()
+    }
+
+    /// Copies up to `homes` home buckets of a shard, which must be entered exclusively; its sink
+    /// comes back when all is copied.
+    pub fn walk_snapshot(&mut self, id: ShardId, homes: usize) -> Option<Box<dyn SnapshotSink>> {
+        let hasher = self.keyspace().hasher();
+        self.shard_mut(id).walk_snapshot(hasher, homes)
+    }
+}
+
+impl Shard {
+    fn begin_snapshot(
         &mut self,
         version: u64,
         sink: Box<dyn SnapshotSink>,
@@ -55,12 +78,7 @@ impl Shard {
         before.map(|snapshot| snapshot.sink)
     }
 
-    /// Copies up to `homes` home buckets; the sink comes back when all is copied.
-    pub fn walk_snapshot(
-        &mut self,
-        hasher: &KeyHasher,
-        homes: usize,
-    ) -> Option<Box<dyn SnapshotSink>> {
+    fn walk_snapshot(&mut self, hasher: &KeyHasher, homes: usize) -> Option<Box<dyn SnapshotSink>> {
         for _ in 0..homes {
             let (db, cursor) = self.snapshot.as_ref()?.walk?;
             let mut snapshot = self.snapshot.take()?;
@@ -91,9 +109,7 @@ impl Shard {
     #[cold]
     fn copy_before_change(&mut self, db: DbIndex, hash: u64, hasher: &KeyHasher) {
         let Some(mut snapshot) = self.snapshot.take() else { return };
-        if let Some(database) = self.database_mut(db) {
-            snapshot.copy_home(database, db, hash, hasher);
-        }
+        snapshot.copy_home(self.database_or_new(db), db, hash, hasher);
         self.snapshot = Some(snapshot);
     }
 

@@ -14,11 +14,11 @@ use std::cell::Cell;
 
 use dash::At;
 use gate::{Read, Write};
-use packed::{Garbage, Handle, NewValue};
+use packed::{Garbage, Handle, NewValue, Record};
 use smallvec::SmallVec;
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
-use crate::database::{Database, Info, Str};
+use crate::database::{Database, Info, Str, is_due};
 use crate::entry::StrEntry;
 use crate::keyspace::Keyspace;
 use crate::shard::{Discarded, Shard, ShardId};
@@ -35,6 +35,8 @@ pub struct Frame {
     pub chance: u64,
     /// How the use of entries is recorded.
     pub access: Access,
+    /// Whether it is recorded: not for clients that asked for it (CLIENT NO-TOUCH).
+    pub touch: bool,
 }
 
 /// What a finished transaction did, in numbers, and what it leaves behind.
@@ -48,8 +50,9 @@ pub struct Tally {
     pub changes: u64,
     /// Entries found expired, and removed.
     pub expired: u64,
-    /// What is expensive to drop: the caller decides where. The gates are left already.
-    pub garbage: Leftovers,
+    /// What is expensive to drop, if there is any: the caller decides where. The gates are left
+    /// already.
+    pub garbage: Option<Box<Leftovers>>,
 }
 
 /// Values and databases that no longer belong to the keyspace.
@@ -61,12 +64,6 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Whether there is nothing to drop.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.databases.is_empty()
-    }
-
     /// Whether the command said that it is to be dropped in the background, or that it is not.
     #[must_use]
     pub fn lazily(&self) -> Option<bool> {
@@ -133,19 +130,33 @@ pub struct View<'g> {
     entered: Entered<'g>,
     /// The key whose hash was computed to find the way here.
     known: (*const u8, usize, u64),
-    hits: Cell<u64>,
-    misses: Cell<u64>,
     log: Log,
 }
 
-/// What is noted while a transaction runs.
+/// What is noted while a transaction runs. Most have no notes and leave nothing behind, so these
+/// are boxes that are made when they are needed.
 #[derive(Default)]
 pub(crate) struct Log {
-    notes: Notes,
-    listening: bool,
+    notes: Option<Box<Notes>>,
+    garbage: Option<Box<Leftovers>>,
+    hits: Cell<u64>,
+    misses: Cell<u64>,
     changes: u64,
     expired: u64,
-    garbage: Leftovers,
+    listening: bool,
+}
+
+impl Log {
+    /// Counts a look-up.
+    #[inline(always)]
+    pub(crate) fn count(&self, hit: bool) {
+        let counter = if hit { &self.hits } else { &self.misses };
+        counter.set(counter.get() + 1);
+    }
+
+    fn garbage(&mut self) -> &mut Leftovers {
+        self.garbage.get_or_insert_default()
+    }
 }
 
 /// A shard in the hands of a writer, with where to note what is done to it.
@@ -154,16 +165,15 @@ pub(crate) struct Writing<'v> {
     id: ShardId,
     frame: Frame,
     keyspace: &'v Keyspace,
-    log: &'v mut Log,
+    pub(crate) log: &'v mut Log,
 }
 
 impl<'g> View<'g> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(keyspace: &'g Keyspace, frame: Frame, entered: Entered<'g>) -> View<'g> {
         let log = Log { listening: keyspace.is_listening(), ..Log::default() };
         let known = (std::ptr::null(), 0, 0);
-        let (hits, misses) = (Cell::new(0), Cell::new(0));
-        View { keyspace, frame, entered, known, hits, misses, log }
+        View { keyspace, frame, entered, known, log }
     }
 
     /// Spares the view the hash of a key that the caller has computed.
@@ -223,7 +233,7 @@ impl<'g> View<'g> {
     }
 
     #[inline(always)]
-    fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
+    pub(crate) fn shard_mut(&mut self, id: ShardId) -> &mut Shard {
         self.entered.shard_mut(id)
     }
 
@@ -240,17 +250,11 @@ impl<'g> View<'g> {
     }
 
     #[inline(always)]
-    fn find(&self, key: &[u8]) -> Option<(&Database, Handle)> {
+    fn find(&self, key: &[u8]) -> Option<(&Database, Handle, Record<'_>)> {
         let hash = self.hash(key);
         let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
-        let handle = database.find_live(hash, key, self.frame.now)?;
-        Some((database, handle))
-    }
-
-    #[inline(always)]
-    fn count(&self, hit: bool) {
-        let counter = if hit { &self.hits } else { &self.misses };
-        counter.set(counter.get() + 1);
+        let (handle, record) = database.find_live(hash, key, self.frame.now)?;
+        Some((database, handle, record))
     }
 
     /// Reads a string. Counts as a use of the key.
@@ -260,17 +264,17 @@ impl<'g> View<'g> {
     #[inline(always)]
     pub fn str(&self, key: &[u8]) -> Result<Option<Str<'_>>, Refused> {
         let found = self.find(key);
-        self.count(found.is_some());
-        let Some((database, handle)) = found else { return Ok(None) };
-        database.touch(handle, &self.frame);
-        Ok(Some(Str(database.records.str(handle))))
+        self.log.count(found.is_some());
+        let Some((database, handle, record)) = found else { return Ok(None) };
+        database.touch(handle, record, &self.frame);
+        Ok(Some(Str(record.str())))
     }
 
     /// Whether the key exists. Is counted, but no use of the key.
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
         let found = self.find(key).is_some();
-        self.count(found);
+        self.log.count(found);
         found
     }
 
@@ -278,32 +282,32 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn touch(&self, key: &[u8]) -> bool {
         let found = self.find(key);
-        self.count(found.is_some());
-        let Some((database, handle)) = found else { return false };
-        database.touch(handle, &self.frame);
+        self.log.count(found.is_some());
+        let Some((database, handle, record)) = found else { return false };
+        database.touch(handle, record, &self.frame);
         true
     }
 
     /// What is known of an entry; neither counted nor a use.
     #[must_use]
     pub fn info(&self, key: &[u8]) -> Option<Info> {
-        let (database, handle) = self.find(key)?;
+        let (database, handle, _) = self.find(key)?;
         Some(database.info(handle))
     }
 
     /// A string, neither counted nor a use of its key.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<Str<'_>> {
-        let (database, handle) = self.find(key)?;
-        Some(Str(database.records.str(handle)))
+        let (_, _, record) = self.find(key)?;
+        Some(Str(record.str()))
     }
 
     /// The deadline of an entry: `None` if there is no entry, `Some(None)` if it has none.
     #[must_use]
     pub fn deadline(&self, key: &[u8]) -> Option<Option<Millis>> {
         let found = self.find(key);
-        self.count(found.is_some());
-        found.map(|(database, handle)| database.records.deadline(handle))
+        self.log.count(found.is_some());
+        found.map(|(_, _, record)| record.deadline())
     }
 
     /// How many keys the entered shards of a database hold, those expired but not yet removed
@@ -371,7 +375,9 @@ impl<'g> View<'g> {
         Writing { shard: entered.shard_mut(id), id, frame: *frame, keyspace, log }
     }
 
-    /// The guard of a key that holds a string or nothing. An entry that has expired is removed.
+    /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
+    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is
+    /// removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
@@ -380,7 +386,7 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find(hash, key);
+        let at = writing.find_and(hash, key, true);
         Ok(StrEntry { writing, key, hash, at })
     }
 
@@ -428,9 +434,10 @@ impl<'g> View<'g> {
         newly
     }
 
-    /// Copies an entry to another key or database, over what is there. Tells whether there was
-    /// something to copy. `note` are the events of the source's removal (`None`: it stays) and of
-    /// the copy.
+    /// Copies an entry to another key or database, over what is there; value, deadline, access
+    /// bits and stickiness go along. Tells whether there was something to copy. The events are
+    /// those of the source's removal (`None`: it stays) and of the copy. An entry that is to go
+    /// where it is stays as it is, and nothing is noted.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for the copy; source and destination are unchanged.
@@ -444,10 +451,10 @@ impl<'g> View<'g> {
         let (from_id, to_id) = (self.keyspace.shard_of(from_hash), self.keyspace.shard_of(to_hash));
         let mut source = self.writing(from_id).in_db(from_db);
         let Some(at) = source.find(from_hash, from) else { return Ok(false) };
-        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
-        if left.is_none() && (from_db, from) == (to_db, to) {
+        if (from_db, from) == (to_db, to) {
             return Ok(true);
         }
+        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
         let mut destination = self.writing(to_id).in_db(to_db);
         destination.overwrite(to_hash, to, detached)?;
         if let Some(left) = left {
@@ -476,8 +483,8 @@ impl<'g> View<'g> {
             shard.before_discard(db, keyspace.hasher());
             if let Some(discarded) = shard.discard(db) {
                 flushed += discarded.entries();
-                self.writing(id).in_db(db).note(b"", FLUSHED, Effect::Delete);
-                self.log.garbage.databases.push(discarded);
+                self.writing(id).in_db(db).note(b"", event::FLUSH, Effect::Flush);
+                self.log.garbage().databases.push(discarded);
             }
         }
         flushed
@@ -486,7 +493,7 @@ impl<'g> View<'g> {
     /// Says whether what this command leaves behind is to be dropped in the background (ASYNC), or
     /// before it is answered (SYNC), whatever the settings say.
     pub fn discard_lazily(&mut self, lazily: bool) {
-        self.log.garbage.lazily = Some(lazily);
+        self.log.garbage().lazily = Some(lazily);
     }
 
     /// Exchanges two databases, as far as their shards are entered.
@@ -496,29 +503,29 @@ impl<'g> View<'g> {
             let shard = self.shard_mut(id);
             shard.before_discard(one, keyspace.hasher());
             shard.before_discard(other, keyspace.hasher());
-            shard.swap(one, other);
-            self.log.changes += 1;
+            if shard.swap(one, other) {
+                self.writing(id).in_db(one).note(b"", event::SWAP, Effect::Swap(other));
+            }
         }
     }
 
-    fn ids(&self) -> SmallVec<[ShardId; 64]> {
+    pub(crate) fn ids(&self) -> SmallVec<[ShardId; 64]> {
         self.shards().map(|(id, _)| id).collect()
     }
 
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
+    #[inline(always)]
     pub fn publish(self) -> Tally {
-        let View { keyspace, frame, mut entered, hits, misses, log, .. } = self;
-        if !log.notes.is_empty() {
-            announce(keyspace, frame, &mut entered, &log.notes);
+        let View { keyspace, frame, mut entered, log, .. } = self;
+        if let Some(notes) = &log.notes {
+            announce(keyspace, frame, &mut entered, notes);
         }
         drop(entered);
-        let Log { changes, expired, garbage, .. } = log;
-        Tally { hits: hits.get(), misses: misses.get(), changes, expired, garbage }
+        let Log { hits, misses, changes, expired, garbage, .. } = log;
+        let (hits, misses) = (hits.into_inner(), misses.into_inner());
+        Tally { hits, misses, changes, expired, garbage }
     }
 }
-
-/// What a flush is called in the notes; the empty key stands for all of a shard's database.
-const FLUSHED: Event = Event { class: crate::Class::Generic, name: "flush" };
 
 #[cold]
 fn announce(keyspace: &Keyspace, frame: Frame, entered: &mut Entered<'_>, notes: &Notes) {
@@ -578,11 +585,19 @@ impl Writing<'_> {
     /// Looks a key up; removes it if its deadline has passed.
     #[inline(always)]
     pub(crate) fn find(&mut self, hash: u64, key: &[u8]) -> Option<At> {
+        self.find_and(hash, key, false)
+    }
+
+    #[inline(always)]
+    fn find_and(&mut self, hash: u64, key: &[u8], touch: bool) -> Option<At> {
         let database = self.shard.database(self.frame.db)?;
-        let at = database.find(hash, key)?;
-        if database.is_due(Handle::from_bits(at.handle()), self.frame.now) {
+        let (at, record) = database.find(hash, key)?;
+        if is_due(record, self.frame.now) {
             self.expire(hash, key, at);
             return None;
+        }
+        if touch {
+            database.touch(Handle::from_bits(at.handle()), record, &self.frame);
         }
         Some(at)
     }
@@ -618,10 +633,13 @@ impl Writing<'_> {
         let at = database.insert(hasher, hash, key, value, deadline)?;
         let access = frame.access.initial(frame.now);
         database.records.set_access(Handle::from_bits(at.handle()), access);
-        if self.log.listening {
-            self.note(key, event::NEW, Effect::Nothing);
-        }
+        self.note_new(key);
         Ok(at)
+    }
+
+    #[inline]
+    fn note_new(&mut self, key: &[u8]) {
+        self.note(key, event::NEW, Effect::Nothing);
     }
 
     /// Puts a detached value where another entry may be.
@@ -643,20 +661,14 @@ impl Writing<'_> {
         } else {
             database.attach(hasher, hash, key, detached)?;
         }
+        self.note_new(key);
         Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn touch(&self, at: At) {
-        if let Some(database) = self.database() {
-            database.touch(Handle::from_bits(at.handle()), &self.frame);
-        }
     }
 
     #[inline]
     pub(crate) fn discard(&mut self, garbage: Garbage) {
         if !garbage.is_empty() {
-            self.log.garbage.values.push(garbage);
+            self.log.garbage().values.push(garbage);
         }
     }
 
@@ -665,7 +677,7 @@ impl Writing<'_> {
         self.log.changes += u64::from(effect != Effect::Nothing);
         if self.log.listening {
             let (shard, db) = (self.id, self.frame.db);
-            self.log.notes.add(Change { shard, db, key, event, effect });
+            self.log.notes.get_or_insert_default().add(Change { shard, db, key, event, effect });
         }
     }
 }

@@ -1,108 +1,212 @@
-//! Words in quotes, as inline requests and configuration files have them; and the other way,
-//! requests from words.
+//! Requests typed by hand: a line of words, some of them quoted.
+//!
+//! Double quotes know the escapes `\n \r \t \b \a`, `\xHH`, and a backslash before
+//! any other byte for that byte; single quotes know `\'` alone. A closing quote ends
+//! its word, so a blank or the end of the line must follow. Line ends, tabs and
+//! spaces end a bare word; a vertical tab or form feed is a blank only between words.
+//!
+//! A line without quotes, which is nearly every line, is split where it lies; only
+//! a quoted one is copied, because its words are not a piece of the input.
+//!
+//! A NUL byte is a byte like any other.
 
-use crate::request::is_space;
+use crate::{ProtocolError, Span, Words};
 
-/// Cuts a line into words at white space. Words in double quotes know `\n`, `\r`, `\t`, `\b`,
-/// `\a` and `\xHH`, those in single quotes `\'`. `None`: a quote is not closed, or something
-/// follows a closing quote.
-#[must_use]
-pub fn split_quoted(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut words = Vec::new();
-    let mut rest = line;
-    loop {
-        let start = rest.iter().position(|&byte| !is_space(byte));
-        let Some(start) = start else { return Some(words) };
-        let (word, after) = take_word(&rest[start..])?;
-        words.push(word);
-        rest = after;
-    }
+/// The words of a quoted line, without their quotes.
+#[derive(Debug, Default)]
+pub(crate) struct Unquoted {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
 }
 
-fn take_word(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut word = Vec::new();
-    while let Some((&byte, after)) = rest.split_first() {
-        match byte {
-            b'"' => {
-                rest = take_double(after, &mut word)?;
-                return ends_here(rest).then_some((word, rest));
-            }
-            b'\'' => {
-                rest = take_single(after, &mut word)?;
-                return ends_here(rest).then_some((word, rest));
-            }
-            _ if is_space(byte) => break,
-            _ => {
-                word.push(byte);
-                rest = after;
-            }
+impl Unquoted {
+    /// The words of the last line.
+    pub(crate) fn words(&self) -> Words<'_> {
+        Words::new(&self.bytes, &self.spans)
+    }
+
+    /// How many bytes of memory it holds.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.bytes.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
+    /// Splits `line`, which has no more than 4 GiB, in place of the line before.
+    pub(crate) fn split(&mut self, line: &[u8]) -> Result<(), ProtocolError> {
+        self.bytes.clear();
+        self.spans.clear();
+        let mut rest = skip_blanks(line);
+        while !rest.is_empty() {
+            let start = self.bytes.len();
+            let used = unquote(rest, &mut self.bytes)?;
+            self.spans.push(Span::new(start, self.bytes.len()));
+            rest = skip_blanks(&rest[used..]);
         }
+        Ok(())
     }
-    Some((word, rest))
 }
 
-fn ends_here(rest: &[u8]) -> bool {
-    rest.first().is_none_or(|&byte| is_space(byte))
+/// Whether words of `line` need [`Unquoted::split`].
+pub(crate) fn is_quoted(line: &[u8]) -> bool {
+    memchr::memchr2(b'"', b'\'', line).is_some()
 }
 
-/// Takes what stands before the closing quote; returns what stands behind it.
-fn take_double<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
+/// Splits a line without quotes that starts at offset 0 of the input.
+pub(crate) fn split_bare(line: &[u8], spans: &mut Vec<Span>) {
+    let mut at = 0;
+    while at < line.len() {
+        if is_blank(line[at]) {
+            at += 1;
+            continue;
+        }
+        let len = line[at..].iter().position(|&b| ends_word(b)).unwrap_or(line.len() - at);
+        spans.push(Span::new(at, at + len));
+        at += len;
+    }
+}
+
+/// The part of `text` after the blanks in front.
+fn skip_blanks(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().take_while(|&&b| is_blank(b)).count();
+    &text[blanks..]
+}
+
+/// What is skipped between words.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// What ends a word outside of quotes.
+fn ends_word(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+/// Appends the word at the start of `text` to `word`; says how many bytes it took.
+fn unquote(text: &[u8], word: &mut Vec<u8>) -> Result<usize, ProtocolError> {
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        if matches!(byte, b'"' | b'\'') {
+            let quoted = &text[at + 1..];
+            let used = if byte == b'"' {
+                double_quoted(quoted, word)
+            } else {
+                single_quoted(quoted, word)
+            };
+            return closed(text, at + 1 + used.ok_or(ProtocolError::UnbalancedQuotes)?);
+        }
+        if ends_word(byte) {
+            break;
+        }
+        word.push(byte);
+        at += 1;
+    }
+    Ok(at)
+}
+
+/// Checks that after the closing quote, at `end`, comes a blank or nothing.
+fn closed(text: &[u8], end: usize) -> Result<usize, ProtocolError> {
+    match text.get(end) {
+        Some(&byte) if !is_blank(byte) => Err(ProtocolError::UnbalancedQuotes),
+        _ => Ok(end),
+    }
+}
+
+/// Appends text up to its closing double quote; `None` if there is none.
+fn double_quoted(text: &[u8], word: &mut Vec<u8>) -> Option<usize> {
+    let mut at = 0;
     loop {
-        match *rest {
+        let (byte, used) = match text.get(at..)? {
             [] => return None,
-            [b'"', ..] => return Some(&rest[1..]),
-            [b'\\', b'x', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or(0) as u8;
-                word.push(digit(high) << 4 | digit(low));
-                rest = &rest[4..];
+            [b'"', ..] => return Some(at + 1),
+            [b'\\', b'x', high, low, ..] if is_hex(*high) && is_hex(*low) => {
+                (hex(*high) << 4 | hex(*low), 4)
             }
-            [b'\\', escaped, ..] => {
-                word.push(match escaped {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    b'b' => 8,
-                    b'a' => 7,
-                    other => other,
-                });
-                rest = &rest[2..];
-            }
-            [byte, ..] => {
-                word.push(byte);
-                rest = &rest[1..];
-            }
-        }
+            [b'\\', escaped, ..] => (escape(*escaped), 2),
+            [byte, ..] => (*byte, 1),
+        };
+        word.push(byte);
+        at += used;
     }
 }
 
-fn take_single<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
+/// Appends text up to its closing single quote; `None` if there is none.
+fn single_quoted(text: &[u8], word: &mut Vec<u8>) -> Option<usize> {
+    let mut at = 0;
     loop {
-        match *rest {
+        let (byte, used) = match text.get(at..)? {
             [] => return None,
-            [b'\\', b'\'', ..] => {
-                word.push(b'\'');
-                rest = &rest[2..];
-            }
-            [b'\'', ..] => return Some(&rest[1..]),
-            [byte, ..] => {
-                word.push(byte);
-                rest = &rest[1..];
-            }
-        }
+            [b'\'', ..] => return Some(at + 1),
+            [b'\\', b'\'', ..] => (b'\'', 2),
+            [byte, ..] => (*byte, 1),
+        };
+        word.push(byte);
+        at += used;
     }
 }
 
-/// Writes a request of these words, as clients send it.
-pub fn encode_request<W: AsRef<[u8]>>(words: &[W], into: &mut Vec<u8>) {
-    let mut number = itoa::Buffer::new();
-    into.push(b'*');
-    into.extend_from_slice(number.format(words.len()).as_bytes());
-    into.extend_from_slice(b"\r\n");
-    for word in words.iter().map(AsRef::as_ref) {
-        into.push(b'$');
-        into.extend_from_slice(number.format(word.len()).as_bytes());
-        into.extend_from_slice(b"\r\n");
-        into.extend_from_slice(word);
-        into.extend_from_slice(b"\r\n");
+/// What a backslash and this byte stand for.
+fn escape(byte: u8) -> u8 {
+    match byte {
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'b' => 0x08,
+        b'a' => 0x07,
+        other => other,
+    }
+}
+
+fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
+/// The value of a hexadecimal digit.
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
+        let mut unquoted = Unquoted::default();
+        unquoted.split(line)?;
+        Ok(unquoted.words().iter().map(<[u8]>::to_vec).collect())
+    }
+
+    #[test]
+    fn double_quotes_know_escapes_and_single_quotes_one() {
+        assert_eq!(
+            split(br#"a "a\x41\n\r\t\b\a\q\"\\\xzz" "" 'it\'s\n'"#).unwrap(),
+            [&b"a"[..], b"aA\n\r\t\x08\x07q\"\\xzz", b"", b"it's\\n"]
+        );
+    }
+
+    #[test]
+    fn a_quote_may_open_within_a_word_but_ends_it() {
+        assert_eq!(split(b"a\"b c\" d").unwrap(), [&b"ab c"[..], b"d"]);
+        assert_eq!(split(b"\"a\"\x0bb").unwrap(), [&b"a"[..], b"b"]);
+        assert_eq!(split(b"\"foo\"bar"), Err(ProtocolError::UnbalancedQuotes));
+        assert_eq!(split(b"'foo''bar'"), Err(ProtocolError::UnbalancedQuotes));
+    }
+
+    #[test]
+    fn an_open_quote_is_refused() {
+        for line in [&b"ECHO \"foo"[..], b"ECHO 'foo", b"\"abc\\", b"\"abc\\\"", b"'", b"\"\\x4"] {
+            assert_eq!(split(line), Err(ProtocolError::UnbalancedQuotes), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_bare_line_is_split_alike_where_it_lies_and_when_copied() {
+        for line in [&b"  a\x0b \x0c b\tc\rd  "[..], b"", b" ", b"a", b"a\0b \\n \xff\x85\xa0"] {
+            let mut spans = Vec::new();
+            split_bare(line, &mut spans);
+            let words: Vec<_> = Words::new(line, &spans).iter().map(<[u8]>::to_vec).collect();
+            assert_eq!(words, split(line).unwrap(), "{line:?}");
+        }
     }
 }

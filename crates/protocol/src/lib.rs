@@ -1,24 +1,38 @@
-//! The Redis protocol, RESP2 and RESP3: requests in, replies out. No socket, no session.
+//! The wire format: requests in, replies out.
 //!
-//! [`Parser`] finds the words of requests in a buffer without copying them; [`Reply`] writes
-//! replies into an [`Output`], which may refer to long values instead of copying them.
-//! [`decode`] is the other side: it reads replies, for clients and tests.
+//! Requests come as RESP arrays of bulk strings or as inline lines; replies go
+//! out in RESP2 or RESP3. Everything here is a function of bytes: no socket, no
+//! clock, no knowledge of commands.
+//!
+//! * [`Parser`] finds the words of the next request in a read buffer and leaves
+//!   them where they are: a request is a list of [`Span`]s, read through [`Words`].
+//! * [`Reply`] writes one reply into the [`Output`] of a connection, in the
+//!   [`Dialect`] that the client speaks.
+//! * [`decode`] reads replies back, for clients: the benchmark and the tests.
+//! * [`http`] tells a web client that knocked on the wrong door.
 //!
 //! # Invariants
 //!
-//! 1. No input makes the parser panic, allocate more than the input's own size, or take more than
-//!    linear time in total, however it is cut into pieces.
-//! 2. A status or error line never contains CR, LF or NUL, whatever text it is made of.
+//! 1. However a stream of requests is cut into pieces, the same requests come out.
+//! 2. Parsing a request costs time linear in its bytes, in however many pieces it
+//!    comes, and memory linear in the bytes that have come, not in those announced.
+//! 3. No text that is given to [`Reply`] can end its line early.
+//! 4. No input makes anything here panic.
 
-pub mod decode;
-mod http;
+mod double;
+mod error;
 mod inline;
 mod output;
+mod parser;
 mod reply;
 mod request;
 
-pub use http::looks_like_http;
-pub use inline::{encode_request, split_quoted};
-pub use output::{Mark, Output};
-pub use reply::{Deferred, Dialect, Reply, SHARE_MIN, format_double};
-pub use request::{Limits, Parsed, Parser, ProtocolError, Span, Words};
+pub mod decode;
+pub mod http;
+
+pub use double::format_double;
+pub use error::ProtocolError;
+pub use output::{Chunks, Mark, Output, SHARE_MIN};
+pub use parser::{Parsed, Parser};
+pub use reply::{Deferred, Dialect, Reply};
+pub use request::{Iter, Limits, Span, Words};

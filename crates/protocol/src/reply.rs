@@ -1,252 +1,381 @@
-//! Writing replies, in the dialect of the session.
+//! Writes replies in the client's dialect. Hot.
+//!
+//! A command says what it replies, not how that looks: the same call is a flat array
+//! for a RESP2 client and a map for a RESP3 client.
+//!
+//! | call | RESP2 | RESP3 |
+//! | --- | --- | --- |
+//! | `null`, `null_array` | `$-1`, `*-1` | `_` |
+//! | `array`, `set`, `push` | `*n` | `*n`, `~n`, `>n` |
+//! | `map` | `*2n` | `%n` |
+//! | `double`, `big_number`, `verbatim` | `$` | `,` `(` `=` |
+//! | `boolean` | `:1` | `#t` |
+//! | `attribute` | nothing | `\|n` |
+//!
+//! # Invariants
+//!
+//! 1. Texts of one line have spaces in place of CR, LF and NUL.
+//! 2. An aggregate's header tells how many elements the caller will write; nobody counts them.
 
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::output::Output;
+use crate::double::DoubleText;
+use crate::output::{Output, SHARE_MIN};
 
-/// Values of at least so many bytes are referred to, not copied.
-pub const SHARE_MIN: usize = 16 << 10;
-
-/// A version of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The version of the protocol that a client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
-    /// Version 2.
+    /// RESP2, spoken until the client says `HELLO 3`.
+    #[default]
     Resp2,
-    /// Version 3: maps, sets, doubles, booleans and more have types of their own.
+    /// RESP3.
     Resp3,
 }
 
-/// Writes replies to the end of an output.
-pub struct Reply<'a> {
-    output: &'a mut Output,
-    dialect: Dialect,
-}
-
-/// The place of an array's header that is written when its length is known.
-#[must_use]
+/// The header of an aggregate whose length is not known yet; give it to [`Reply::finish`].
+///
+/// Headers are finished in the reverse order of their beginning.
+#[derive(Debug)]
+#[must_use = "an aggregate without its header breaks the protocol"]
 pub struct Deferred {
+    /// Where the header begins.
     at: usize,
-    mark: &'static str,
+    marker: u8,
+    /// How many elements each counted one stands for.
     factor: usize,
 }
 
+/// What stands where a deferred header will be: as long as the shortest one.
+const HOLE: &[u8] = b"*0\r\n";
+
+/// Writes one reply into the output of a connection.
+#[derive(Debug)]
+pub struct Reply<'a> {
+    out: &'a mut Output,
+    dialect: Dialect,
+}
+
 impl<'a> Reply<'a> {
-    /// Writes to `output` in a dialect.
-    #[must_use]
+    /// A writer that appends to `out` in `dialect`.
     #[inline]
-    pub fn new(output: &'a mut Output, dialect: Dialect) -> Reply<'a> {
-        Reply { output, dialect }
+    pub fn new(out: &'a mut Output, dialect: Dialect) -> Self {
+        Self { out, dialect }
     }
 
-    /// The dialect.
+    /// The dialect it writes.
+    #[inline]
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 
-    /// Changes the dialect from here on.
-    pub fn speak(&mut self, dialect: Dialect) {
-        self.dialect = dialect;
-    }
-
-    fn is_resp3(&self) -> bool {
-        self.dialect == Dialect::Resp3
-    }
-
+    /// The output it writes to.
     #[inline]
-    fn raw(&mut self, bytes: &[u8]) {
-        self.output.raw(bytes);
+    pub fn output(&mut self) -> &mut Output {
+        self.out
     }
 
-    #[inline]
-    fn header(&mut self, mark: u8, number: impl itoa::Integer) {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(number).as_bytes();
-        let mut line = [0_u8; 24];
-        line[0] = mark;
-        line[1..=digits.len()].copy_from_slice(digits);
-        line[digits.len() + 1] = b'\r';
-        line[digits.len() + 2] = b'\n';
-        self.raw(&line[..digits.len() + 3]);
-    }
-
-    /// `+OK`.
+    /// `OK`.
     #[inline]
     pub fn ok(&mut self) {
-        self.raw(b"+OK\r\n");
+        self.push_bytes(b"+OK\r\n");
     }
 
-    /// A status line.
+    /// A line of text.
+    #[inline]
     pub fn simple(&mut self, text: &str) {
         self.line(b'+', text);
     }
 
-    /// An error line; the text begins with its code.
-    pub fn error(&mut self, text: &dyn Display) {
-        self.line(b'-', text);
+    /// A refusal; the text includes its code: `ERR syntax error`.
+    #[cold]
+    pub fn error(&mut self, text: impl Display) {
+        self.push_bytes(b"-");
+        // A `Display` that fails has still written a prefix, which is what is sent.
+        let _ = write!(Line(self.out.bytes_mut()), "{text}");
+        self.push_bytes(b"\r\n");
     }
 
-    fn line(&mut self, mark: u8, text: impl Display) {
-        let mut line = String::new();
-        // Writing to a string does not fail.
-        let _ = write!(line, "{text}");
-        let harmless =
-            line.bytes().map(|byte| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { byte });
-        let bytes = self.output.bytes();
-        bytes.push(mark);
-        bytes.extend(harmless);
-        bytes.extend_from_slice(b"\r\n");
-    }
-
-    /// An integer.
+    /// A 64-bit integer.
     #[inline]
-    pub fn integer(&mut self, number: i64) {
-        self.header(b':', number);
+    pub fn integer(&mut self, value: i64) {
+        self.number(b':', value);
     }
 
     /// A string of bytes.
     #[inline]
     pub fn bulk(&mut self, value: &[u8]) {
-        self.output.bytes().reserve(value.len() + 24);
+        self.out.bytes_mut().reserve(value.len() + 16);
         self.header(b'$', value.len());
-        self.raw(value);
-        self.raw(b"\r\n");
+        self.push_bytes(value);
+        self.push_bytes(b"\r\n");
     }
 
-    /// Part of a string that others hold, too: a long one is referred to.
+    /// A part of a string of bytes, referenced if it is longer than [`SHARE_MIN`].
+    /// Panics if `range` is not inside of it.
+    #[inline]
     pub fn bulk_shared(&mut self, value: &Arc<Vec<u8>>, range: Range<usize>) {
-        if range.len() < SHARE_MIN {
+        if range.len() <= SHARE_MIN {
             return self.bulk(&value[range]);
         }
         self.header(b'$', range.len());
-        self.output.refer(value, range);
-        self.raw(b"\r\n");
+        self.out.push_shared(value, range);
+        self.push_bytes(b"\r\n");
     }
 
-    /// A string made of what something displays.
+    /// An integer as a string of bytes.
+    #[inline]
+    pub fn bulk_i64(&mut self, value: i64) {
+        self.bulk(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// Anything that can be written as text, as a string of bytes.
     pub fn bulk_display(&mut self, value: impl Display) {
-        self.bulk(value.to_string().as_bytes());
+        let start = self.out.bytes_mut().len();
+        // A `Display` that fails has still written a prefix, which is what is sent.
+        let _ = write!(Raw(self.out.bytes_mut()), "{value}");
+        let header = Header::new(b'$', self.out.bytes_mut().len() - start);
+        self.out.fill(start..start, header.as_bytes());
+        self.push_bytes(b"\r\n");
     }
 
-    /// An integer as a string.
-    pub fn bulk_i64(&mut self, number: i64) {
-        let mut digits = itoa::Buffer::new();
-        self.bulk(digits.format(number).as_bytes());
-    }
-
-    /// Nothing, where a string was expected.
+    /// The absence of a value.
     #[inline]
     pub fn null(&mut self) {
-        self.raw(if self.is_resp3() { b"_\r\n" } else { b"$-1\r\n" });
+        self.push_bytes(match self.dialect {
+            Dialect::Resp2 => b"$-1\r\n",
+            Dialect::Resp3 => b"_\r\n",
+        });
     }
 
-    /// Nothing, where an array was expected.
-    pub fn null_array(&mut self) {
-        self.raw(if self.is_resp3() { b"_\r\n" } else { b"*-1\r\n" });
+    /// The absence of a value, `count` times.
+    pub fn nulls(&mut self, count: usize) {
+        for _ in 0..count {
+            self.null();
+        }
     }
 
-    /// The beginning of an array.
+    /// The absence of a list.
     #[inline]
-    pub fn array(&mut self, items: usize) {
-        self.header(b'*', items);
+    pub fn null_array(&mut self) {
+        self.push_bytes(match self.dialect {
+            Dialect::Resp2 => b"*-1\r\n",
+            Dialect::Resp3 => b"_\r\n",
+        });
     }
 
-    /// The beginning of a map of so many pairs.
+    /// The header of a list of `count` elements.
+    #[inline]
+    pub fn array(&mut self, count: usize) {
+        self.header(b'*', count);
+    }
+
+    /// The header of `pairs` keys, each with its value behind it.
+    #[inline]
     pub fn map(&mut self, pairs: usize) {
-        if self.is_resp3() { self.header(b'%', pairs) } else { self.header(b'*', pairs * 2) }
+        match self.dialect {
+            Dialect::Resp2 => self.header(b'*', pairs * 2),
+            Dialect::Resp3 => self.header(b'%', pairs),
+        }
     }
 
-    /// The beginning of a set.
-    pub fn set(&mut self, items: usize) {
-        self.header(if self.is_resp3() { b'~' } else { b'*' }, items);
+    /// The header of a set of `count` elements.
+    #[inline]
+    pub fn set(&mut self, count: usize) {
+        self.header(self.marker(b'~'), count);
     }
 
-    /// The beginning of a message that is no reply.
-    pub fn push(&mut self, items: usize) {
-        self.header(if self.is_resp3() { b'>' } else { b'*' }, items);
+    /// The header of an out-of-band message of `count` elements.
+    #[inline]
+    pub fn push(&mut self, count: usize) {
+        self.header(self.marker(b'>'), count);
     }
 
-    /// A floating-point number.
-    pub fn double(&mut self, number: f64) {
-        let mut text = Vec::new();
-        format_double(number, &mut text);
-        if self.is_resp3() {
-            self.raw(b",");
-            self.raw(&text);
-            self.raw(b"\r\n");
+    /// The header of `pairs` keys and values about the reply that follows. Says whether they
+    /// may be written: RESP2 has no such thing.
+    #[must_use = "in RESP2 the pairs must not be written"]
+    pub fn attribute(&mut self, pairs: usize) -> bool {
+        let has_attributes = self.dialect == Dialect::Resp3;
+        if has_attributes {
+            self.header(b'|', pairs);
+        }
+        has_attributes
+    }
+
+    /// A floating-point number, as [`format_double`](crate::format_double) writes it.
+    pub fn double(&mut self, value: f64) {
+        let text = DoubleText::new(value);
+        match self.dialect {
+            Dialect::Resp2 => self.bulk(text.as_bytes()),
+            Dialect::Resp3 => {
+                self.push_bytes(b",");
+                self.push_bytes(text.as_bytes());
+                self.push_bytes(b"\r\n");
+            }
+        }
+    }
+
+    /// A floating-point number whose digits are given, where a double would have others.
+    pub fn decimal(&mut self, digits: &[u8]) {
+        if self.dialect == Dialect::Resp3 {
+            self.out.raw(b",");
+            self.out.raw(digits);
+            self.out.raw(b"\r\n");
         } else {
-            self.bulk(&text);
+            self.bulk(digits);
         }
     }
 
     /// A truth value.
     pub fn boolean(&mut self, value: bool) {
-        match (self.is_resp3(), value) {
-            (true, true) => self.raw(b"#t\r\n"),
-            (true, false) => self.raw(b"#f\r\n"),
-            (false, value) => self.integer(i64::from(value)),
+        self.push_bytes(match (self.dialect, value) {
+            (Dialect::Resp2, false) => b":0\r\n",
+            (Dialect::Resp2, true) => b":1\r\n",
+            (Dialect::Resp3, false) => b"#f\r\n",
+            (Dialect::Resp3, true) => b"#t\r\n",
+        });
+    }
+
+    /// An integer of any size, in decimal.
+    pub fn big_number(&mut self, digits: &str) {
+        match self.dialect {
+            Dialect::Resp2 => self.bulk(digits.as_bytes()),
+            Dialect::Resp3 => self.line(b'(', digits),
         }
     }
 
-    /// A text with its format, three letters.
+    /// Text for people; `format` is three letters: `txt` or `mkd`.
     pub fn verbatim(&mut self, format: &str, text: &[u8]) {
-        if !self.is_resp3() {
+        debug_assert_eq!(format.len(), 3, "the protocol has room for three letters");
+        if self.dialect == Dialect::Resp2 {
             return self.bulk(text);
         }
-        self.header(b'=', text.len() + 4);
-        self.raw(format.as_bytes());
-        self.raw(b":");
-        self.raw(text);
-        self.raw(b"\r\n");
+        self.header(b'=', format.len() + 1 + text.len());
+        self.push_bytes(format.as_bytes());
+        self.push_bytes(b":");
+        self.push_bytes(text);
+        self.push_bytes(b"\r\n");
     }
 
-    /// The beginning of an array whose length is told by [`Reply::finish`].
+    /// Begins a list whose length will be known at its end.
     pub fn deferred_array(&mut self) -> Deferred {
-        Deferred { at: self.output.bytes().len(), mark: "*", factor: 1 }
+        self.defer(b'*', 1)
     }
 
-    /// The beginning of a map whose number of pairs is told by [`Reply::finish`].
+    /// Begins a set whose size will be known at its end.
+    pub fn deferred_set(&mut self) -> Deferred {
+        self.defer(self.marker(b'~'), 1)
+    }
+
+    /// Begins a map whose number of pairs will be known at its end.
     pub fn deferred_map(&mut self) -> Deferred {
-        let (mark, factor) = if self.is_resp3() { ("%", 1) } else { ("*", 2) };
-        Deferred { at: self.output.bytes().len(), mark, factor }
+        match self.dialect {
+            Dialect::Resp2 => self.defer(b'*', 2),
+            Dialect::Resp3 => self.defer(b'%', 1),
+        }
     }
 
-    /// Tells the length of a deferred array, or the pairs of a map, all of which are written.
-    pub fn finish(&mut self, deferred: Deferred, items: usize) {
-        let Deferred { at, mark, factor } = deferred;
-        self.output.insert(at, format!("{mark}{}\r\n", items * factor).as_bytes());
+    /// Ends an aggregate: it has got `count` elements, or pairs if it is a map.
+    pub fn finish(&mut self, deferred: Deferred, count: usize) {
+        let Deferred { at, marker, factor } = deferred;
+        self.out.fill(at..at + HOLE.len(), Header::new(marker, count * factor).as_bytes());
+    }
+
+    fn defer(&mut self, marker: u8, factor: usize) -> Deferred {
+        let at = self.out.bytes_mut().len();
+        self.push_bytes(HOLE);
+        Deferred { at, marker, factor }
+    }
+
+    /// The marker of a RESP3 aggregate, which RESP2 knows as an array.
+    #[inline]
+    fn marker(&self, resp3: u8) -> u8 {
+        match self.dialect {
+            Dialect::Resp2 => b'*',
+            Dialect::Resp3 => resp3,
+        }
+    }
+
+    /// `marker`, a length and the end of the line.
+    #[inline]
+    fn header(&mut self, marker: u8, len: usize) {
+        let digit = |value: usize| b'0' + (value % 10) as u8;
+        match len {
+            0..10 => self.push_bytes(&[marker, digit(len), b'\r', b'\n']),
+            10..100 => self.push_bytes(&[marker, digit(len / 10), digit(len), b'\r', b'\n']),
+            _ => self.push_bytes(Header::new(marker, len).as_bytes()),
+        }
+    }
+
+    /// `marker`, a number and the end of the line.
+    #[inline]
+    fn number(&mut self, marker: u8, value: i64) {
+        match usize::try_from(value) {
+            Ok(value @ 0..100) => self.header(marker, value),
+            _ => self.push_bytes(Header::new(marker, value).as_bytes()),
+        }
+    }
+
+    /// `marker`, a text that cannot break the line, and the end of the line.
+    fn line(&mut self, marker: u8, text: &str) {
+        self.push_bytes(&[marker]);
+        Line(self.out.bytes_mut()).push(text);
+        self.push_bytes(b"\r\n");
+    }
+
+    #[inline]
+    fn push_bytes(&mut self, bytes: &[u8]) {
+        self.out.bytes_mut().extend_from_slice(bytes);
     }
 }
 
-/// Writes a number as Redis writes scores: `inf`, `-inf`, `nan`, integers without a point, else
-/// the shortest digits that read back as the same number, in the style of C's `%.17g`.
-pub fn format_double(number: f64, into: &mut Vec<u8>) {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.is_nan() {
-        into.extend_from_slice(b"nan");
-    } else if number.is_infinite() {
-        into.extend_from_slice(if number > 0.0 { b"inf" } else { b"-inf" });
-    } else if number == 0.0 {
-        into.extend_from_slice(if number.is_sign_negative() { b"-0" } else { b"0" });
-    } else if number.fract() == 0.0 && number.abs() < EXACT {
-        into.extend_from_slice(itoa::Buffer::new().format(number as i64).as_bytes());
-    } else {
-        format_shortest(number, into);
+/// A marker, a number of up to 20 characters, CR LF.
+struct Header {
+    bytes: [u8; 24],
+    len: usize,
+}
+
+impl Header {
+    fn new(marker: u8, number: impl itoa::Integer) -> Self {
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(number).as_bytes();
+        let mut header = Self { bytes: [0; 24], len: digits.len() + 3 };
+        header.bytes[0] = marker;
+        header.bytes[1..=digits.len()].copy_from_slice(digits);
+        header.bytes[digits.len() + 1..header.len].copy_from_slice(b"\r\n");
+        header
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
 
-/// Lays the shortest digits out as `%g` does: plain for exponents from -4 to 16, else with one.
-fn format_shortest(number: f64, into: &mut Vec<u8>) {
-    let text = format!("{number:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..17).contains(&exponent) {
-        into.extend_from_slice(format!("{number}").as_bytes());
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        let text = format!("{digits}e{sign}{:02}", exponent.unsigned_abs());
-        into.extend_from_slice(text.as_bytes());
+/// Text goes to the bytes as it is.
+struct Raw<'a>(&'a mut Vec<u8>);
+
+impl Write for Raw<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Text goes to the bytes with spaces in place of what would break its line.
+struct Line<'a>(&'a mut Vec<u8>);
+
+impl Line<'_> {
+    fn push(&mut self, text: &str) {
+        let breaks = |byte| matches!(byte, b'\r' | b'\n' | b'\0');
+        self.0.extend(text.bytes().map(|byte| if breaks(byte) { b' ' } else { byte }));
+    }
+}
+
+impl Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text);
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ const NICENESS: i32 = 10;
 
 /// A thread that drops what it is given.
 pub struct Background {
-    sender: Sender<Leftovers>,
+    sender: Sender<Box<Leftovers>>,
     counts: Arc<Counts>,
 }
 
@@ -35,7 +35,7 @@ impl Background {
     }
 
     /// Drops something on the thread; here, if the thread has ended.
-    pub fn discard(&self, leftovers: Leftovers) {
+    pub fn discard(&self, leftovers: Box<Leftovers>) {
         self.counts.pending.fetch_add(leftovers.entries() as u64, Ordering::Relaxed);
         drop(self.sender.send(leftovers));
     }
@@ -64,7 +64,7 @@ impl Background {
     }
 }
 
-fn work(receiver: &Receiver<Leftovers>, counts: &Counts) {
+fn work(receiver: &Receiver<Box<Leftovers>>, counts: &Counts) {
     while let Ok(leftovers) = receiver.recv() {
         let entries = leftovers.entries() as u64;
         drop(leftovers);

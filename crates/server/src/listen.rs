@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{BindAddress, ListenPort};
+use protocol::http::looks_like_http;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -327,8 +328,7 @@ async fn rest_after(server: &Server, error: &io::Error) {
 
 /// Whether protected mode lets this address in.
 fn is_allowed(address: IpAddr, admin: bool, settings: &Settings) -> bool {
-    let is_open = settings.requirepass.is_empty() && settings.protected_mode;
-    !is_open || (admin && settings.admin_nopass) || is_loopback(address)
+    (admin && settings.admin_nopass) || !is_protected_from(settings, address)
 }
 
 /// Looks at what a connection of the admin port says first, and gives it to who understands it.
@@ -353,7 +353,7 @@ async fn first_line(socket: &TcpStream, input: &mut Vec<u8>) -> io::Result<bool>
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
-        if let Some(is_http) = http::is_request(input) {
+        if let Some(is_http) = looks_like_http(input) {
             return Ok(is_http);
         }
     }
@@ -413,6 +413,11 @@ fn set_keepalive(socket: &TcpStream, seconds: u64) {
         let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
         drop(SockRef::from(socket).set_tcp_keepalive(&keepalive));
     }
+}
+
+/// Whether clients from this address are refused, as anybody there could do anything.
+fn is_protected_from(settings: &Settings, address: IpAddr) -> bool {
+    settings.protected_mode && settings.requirepass.is_empty() && !is_loopback(address)
 }
 
 fn is_loopback(address: IpAddr) -> bool {

@@ -1,10 +1,12 @@
-//! GET and SET.
+//! Strings as a whole, read: `GET`, `STRLEN`, and with a change of what becomes of the key
+//! `GETDEL` and `GETEX`.
 
 use command::{
-    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
-    Lifetime, Reply, Run, View, event, parse_lifetime,
+    Args, Arity, Category, Command, Done, Flags, Group, Key, KeySpec, KeyUse, Lifetime,
+    LifetimeWord, Reply, Run, View, event,
 };
-use keyspace::Expiry;
+
+use super::reply_with;
 
 pub(super) const GET: Command = Command {
     name: "GET",
@@ -22,42 +24,73 @@ pub(super) const GET: Command = Command {
 
 fn get(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    match keys.str(key.0)? {
-        None => reply.null(),
-        Some(text) => match text.shared() {
-            None => reply.bulk(text.as_bytes()),
-            Some(shared) => reply.bulk_shared(shared, 0..shared.len()),
-        },
-    }
+    reply_with(keys.str(key.0)?, reply);
     Ok(())
 }
 
-pub(super) const SET: Command = Command {
-    name: "SET",
-    run: Run::Write(set),
-    arity: Arity::AtLeast(3),
-    keys: &[KeySpec::one(1, KeyUse::UPDATE)],
-    flags: Flags::DENY_OOM,
-    category: Category::STRING,
-    group: Group::String,
-    since: "1.0.0",
-    summary: "Sets the string value of a key, whatever it held.",
-    syntax: "key value [EX seconds | PX milliseconds | KEEPTTL]",
-    ..Command::BASE
+pub(super) const STRLEN: Command = Command {
+    name: "STRLEN",
+    run: Run::Read(strlen),
+    keys: &[KeySpec::one(1, KeyUse::LOOK)],
+    since: "2.2.0",
+    summary: "Returns how many bytes a string has.",
+    ..GET
 };
 
-fn set(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+fn strlen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key,): (Key<'_>,) = args.parse()?;
+    let len = keys.str(key.0)?.map_or(0, |text| text.as_bytes().len());
+    reply.integer(len as i64);
+    Ok(())
+}
+
+pub(super) const GETDEL: Command = Command {
+    name: "GETDEL",
+    run: Run::Write(getdel),
+    keys: &[KeySpec::one(1, KeyUse::TAKE)],
+    since: "6.2.0",
+    summary: "Returns the string value of a key and deletes the key.",
+    ..GET
+};
+
+fn getdel(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key,): (Key<'_>,) = args.parse()?;
+    let mut entry = keys.str_entry(key.0)?;
+    entry.count_lookup();
+    reply_with(entry.get(), reply);
+    entry.remove(event::DEL);
+    Ok(())
+}
+
+pub(super) const GETEX: Command = Command {
+    name: "GETEX",
+    run: Run::Write(getex),
+    arity: Arity::AtLeast(2),
+    keys: &[KeySpec::one(1, KeyUse::UPDATE)],
+    since: "6.2.0",
+    summary: "Returns the string value of a key and sets or clears when it expires.",
+    syntax: "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
+             PXAT unix-time-milliseconds | PERSIST]",
+    ..GET
+};
+
+fn getex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
-    let value = args.bytes()?;
-    let lifetime = parse_lifetime(&mut args, keys.now(), "set")?;
+    let mut lifetime = None;
+    while Lifetime::take(&mut args, LifetimeWord::Persist, &mut lifetime)? {}
     args.end()?;
-    let expiry = match lifetime {
-        None => Expiry::Clear,
-        Some(Lifetime::Keep) => Expiry::Keep,
-        Some(Lifetime::Until(moment)) => Expiry::At(moment),
-        Some(Lifetime::Persist) => return Err(CommandError::Syntax),
-    };
-    keys.str_entry(key.0)?.set(value, expiry, event::SET)?;
-    reply.ok();
+    let now = keys.now();
+    let moment = lifetime.map(|lifetime| lifetime.moment(now, "getex")).transpose()?;
+
+    let mut entry = keys.str_entry(key.0)?;
+    entry.count_lookup();
+    reply_with(entry.get(), reply);
+    match moment {
+        None => {}
+        Some(None) if entry.deadline().is_none() => {}
+        Some(None) => entry.set_deadline(None, event::PERSIST)?,
+        Some(Some(moment)) if moment <= now => _ = entry.remove(event::DEL),
+        Some(moment) => entry.set_deadline(moment, event::EXPIRE)?,
+    }
     Ok(())
 }

@@ -1,0 +1,292 @@
+//! Servers side by side: what an operation, a key and a big event cost them.
+//!
+//! The servers take turns in every round, so that a machine whose speed drifts
+//! hurts them alike; the ratios of the medians say more than the times.
+//!
+//! # Layout
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `machine` | cores, their division between server and generator, names |
+//! | `servers` | which servers are installed, and their command lines |
+//! | `process` | a running server: started, asked, measured and stopped |
+//! | `cpu`, `memory`, `stall`, `start` | what is measured, a section each |
+//! | `results` | tables and JSON |
+//! | `svg` | plots |
+
+mod cpu;
+mod machine;
+mod memory;
+mod process;
+mod results;
+mod servers;
+mod stall;
+mod start;
+mod svg;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+
+use crate::keys::KeyChoice;
+use crate::load::{self, Amount, Load, Outcome, Pace};
+use crate::run::raise_file_limit;
+use crate::stop::Stop;
+use crate::target::{Session, Target};
+use crate::wire::Template;
+use machine::Machine;
+use results::Results;
+use servers::Server;
+
+/// Rounds of a full comparison.
+const ROUNDS: u32 = 5;
+
+/// Rounds of a quick one.
+const ROUNDS_QUICK: u32 = 2;
+
+/// How much smaller a quick comparison is.
+const QUICK_DIVISOR: u64 = 4;
+
+/// Decides the keys and payloads, the same for every server.
+const SEED: u64 = 20_091;
+
+/// How long a server may not reply before it is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `--help` says before the flags.
+pub(crate) const LONG_ABOUT: &str = "\
+Starts the servers that are installed on free ports of 127.0.0.1, each in a folder of its own that is removed \
+afterwards, and measures them in turns: CPU time for an operation, memory for a key, the longest wait of a client \
+while something big happens, start-up and idle connections.
+
+Looked for are anax (beside this program, or --anax), and valkey-server, redis-server, redis8-server, keydb-server and \
+dragonfly in the folder bin of --peers and in PATH. Further ones are named with --server.
+
+In the runs with one worker the server has the first core to itself and the generator the second; with more workers \
+each side has cores of its own if there are enough, and shares all of them if not.";
+
+/// What `--help` says after them.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  Everything, into the folder results:
+    anax-benchmark compare --out results
+  In a few minutes, CPU and memory alone, with one worker:
+    anax-benchmark compare --out results --quick --only cpu,memory --threads 1
+  Another server:
+    anax-benchmark compare --out results --server mine='/opt/mine --port PORT --dir DIR --workers THREADS'";
+
+/// The flags of a comparison.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The folder for results.md, results.json and the plots
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The program anax; the one beside this program without it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) anax: Option<PathBuf>,
+    /// A folder whose folder bin holds other servers
+    #[arg(long, value_name = "DIR")]
+    pub(crate) peers: Option<PathBuf>,
+    /// A further server: its name and its command, in which PORT, DIR and THREADS are
+    /// replaced; it runs in DIR, so its paths are to be absolute
+    #[arg(long = "server", value_name = "NAME=COMMAND", value_parser = servers::parse_named)]
+    pub(crate) servers: Vec<(String, String)>,
+    /// Servers to leave out, by name
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) without: Vec<String>,
+    /// How often each measurement is repeated [default: 5, or 2 with --quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: Option<u32>,
+    /// Smaller loads and fewer rounds: minutes rather than an hour
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// The sections to measure; all of them without it
+    #[arg(long, value_name = "SECTIONS", value_delimiter = ',')]
+    pub(crate) only: Vec<Section>,
+    /// The numbers of workers with which CPU is measured
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,2",
+          value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(crate) threads: Vec<u16>,
+    /// Keys in the runs for CPU and memory
+    #[arg(long, value_name = "N", default_value_t = 1_000_000,
+          value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) keys: u64,
+    /// The date that the results bear; the clock's without it
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Option<String>,
+    /// Shows all flags and examples
+    #[arg(long, action = clap::ArgAction::HelpLong)]
+    help: Option<bool>,
+}
+
+/// A part of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Section {
+    /// CPU per operation, throughput, latency
+    Cpu,
+    /// Bytes per key
+    Memory,
+    /// Waits during growth, expiry and flush
+    Stall,
+    /// Start-up, empty size, idle connections
+    Start,
+}
+
+/// What the sections share.
+pub(crate) struct Context<'a> {
+    args: &'a CompareArgs,
+    stop: &'a Stop,
+    machine: Machine,
+    servers: Vec<Server>,
+    rounds: u32,
+}
+
+/// What varies between the loads of a comparison.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    workers: u16,
+    clients: usize,
+    depth: usize,
+    keys: KeyChoice,
+    amount: Amount,
+    pace: Pace,
+}
+
+impl Context<'_> {
+    /// A number of keys or requests, smaller in a quick comparison.
+    fn scaled(&self, count: u64) -> u64 {
+        if self.args.quick { (count / QUICK_DIVISOR).max(1) } else { count }
+    }
+
+    /// The number of workers in the sections that vary something else.
+    fn workers(&self) -> u16 {
+        self.args.threads.first().copied().unwrap_or(1)
+    }
+
+    /// A load on a server that was started here, from the generator's cores.
+    fn load(&self, target: &Target, template: Template, shape: Shape) -> Load {
+        let division = self.machine.divide(usize::from(shape.workers));
+        Load {
+            target: target.clone(),
+            session: Session::default(),
+            clients: shape.clients,
+            threads: division.threads,
+            depth: shape.depth,
+            template,
+            keys: shape.keys,
+            seed: SEED,
+            amount: shape.amount,
+            warmup: Duration::ZERO,
+            pace: shape.pace,
+            keep_alive: true,
+            show_errors: false,
+            cores: division.generator,
+            patience: Some(PATIENCE),
+        }
+    }
+
+    /// Runs a load; error replies make it fail.
+    fn run(&self, load: &Load) -> Result<Outcome, String> {
+        let outcome = load::run(load, self.stop, &mut |_| {}).map_err(|e| e.to_string())?;
+        match &outcome.first_error {
+            Some(first) => Err(format!("{} error replies, the first: {first}", outcome.errors)),
+            None => Ok(outcome),
+        }
+    }
+
+    /// Waits; an error if it is time to stop.
+    fn pause(&self, time: Duration) -> Result<(), String> {
+        let end = Instant::now() + time;
+        loop {
+            self.check_stop()?;
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    fn check_stop(&self) -> Result<(), String> {
+        if self.stop.is_raised() { Err("stopped".to_owned()) } else { Ok(()) }
+    }
+
+    /// Runs one measurement of one server. What fails is noted and left out,
+    /// unless it is time to stop.
+    fn attempt<T>(
+        &self,
+        results: &mut Results,
+        what: &str,
+        server: &Server,
+        measure: impl FnOnce() -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        self.check_stop()?;
+        match measure() {
+            Ok(measured) => Ok(Some(measured)),
+            Err(_) if self.stop.is_raised() => Err("stopped".to_owned()),
+            Err(complaint) => {
+                let note = format!("{}, {what}: {complaint}", server.name);
+                eprintln!("  {note}");
+                results.notes.push(note);
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Measures and writes the results; after every section, so that those that are
+/// done stay if a later one is stopped.
+pub(crate) fn run(args: &CompareArgs, stop: &Stop) -> Result<ExitCode, String> {
+    raise_file_limit();
+    let servers = servers::find(args)?;
+    let context = Context {
+        args,
+        stop,
+        machine: Machine::of_this_host()?,
+        servers,
+        rounds: args.rounds.unwrap_or(if args.quick { ROUNDS_QUICK } else { ROUNDS }),
+    };
+    fs::create_dir_all(&args.out)
+        .map_err(|e| format!("Could not make the folder {}: {e}", args.out.display()))?;
+    let mut results = Results::new(&context);
+    for section in [Section::Start, Section::Memory, Section::Cpu, Section::Stall] {
+        if !args.only.is_empty() && !args.only.contains(&section) {
+            continue;
+        }
+        match section {
+            Section::Start => start::measure(&context, &mut results)?,
+            Section::Memory => memory::measure(&context, &mut results)?,
+            Section::Cpu => cpu::measure(&context, &mut results)?,
+            Section::Stall => stall::measure(&context, &mut results)?,
+        }
+        results.write(&args.out)?;
+    }
+    print!("{}", results.markdown());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The middle of some figures; the mean of the two middle ones of an even count.
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    match figures.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => figures[count / 2],
+        count => f64::midpoint(figures[count / 2 - 1], figures[count / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-12);
+        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-12);
+        assert!(median(Vec::new()).is_nan());
+    }
+}

@@ -1,0 +1,216 @@
+//! A running server, for as long as it is measured.
+//!
+//! # Invariants
+//!
+//! 1. Dropping a [`Running`] ends its process, and only that one, and removes its folder.
+
+use std::env;
+use std::fs::{self, File};
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::param::clock_ticks_per_second;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::machine::{self, kilobytes};
+use super::servers::Server;
+use crate::client::Client;
+use crate::stop::Stop;
+use crate::target::Target;
+
+/// How long a server may take to answer its first PING.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a server may take to end when it is asked to.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a server is asked whether it is there yet.
+const ASK_EVERY: Duration = Duration::from_micros(200);
+
+/// CPU time of a process in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CpuTime {
+    /// In the program.
+    pub(crate) user: f64,
+    /// In the kernel.
+    pub(crate) system: f64,
+}
+
+/// A server that was started here.
+pub(crate) struct Running {
+    child: Child,
+    folder: PathBuf,
+    /// Where it listens.
+    pub(crate) target: Target,
+    /// From its start to its first PONG.
+    pub(crate) first_pong: Duration,
+    stop: Stop,
+}
+
+impl Running {
+    /// Starts a server on some cores and waits for its first PONG.
+    pub(crate) fn start(
+        server: &Server,
+        workers: u16,
+        cores: &[usize],
+        stop: &Stop,
+    ) -> Result<Self, String> {
+        let folder = new_folder().map_err(|e| format!("no folder for it: {e}"))?;
+        let port = free_port().map_err(|e| format!("no free port: {e}"))?;
+        let words = server.command(port, &folder, workers);
+        let begin = Instant::now();
+        let spawned = machine::on_cores(cores, || spawn(&words, &folder));
+        let child = match spawned.and_then(|s| s.map_err(|e| format!("does not start: {e}"))) {
+            Ok(child) => child,
+            Err(complaint) => {
+                remove(&folder);
+                return Err(complaint);
+            }
+        };
+        let (target, stop) = (Target::loopback(port), stop.clone());
+        let mut running = Self { child, folder, target, first_pong: Duration::ZERO, stop };
+        running.await_pong(begin)?;
+        running.first_pong = begin.elapsed();
+        Ok(running)
+    }
+
+    /// A connection to it.
+    pub(crate) fn client(&self) -> Result<Client, String> {
+        Client::connect(&self.target, &self.stop).map_err(|e| format!("no connection: {e}"))
+    }
+
+    /// The CPU time that all its threads have used.
+    pub(crate) fn cpu_time(&self) -> Result<CpuTime, String> {
+        let stat = self.read_proc("stat")?;
+        parse_cpu_time(&stat, clock_ticks_per_second()).ok_or_else(|| "odd /proc/stat".to_owned())
+    }
+
+    /// The memory it occupies, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<u64, String> {
+        let rollup = self.read_proc("smaps_rollup")?;
+        kilobytes(&rollup, "Rss").ok_or_else(|| "odd /proc/smaps_rollup".to_owned())
+    }
+
+    fn read_proc(&self, file: &str) -> Result<String, String> {
+        let path = format!("/proc/{}/{file}", self.child.id());
+        fs::read_to_string(&path).map_err(|e| format!("could not read {path}: {e}"))
+    }
+
+    fn await_pong(&mut self, begin: Instant) -> Result<(), String> {
+        loop {
+            let connected = Client::connect(&self.target, &self.stop);
+            if connected.is_ok_and(|mut client| client.ask(&["PING"]).is_ok()) {
+                return Ok(());
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("ended at once, {status}: {}", last_line(&self.folder)));
+            }
+            if self.stop.is_raised() || begin.elapsed() > START_PATIENCE {
+                return Err(format!("did not answer: {}", last_line(&self.folder)));
+            }
+            thread::sleep(ASK_EVERY);
+        }
+    }
+
+    fn end(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let (Ok(None), Some(pid)) = (self.child.try_wait(), pid) {
+            // It has not been waited for, so the number is still its own.
+            let _ = kill_process(pid, Signal::TERM);
+            let begin = Instant::now();
+            while matches!(self.child.try_wait(), Ok(None)) && begin.elapsed() < END_PATIENCE {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        // Neither does anything to a process that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+        remove(&self.folder);
+    }
+}
+
+fn spawn(words: &[std::ffi::OsString], folder: &Path) -> io::Result<Child> {
+    let log = File::create(log_path(folder))?;
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+}
+
+fn log_path(folder: &Path) -> PathBuf {
+    folder.join("server.log")
+}
+
+/// The end of a server's log.
+fn last_line(folder: &Path) -> String {
+    let log = fs::read(log_path(folder)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&log);
+    text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()
+}
+
+/// A folder that no other comparison uses.
+fn new_folder() -> io::Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = env::temp_dir().join(format!("anax-benchmark-{}-{number}", process::id()));
+    fs::create_dir(&folder)?;
+    Ok(folder)
+}
+
+fn remove(folder: &Path) {
+    if let Err(e) = fs::remove_dir_all(folder) {
+        eprintln!("Could not remove {}: {e}", folder.display());
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// User and system time of a process: fields 14 and 15 of `/proc/PID/stat`,
+/// counted behind the program's name, which may hold anything.
+fn parse_cpu_time(stat: &str, ticks_per_second: u64) -> Option<CpuTime> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+    let mut seconds = || Some(times.next()?.ok()? as f64 / ticks_per_second as f64);
+    Some(CpuTime { user: seconds()?, system: seconds()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_behind_an_odd_program_name() {
+        let stat = "42 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 75 0 0 20 0 1";
+        assert_eq!(parse_cpu_time(stat, 100), Some(CpuTime { user: 2.5, system: 0.75 }));
+        assert_eq!(parse_cpu_time("42 (a) S 1 2", 100), None);
+    }
+
+    #[test]
+    fn a_program_that_is_no_server_is_reported_with_its_last_words() {
+        let name = "sh";
+        let (_, command) =
+            super::super::servers::parse_named("sh=/bin/ls /nonexistent/PORT").unwrap();
+        let server = super::super::servers::given(name, &command);
+        let complaint = Running::start(&server, 1, &[], &Stop::default()).err().unwrap();
+        assert!(complaint.starts_with("ended at once"), "{complaint}");
+        assert!(complaint.contains("/nonexistent/"), "{complaint}");
+    }
+}

@@ -1,0 +1,197 @@
+//! Which servers are installed, and how each is started.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{self, Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::CompareArgs;
+
+/// Connections that a server is told to accept.
+const CONNECTIONS_MAX: &str = "20000";
+
+/// How a server is told what it should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    /// Redis' settings; so many workers.
+    Anax,
+    /// Redis' settings; the main thread counts as one of the I/O threads.
+    Redis,
+    /// Redis' settings; so many server threads.
+    KeyDb,
+    /// Dragonfly's flags.
+    Dragonfly,
+}
+
+/// Names, programs and dialects of the servers that are looked for.
+const KNOWN: &[(&str, &str, Dialect)] = &[
+    ("anax", "anax", Dialect::Anax),
+    ("valkey", "valkey-server", Dialect::Redis),
+    ("redis", "redis-server", Dialect::Redis),
+    ("redis8", "redis8-server", Dialect::Redis),
+    ("keydb", "keydb-server", Dialect::KeyDb),
+    ("dragonfly", "dragonfly", Dialect::Dragonfly),
+];
+
+/// A server that can be started.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    /// What it is called in the results.
+    pub(crate) name: String,
+    /// What it says its version is.
+    pub(crate) version: String,
+    start: Start,
+}
+
+#[derive(Clone, Debug)]
+enum Start {
+    Known { program: PathBuf, dialect: Dialect },
+    Given { command: String },
+}
+
+impl Server {
+    /// The program and its arguments.
+    pub(crate) fn command(&self, port: u16, folder: &Path, workers: u16) -> Vec<OsString> {
+        match &self.start {
+            Start::Known { program, dialect } => {
+                let mut words = vec![program.clone().into_os_string()];
+                words.extend(arguments(*dialect, port, folder, workers));
+                words
+            }
+            Start::Given { command } => command
+                .replace("PORT", &port.to_string())
+                .replace("THREADS", &workers.to_string())
+                .replace("DIR", &folder.to_string_lossy())
+                .split_whitespace()
+                .map(OsString::from)
+                .collect(),
+        }
+    }
+}
+
+fn arguments(dialect: Dialect, port: u16, folder: &Path, workers: u16) -> Vec<OsString> {
+    let (port, workers) = (port.to_string(), workers.to_string());
+    let folder = folder.as_os_str();
+    let mut words: Vec<OsString> = vec!["--port".into(), port.into()];
+    words.extend(["--bind".into(), "127.0.0.1".into(), "--dir".into(), folder.to_owned()]);
+    if dialect == Dialect::Dragonfly {
+        words.push(format!("--proactor_threads={workers}").into());
+        words.extend(["--dbfilename".into(), OsString::new()]);
+        return words;
+    }
+    for word in ["--save", "", "--appendonly", "no", "--protected-mode", "no", "--maxclients"] {
+        words.push(word.into());
+    }
+    words.push(CONNECTIONS_MAX.into());
+    match dialect {
+        Dialect::Anax | Dialect::Dragonfly => {
+            words.push(format!("--proactor_threads={workers}").into());
+        }
+        Dialect::Redis => words.extend(["--io-threads".into(), workers.into()]),
+        Dialect::KeyDb => words.extend(["--server-threads".into(), workers.into()]),
+    }
+    words
+}
+
+/// `NAME=COMMAND` as given on the command line.
+pub(crate) fn parse_named(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, command)) if !name.is_empty() && command.contains("PORT") => {
+            Ok((name.to_owned(), command.to_owned()))
+        }
+        Some((_, command)) if !command.contains("PORT") => {
+            Err("the command does not say PORT where the port goes".to_owned())
+        }
+        _ => Err("not of the form NAME=COMMAND".to_owned()),
+    }
+}
+
+/// The servers that are installed or given; an error if there are none.
+pub(crate) fn find(args: &CompareArgs) -> Result<Vec<Server>, String> {
+    let mut servers = Vec::new();
+    for &(name, program, dialect) in KNOWN {
+        let Some(program) = locate(name, program, args)? else { continue };
+        let version = version_of(&program);
+        let start = Start::Known { program, dialect };
+        servers.push(Server { name: name.to_owned(), version, start });
+    }
+    for (name, command) in &args.servers {
+        servers.push(given(name, command));
+    }
+    servers.retain(|server| !args.without.contains(&server.name));
+    if servers.is_empty() {
+        return Err("No server was found; see --anax, --peers and --server".to_owned());
+    }
+    Ok(servers)
+}
+
+/// A server that the user describes.
+pub(crate) fn given(name: &str, command: &str) -> Server {
+    let program = command.split_whitespace().next().unwrap_or_default();
+    let start = Start::Given { command: command.to_owned() };
+    Server { name: name.to_owned(), version: version_of(Path::new(program)), start }
+}
+
+/// Where a server's program is; an error if the user says where and it is not there.
+fn locate(name: &str, program: &str, args: &CompareArgs) -> Result<Option<PathBuf>, String> {
+    if let ("anax", Some(given)) = (name, &args.anax) {
+        let found = path::absolute(given).ok().filter(|found| found.is_file());
+        return found.map(Some).ok_or_else(|| format!("No anax at {}", given.display()));
+    }
+    let own = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
+    let beside = own.filter(|_| name == "anax");
+    let peers = args.peers.as_ref().map(|folder| folder.join("bin"));
+    let search = env::var_os("PATH").unwrap_or_default();
+    let folders = beside.into_iter().chain(peers).chain(env::split_paths(&search));
+    let mut found = folders.filter_map(|folder| path::absolute(folder.join(program)).ok());
+    Ok(found.find(|found| found.is_file()))
+}
+
+/// The first line of what a program says of its version.
+fn version_of(program: &Path) -> String {
+    let said = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let text = text.unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    let end = line.find(" sha=").unwrap_or(line.len());
+    line[..end].trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(dialect: Dialect, workers: u16) -> String {
+        let words = arguments(dialect, 7000, Path::new("/d"), workers);
+        words.iter().map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn every_dialect_gets_port_folder_and_workers() {
+        for (dialect, workers) in [
+            (Dialect::Anax, "--proactor_threads=3"),
+            (Dialect::Redis, "--io-threads 3"),
+            (Dialect::KeyDb, "--server-threads 3"),
+            (Dialect::Dragonfly, "--proactor_threads=3"),
+        ] {
+            let words = words(dialect, 3);
+            assert!(words.starts_with("--port 7000 --bind 127.0.0.1 --dir /d"), "{words}");
+            assert!(words.contains(workers), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_given_command_has_its_marks_replaced() {
+        let (name, command) = parse_named("mine=/bin/mine -p PORT -w THREADS -d DIR").unwrap();
+        let server = Server { name, version: String::new(), start: Start::Given { command } };
+        let words = server.command(7000, Path::new("/d"), 2);
+        assert_eq!(words, ["/bin/mine", "-p", "7000", "-w", "2", "-d", "/d"]);
+    }
+
+    #[test]
+    fn a_server_needs_a_name_and_a_port() {
+        for text in ["mine", "=cmd PORT", "mine=cmd"] {
+            assert!(parse_named(text).is_err(), "{text}");
+        }
+    }
+}

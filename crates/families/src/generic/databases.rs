@@ -1,0 +1,103 @@
+//! Whole databases: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
+//!
+//! A flush takes the tables out in one step, whatever they hold; to drop them is left to whoever
+//! publishes. So SYNC and ASYNC ask for the same, and nobody waits.
+
+use command::{
+    Args, Arity, Category, Command, CommandError, Done, Enter, Flags, Group, Reply, Run, View,
+};
+use keyspace::DbIndex;
+
+use super::DbNumber;
+
+pub(super) const DBSIZE: Command = Command {
+    name: "DBSIZE",
+    run: Run::Read(dbsize),
+    arity: Arity::Exactly(1),
+    enter: Enter::All,
+    flags: Flags::FAST,
+    category: Category::KEYSPACE,
+    group: Group::Server,
+    since: "1.0.0",
+    summary: "Counts the keys of the database.",
+    tips: &["request_policy:all_shards", "response_policy:agg_sum"],
+    ..Command::BASE
+};
+
+fn dbsize(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    args.end()?;
+    reply.integer(keys.len(keys.db()) as i64);
+    Ok(())
+}
+
+pub(super) const FLUSHDB: Command = Command {
+    name: "FLUSHDB",
+    run: Run::Write(flushdb),
+    arity: Arity::AtLeast(1),
+    enter: Enter::All,
+    flags: Flags::NONE,
+    category: Category::KEYSPACE.and(Category::DANGEROUS),
+    group: Group::Server,
+    since: "1.0.0",
+    summary: "Removes all keys of the database.",
+    complexity: "O(N)",
+    syntax: "[ASYNC | SYNC]",
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    ..Command::BASE
+};
+
+fn flushdb(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    parse_flush(args)?;
+    keys.flush(keys.db());
+    reply.ok();
+    Ok(())
+}
+
+pub(super) const FLUSHALL: Command = Command {
+    name: "FLUSHALL",
+    run: Run::Write(flushall),
+    summary: "Removes all keys of all databases.",
+    ..FLUSHDB
+};
+
+fn flushall(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    parse_flush(args)?;
+    for db in 0..keys.databases() {
+        keys.flush(db);
+    }
+    reply.ok();
+    Ok(())
+}
+
+fn parse_flush(mut args: Args<'_>) -> Done {
+    let _ = args.word("ASYNC") || args.word("SYNC");
+    args.end()
+}
+
+pub(super) const SWAPDB: Command = Command {
+    name: "SWAPDB",
+    run: Run::Write(swapdb),
+    arity: Arity::Exactly(3),
+    enter: Enter::All,
+    flags: Flags::FAST,
+    category: Category::KEYSPACE.and(Category::DANGEROUS),
+    group: Group::Server,
+    since: "4.0.0",
+    summary: "Exchanges two databases: clients of one see the keys of the other at once.",
+    complexity: "O(1)",
+    syntax: "index1 index2",
+    ..Command::BASE
+};
+
+fn swapdb(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let one = args.take::<DbNumber>().map_err(|_| CommandError::InvalidFirstDb)?;
+    let other = args.take::<DbNumber>().map_err(|_| CommandError::InvalidSecondDb)?;
+    args.end()?;
+    let databases: DbIndex = keys.databases();
+    let (one, other) = (one.within(databases)?, other.within(databases)?);
+    if one != other {
+        keys.swap(one, other);
+    }
+    reply.ok();
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Entries that go elsewhere: RENAME, RENAMENX, COPY, MOVE.
+//!
+//! Value, deadline and protection from eviction go along. All four are one call of the view,
+//! [`View::transfer`], which copies long strings by reference.
+
+use command::{
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
+    Run, View, event,
+};
+use keyspace::{DbIndex, Event};
+
+use super::DbNumber;
+
+pub(super) const RENAME: Command = Command {
+    name: "RENAME",
+    run: Run::Write(rename),
+    arity: Arity::Exactly(3),
+    keys: &[KeySpec::one(1, KeyUse::TAKE), KeySpec::one(2, KeyUse::OVERWRITE)],
+    flags: Flags::NONE,
+    category: Category::KEYSPACE,
+    group: Group::Generic,
+    since: "1.0.0",
+    summary: "Gives a key another name, whatever had that name before.",
+    syntax: "key newkey",
+    ..Command::BASE
+};
+
+const RENAMED: (Option<Event>, Event) = (Some(event::RENAME_FROM), event::RENAME_TO);
+
+fn rename(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (from, to): (Key<'_>, Key<'_>) = args.parse()?;
+    let db = keys.db();
+    if !keys.transfer((db, from.0), (db, to.0), RENAMED)? {
+        return Err(CommandError::NoSuchKey);
+    }
+    reply.ok();
+    Ok(())
+}
+
+pub(super) const RENAMENX: Command = Command {
+    name: "RENAMENX",
+    run: Run::Write(renamenx),
+    keys: &[KeySpec::one(1, KeyUse::TAKE), KeySpec::one(2, KeyUse::CREATE)],
+    flags: Flags::FAST,
+    summary: "Gives a key another name, unless there is a key of that name.",
+    ..RENAME
+};
+
+fn renamenx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (from, to): (Key<'_>, Key<'_>) = args.parse()?;
+    let db = keys.db();
+    if !keys.contains_in(db, from.0) {
+        return Err(CommandError::NoSuchKey);
+    }
+    let free = !keys.contains_in(db, to.0);
+    if free {
+        keys.transfer((db, from.0), (db, to.0), RENAMED)?;
+    }
+    reply.integer(i64::from(free));
+    Ok(())
+}
+
+pub(super) const COPY: Command = Command {
+    name: "COPY",
+    run: Run::Write(copy),
+    arity: Arity::AtLeast(3),
+    keys: &[KeySpec::one(1, KeyUse::READ), KeySpec::one(2, KeyUse::OVERWRITE)],
+    flags: Flags::DENY_OOM,
+    category: Category::KEYSPACE,
+    group: Group::Generic,
+    since: "6.2.0",
+    summary: "Copies what a key holds to another key.",
+    complexity: "O(N)",
+    syntax: "source destination [DB destination-db] [REPLACE]",
+    ..Command::BASE
+};
+
+fn copy(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (from, to): (Key<'_>, Key<'_>) = (args.take()?, args.take()?);
+    let db = keys.db();
+    let (to_db, replace) = parse_copy_options(args, db, keys.databases())?;
+    if (to_db, to) == (db, from) {
+        return Err(CommandError::SameObject);
+    }
+    let free = replace || !keys.contains_in(to_db, to.0);
+    let copied = free && keys.transfer((db, from.0), (to_db, to.0), (None, event::COPY_TO))?;
+    reply.integer(i64::from(copied));
+    Ok(())
+}
+
+fn parse_copy_options(
+    mut args: Args<'_>,
+    mut db: DbIndex,
+    databases: DbIndex,
+) -> Result<(DbIndex, bool), CommandError> {
+    let mut replace = false;
+    while !args.is_empty() {
+        if args.word("REPLACE") {
+            replace = true;
+        } else if args.word_with_value("DB") {
+            db = args.take::<DbNumber>()?.within(databases)?;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    Ok((db, replace))
+}
+
+pub(super) const MOVE: Command = Command {
+    name: "MOVE",
+    run: Run::Write(move_key),
+    arity: Arity::Exactly(3),
+    keys: &[KeySpec::one(1, KeyUse::UPDATE)],
+    flags: Flags::FAST,
+    category: Category::KEYSPACE,
+    group: Group::Generic,
+    since: "1.0.0",
+    summary: "Moves a key to another database, unless it has a key of that name.",
+    syntax: "key db",
+    ..Command::BASE
+};
+
+fn move_key(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, to_db): (Key<'_>, DbNumber) = args.parse()?;
+    let (db, to_db) = (keys.db(), to_db.within(keys.databases())?);
+    if db == to_db {
+        return Err(CommandError::SameObject);
+    }
+    let events = (Some(event::MOVE_FROM), event::MOVE_TO);
+    let free = !keys.contains_in(to_db, key.0);
+    let moved = free && keys.transfer((db, key.0), (to_db, key.0), events)?;
+    reply.integer(i64::from(moved));
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! Strings as a whole, written: `SET` with its options, and the older names of some of them:
+//! `SETNX`, `SETEX`, `PSETEX`, `GETSET`.
+//!
+//! # Invariants
+//!
+//! * A string that would have expired already is not written; what it would have overwritten is
+//!   removed.
+//! * With `GET` the reply is the old value, whatever becomes of the condition.
+
+use command::{
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
+    Lifetime, LifetimeWord, Reply, Run, Unit, View, event,
+};
+use keyspace::{Expiry, Millis, Refused, StrEntry};
+
+use super::compare::Condition;
+use super::reply_with;
+
+pub(super) const SET: Command = Command {
+    name: "SET",
+    run: Run::Write(set),
+    arity: Arity::AtLeast(3),
+    keys: &[KeySpec::one(1, KeyUse(&["RW", "access", "update", "variable_flags"]))],
+    flags: Flags::DENY_OOM,
+    category: Category::STRING,
+    group: Group::String,
+    since: "1.0.0",
+    summary: "Sets the string value of a key, whatever it held.",
+    syntax: "key value [NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | \
+             IFDNE ifdne-digest] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
+             PXAT unix-time-milliseconds | KEEPTTL] [STICK]",
+    ..Command::BASE
+};
+
+fn set(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let key: Key<'_> = args.take()?;
+    let value = args.bytes()?;
+    if args.is_empty() {
+        keys.str_entry(key.0)?.set(value, Expiry::Clear, event::SET)?;
+        reply.ok();
+        return Ok(());
+    }
+    set_with(args, key, value, keys, reply)
+}
+
+#[inline(never)]
+fn set_with(
+    args: Args<'_>,
+    key: Key<'_>,
+    value: &[u8],
+    keys: &mut View<'_>,
+    reply: &mut Reply<'_>,
+) -> Done {
+    let now = keys.now();
+    let options = Options::parse(args)?;
+    let expiry = expiry_of(options.lifetime, now, "set")?;
+
+    let mut entry = keys.str_entry(key.0)?;
+    if options.get {
+        entry.count_lookup();
+        reply_with(entry.get(), reply);
+    }
+    let holds = options.condition.holds(entry.exists().then(|| entry.bytes()));
+    if holds {
+        store(&mut entry, value, expiry, now)?;
+    }
+    if holds && options.stick {
+        keys.stick(key.0);
+    }
+    match (options.get, holds) {
+        (true, _) => {}
+        (false, true) => reply.ok(),
+        (false, false) => reply.null(),
+    }
+    Ok(())
+}
+
+/// What stands behind the value.
+struct Options<'a> {
+    condition: Condition<'a>,
+    get: bool,
+    lifetime: Option<Lifetime<'a>>,
+    stick: bool,
+}
+
+impl<'a> Options<'a> {
+    fn parse(mut args: Args<'a>) -> Result<Options<'a>, CommandError> {
+        let (mut get, mut stick, mut lifetime) = (false, false, None);
+        let mut condition = None;
+        while !args.is_empty() {
+            if args.word("GET") {
+                get = true;
+            } else if args.word("STICK") {
+                stick = true;
+            } else if !Condition::take(&mut args, &mut condition)?
+                && !Lifetime::take(&mut args, LifetimeWord::KeepTtl, &mut lifetime)?
+            {
+                return Err(CommandError::Syntax);
+            }
+        }
+        let condition = condition.unwrap_or(Condition::Always).checked()?;
+        Ok(Options { condition, get, lifetime, stick })
+    }
+}
+
+/// What becomes of the deadline of an entry that is written with these options.
+pub(super) fn expiry_of(
+    lifetime: Option<Lifetime<'_>>,
+    now: Millis,
+    command: &'static str,
+) -> Result<Expiry, CommandError> {
+    let Some(lifetime) = lifetime else { return Ok(Expiry::Clear) };
+    Ok(lifetime.moment(now, command)?.map_or(Expiry::Keep, Expiry::At))
+}
+
+/// Writes a string, unless it is to expire at a moment that has passed.
+pub(super) fn store(
+    entry: &mut StrEntry<'_>,
+    value: &[u8],
+    expiry: Expiry,
+    now: Millis,
+) -> Result<(), Refused> {
+    match expiry {
+        Expiry::At(moment) if moment <= now => {
+            entry.remove(event::DEL);
+        }
+        Expiry::At(_) => {
+            entry.set(value, expiry, event::SET)?;
+            entry.also(event::EXPIRE);
+        }
+        Expiry::Keep | Expiry::Clear => entry.set(value, expiry, event::SET)?,
+    }
+    Ok(())
+}
+
+pub(super) const SETNX: Command = Command {
+    name: "SETNX",
+    run: Run::Write(setnx),
+    arity: Arity::Exactly(3),
+    keys: &[KeySpec::one(1, KeyUse::CREATE)],
+    flags: Flags::DENY_OOM.and(Flags::FAST),
+    summary: "Sets the string value of a key that does not exist.",
+    syntax: "key value",
+    deprecated: Some(("2.6.12", "`SET` with the `NX` argument")),
+    ..SET
+};
+
+fn setnx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, value): (Key<'_>, &[u8]) = args.parse()?;
+    let mut entry = keys.str_entry(key.0)?;
+    let is_new = !entry.exists();
+    if is_new {
+        entry.set(value, Expiry::Clear, event::SET)?;
+    }
+    reply.integer(i64::from(is_new));
+    Ok(())
+}
+
+pub(super) const SETEX: Command = Command {
+    name: "SETEX",
+    run: Run::Write(setex),
+    arity: Arity::Exactly(4),
+    keys: &[KeySpec::one(1, KeyUse::OVERWRITE)],
+    since: "2.0.0",
+    summary: "Sets the string value of a key, which expires so many seconds from now.",
+    syntax: "key seconds value",
+    deprecated: Some(("2.6.12", "`SET` with the `EX` argument")),
+    ..SET
+};
+
+fn setex(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    set_for(args, keys, reply, Unit::Seconds, "setex")
+}
+
+pub(super) const PSETEX: Command = Command {
+    name: "PSETEX",
+    run: Run::Write(psetex),
+    since: "2.6.0",
+    summary: "Sets the string value of a key, which expires so many milliseconds from now.",
+    syntax: "key milliseconds value",
+    deprecated: Some(("2.6.12", "`SET` with the `PX` argument")),
+    ..SETEX
+};
+
+fn psetex(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    set_for(args, keys, reply, Unit::Millis, "psetex")
+}
+
+fn set_for(
+    args: Args<'_>,
+    keys: &mut View<'_>,
+    reply: &mut Reply<'_>,
+    unit: Unit,
+    command: &'static str,
+) -> Done {
+    let (key, number, value): (Key<'_>, &[u8], &[u8]) = args.parse()?;
+    let now = keys.now();
+    let expiry = expiry_of(Some(Lifetime::from_now(number, unit)), now, command)?;
+    store(&mut keys.str_entry(key.0)?, value, expiry, now)?;
+    reply.ok();
+    Ok(())
+}
+
+pub(super) const GETSET: Command = Command {
+    name: "GETSET",
+    run: Run::Write(getset),
+    arity: Arity::Exactly(3),
+    keys: &[KeySpec::one(1, KeyUse::UPDATE)],
+    flags: Flags::DENY_OOM.and(Flags::FAST),
+    summary: "Sets the string value of a key and returns the one it had.",
+    syntax: "key value",
+    deprecated: Some(("6.2.0", "`SET` with the `GET` argument")),
+    ..SET
+};
+
+fn getset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, value): (Key<'_>, &[u8]) = args.parse()?;
+    let mut entry = keys.str_entry(key.0)?;
+    entry.count_lookup();
+    reply_with(entry.get(), reply);
+    entry.set(value, Expiry::Clear, event::SET)?;
+    Ok(())
+}

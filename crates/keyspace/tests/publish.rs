@@ -1,0 +1,204 @@
+//! What the sink of a keyspace is told: which shards, which positions, which changes, in order.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is amiss")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use common::{frame, keyspace, maintain, set, write, write_in};
+use keyspace::{DbIndex, Effect, Expiry, Keyspace, Millis, Publication, Sink, event};
+
+/// A publication, taken down.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    transaction: u64,
+    now: Millis,
+    positions: Vec<(usize, u64)>,
+    changes: Vec<(usize, DbIndex, Vec<u8>, &'static str, Effect)>,
+}
+
+struct Recorder(Sender<Told>);
+
+impl Sink for Recorder {
+    fn publish(&self, publication: &Publication<'_>) {
+        let positions = publication.positions.iter().map(|(id, position)| (id.index(), *position));
+        let changes = publication.changes().map(|change| {
+            let (shard, key) = (change.shard.index(), change.key.to_vec());
+            (shard, change.db, key, change.event.name, change.effect)
+        });
+        let told = Told {
+            transaction: publication.transaction,
+            now: publication.now,
+            positions: positions.collect(),
+            changes: changes.collect(),
+        };
+        self.0.send(told).expect("the test listens");
+    }
+}
+
+fn listened(shards: usize) -> (Keyspace, Receiver<Told>) {
+    let keyspace = keyspace(shards);
+    let (sender, told) = channel();
+    assert!(keyspace.set_sink(Box::new(Recorder(sender))));
+    (keyspace, told)
+}
+
+type Noted = (Vec<u8>, &'static str, Effect);
+
+/// Key, event and effect of each change.
+fn notes(told: &Told) -> Vec<Noted> {
+    told.changes.iter().map(|(_, _, key, name, effect)| (key.clone(), *name, *effect)).collect()
+}
+
+fn note(key: &[u8], name: &'static str, effect: Effect) -> Noted {
+    (key.to_vec(), name, effect)
+}
+
+#[test]
+fn changes_come_in_the_order_they_were_made_with_their_shards() {
+    let (keyspace, told) = listened(64);
+    let run = |view: &mut keyspace::View<'_>| {
+        set(view, b"b", b"1", Expiry::Clear);
+        set(view, b"a", b"2", Expiry::At(900));
+        set(view, b"b", b"3", Expiry::Keep);
+        assert!(view.set_deadline(b"a", None, event::PERSIST).unwrap());
+        assert!(view.remove(b"b", event::DEL));
+    };
+    write_in(&keyspace, frame(2, 50), run);
+    let told = told.try_iter().collect::<Vec<_>>();
+    let [told] = &told[..] else { panic!("one transaction is one publication") };
+    assert_eq!((told.transaction, told.now), (1, 50));
+    let expected = [
+        note(b"b", "new", Effect::Nothing),
+        note(b"b", "set", Effect::Set),
+        note(b"a", "new", Effect::Nothing),
+        note(b"a", "set", Effect::Set),
+        note(b"b", "set", Effect::Set),
+        note(b"a", "persist", Effect::Deadline(None)),
+        note(b"b", "del", Effect::Delete),
+    ];
+    assert_eq!(notes(told), expected);
+    for (shard, db, key, ..) in &told.changes {
+        assert_eq!(*shard, keyspace.shard_of(keyspace.hash(key)).index());
+        assert_eq!(*db, 2);
+    }
+    let mut shards: Vec<usize> = told.changes.iter().map(|change| change.0).collect();
+    shards.sort_unstable();
+    shards.dedup();
+    assert_eq!(told.positions, shards.iter().map(|&id| (id, 1)).collect::<Vec<_>>());
+}
+
+#[test]
+fn each_shard_counts_its_own_positions_without_gaps() {
+    let (keyspace, told) = listened(8);
+    for n in 0..200_u32 {
+        let keys = [format!("k{}", n % 13), format!("k{}", n % 7)];
+        write(&keyspace, |view| {
+            keys.iter().for_each(|key| set(view, key.as_bytes(), b"v", Expiry::Clear));
+        });
+        write(&keyspace, |view| assert!(!view.contains(b"nothing is changed here")));
+    }
+    let mut last: BTreeMap<usize, u64> = BTreeMap::new();
+    let mut transactions = 0;
+    for told in told.try_iter() {
+        transactions += 1;
+        assert_eq!(told.transaction, transactions, "a reader publishes nothing");
+        assert!(told.positions.is_sorted() && !told.positions.is_empty());
+        for (shard, position) in told.positions {
+            let before = last.insert(shard, position).unwrap_or(0);
+            assert_eq!(position, before + 1);
+        }
+    }
+    assert_eq!(transactions, 200);
+}
+
+#[test]
+fn a_transfer_tells_of_the_new_key_then_of_both_sides() {
+    let (keyspace, told) = listened(64);
+    write(&keyspace, |view| set(view, b"from", b"x", Expiry::Clear));
+    write(&keyspace, |view| {
+        let events = (Some(event::RENAME_FROM), event::RENAME_TO);
+        view.transfer((0, b"from"), (0, b"to"), events).unwrap();
+        view.transfer((0, b"to"), (1, b"to"), (None, event::COPY_TO)).unwrap();
+    });
+    let told: Vec<Told> = told.try_iter().collect();
+    let expected = [
+        note(b"to", "new", Effect::Nothing),
+        note(b"from", "rename_from", Effect::Delete),
+        note(b"to", "rename_to", Effect::Set),
+        note(b"to", "new", Effect::Nothing),
+        note(b"to", "copy_to", Effect::Set),
+    ];
+    assert_eq!(notes(&told[1]), expected);
+    let dbs: Vec<DbIndex> = told[1].changes.iter().map(|change| change.1).collect();
+    assert_eq!(dbs, [0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn whole_databases_are_told_of_once_for_each_shard_that_has_something() {
+    let (keyspace, told) = listened(4);
+    let keys: Vec<String> = (0..40).map(|n| format!("k{n}")).collect();
+    write(&keyspace, |view| {
+        keys.iter().for_each(|key| set(view, key.as_bytes(), b"v", Expiry::Clear));
+    });
+    write(&keyspace, |view| view.swap(0, 2));
+    assert_eq!(write(&keyspace, |view| view.flush(2)), 40);
+    assert_eq!(write(&keyspace, |view| view.flush(2)), 0);
+    let told: Vec<Told> = told.try_iter().collect();
+    assert_eq!(told.len(), 3, "nothing to flush is nothing to tell");
+    let swapped = told[1].changes.iter();
+    assert!(swapped.clone().all(|change| change.4 == Effect::Swap(2) && change.1 == 0));
+    assert_eq!(swapped.count(), 4);
+    assert!(told[2].changes.iter().all(|change| change.4 == Effect::Flush && change.1 == 2));
+    assert_eq!(told[2].positions, [(0, 3), (1, 3), (2, 3), (3, 3)]);
+}
+
+#[test]
+fn expiry_is_told_whoever_finds_it() {
+    let (keyspace, told) = listened(4);
+    write(&keyspace, |view| {
+        for key in [&b"a"[..], b"b", b"c"] {
+            set(view, key, b"v", Expiry::At(100));
+        }
+    });
+    let run = |view: &mut keyspace::View<'_>| {
+        assert!(!view.contains(b"a"), "a reader sees nothing and removes nothing");
+        assert!(!view.remove(b"b", event::DEL));
+    };
+    write_in(&keyspace, frame(0, 101), run);
+    assert_eq!(maintain(&keyspace, 101, 0).0, 2);
+    let told: Vec<Told> = told.try_iter().collect();
+    assert_eq!(notes(&told[1]), [note(b"b", "expired", Effect::Delete)]);
+    let mut by_maintenance: Vec<Noted> = told[2..].iter().flat_map(notes).collect();
+    by_maintenance.sort_by(|one, other| one.0.cmp(&other.0));
+    let expired = |key| note(key, "expired", Effect::Delete);
+    assert_eq!(by_maintenance, [expired(b"a"), expired(b"c")]);
+}
+
+#[test]
+fn an_edit_that_changes_nothing_is_not_told() {
+    let (keyspace, told) = listened(1);
+    let edit = |len, change| {
+        let run = |view: &mut keyspace::View<'_>| {
+            let mut entry = view.str_entry(b"k").unwrap();
+            entry.edit_if(len, event::SETBIT, |_| change).unwrap();
+        };
+        write_in(&keyspace, frame(0, 0), run).1.changes
+    };
+    assert_eq!(edit(3, false), 1, "it came into being");
+    assert_eq!(edit(3, false), 0);
+    assert_eq!(edit(2, true), 1);
+    assert_eq!(edit(4, false), 1, "it grew");
+    let told: Vec<_> = told.try_iter().map(|told| notes(&told)).collect();
+    let setbit = note(b"k", "setbit", Effect::Set);
+    let made = vec![note(b"k", "new", Effect::Nothing), setbit.clone()];
+    assert_eq!(told, [made, vec![setbit.clone()], vec![setbit]]);
+}
+
+#[test]
+fn there_is_one_sink() {
+    let (keyspace, _told) = listened(1);
+    assert!(!keyspace.set_sink(Box::new(Recorder(channel().0))));
+}
