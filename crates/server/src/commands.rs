@@ -3,15 +3,15 @@
 //! They have rows like all others, and a function that is given a [`Call`]. A command with
 //! subcommands has one function, which looks at the subcommand's row.
 
-pub mod config;
 mod client;
+pub mod config;
 mod connection;
 
 use command::{Args, Command, CommandError};
 use protocol::{Dialect, Output, Reply, Words};
 
-use crate::execute::Batch;
 pub(crate) use self::connection::equal_in_constant_time;
+use crate::execute::Batch;
 use crate::server::CommandEntry;
 use crate::session::Session;
 

@@ -120,13 +120,15 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
     let server = &worker.server;
     let settings = worker.settings();
     let Arriving { socket, arrival, first_bytes } = arriving;
-    let socket = socket.register().ok()?;
     let now = server.clock.now();
     let Some(client) = server.clients.arrive(settings.maxclients, worker.index, now, arrival)
     else {
         server.arrivals.refused.fetch_add(1, Ordering::Relaxed);
-        let refusal = b"-ERR max number of clients reached\r\n";
-        drop(socket.try_write(std::iter::once(&refusal[..])));
+        socket.say(b"-ERR max number of clients reached\r\n");
+        return None;
+    };
+    let Ok(socket) = socket.register() else {
+        server.clients.leave(client.id);
         return None;
     };
     worker.stats().connections.add(1);

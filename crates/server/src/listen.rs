@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use config::{BindAddress, ListenPort};
@@ -492,10 +492,8 @@ mod tests {
 
     #[tokio::test]
     async fn places_that_share_a_free_port_have_the_same() {
-        let place = |last| Place {
-            address: (Ipv4Addr::new(127, 0, 0, last), 0).into(),
-            optional: false,
-        };
+        let place =
+            |last| Place { address: (Ipv4Addr::new(127, 0, 0, last), 0).into(), optional: false };
         let bound = bind_all(&[place(1), place(2)], 8).unwrap();
         assert_eq!(bound.len(), 2);
         assert!(bound[0].0.port() > 0);

@@ -187,7 +187,11 @@ pub fn docs_page() -> String {
     );
     for Metric { name, kind, labels, help, .. } in METRICS {
         let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
-        text.push_str(&format!("| `{name}` | {} | {} | {help} |\n", kind.name(), labels.join(", ")));
+        text.push_str(&format!(
+            "| `{name}` | {} | {} | {help} |\n",
+            kind.name(),
+            labels.join(", ")
+        ));
     }
     text
 }

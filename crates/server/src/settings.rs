@@ -69,8 +69,7 @@ impl Settings {
                 soft_seconds: normal.soft_for.as_secs(),
             },
             access: access(live),
-            slowlog_micros: slowlog
-                .map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX)),
+            slowlog_micros: slowlog.map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX)),
             slowlog_entries_max: live.slowlog_max_len,
             latency_tracking: live.latency_tracking,
             latency_threshold_millis: latency
@@ -103,10 +102,9 @@ impl Settings {
 /// How use is recorded under the policy of eviction.
 fn access(live: &Live) -> Access {
     match live.maxmemory_policy {
-        EvictionPolicy::VolatileLfu | EvictionPolicy::AllkeysLfu => Access::Lfu {
-            log_factor: live.lfu_log_factor,
-            decay_minutes: live.lfu_decay_time,
-        },
+        EvictionPolicy::VolatileLfu | EvictionPolicy::AllkeysLfu => {
+            Access::Lfu { log_factor: live.lfu_log_factor, decay_minutes: live.lfu_decay_time }
+        }
         _ => Access::Lru,
     }
 }

@@ -100,8 +100,7 @@ fn read_settings(
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     let environment: Vec<(String, String)> = environment.filter_map(text).collect();
-    let loaded =
-        config::load(&arguments.map_err(not_text)?, &environment, &mut SystemFiles);
+    let loaded = config::load(&arguments.map_err(not_text)?, &environment, &mut SystemFiles);
     loaded.map_err(|error| error.to_string())
 }
 
@@ -457,8 +456,7 @@ impl Outside for Process {
 
 /// Makes another folder the working one. Returns its full path.
 fn change_folder(new: &Config) -> Result<OsString, SetError> {
-    let changed =
-        std::env::set_current_dir(&new.live().dir).and_then(|()| std::env::current_dir());
+    let changed = std::env::set_current_dir(&new.live().dir).and_then(|()| std::env::current_dir());
     let full = changed.map_err(|error| SetError::failed("dir", plain(&error)))?;
     Ok(full.into_os_string())
 }
@@ -487,15 +485,14 @@ impl Process {
     fn listen(&self, old: &Config, new: &Config) -> Result<(), SetError> {
         let is_port = old.value("port") != new.value("port");
         let refused = || match is_port {
-            true => {
-                SetError::failed("port", "Unable to listen on this port. Check server logs.")
-            }
+            true => SetError::failed("port", "Unable to listen on this port. Check server logs."),
             false => SetError::failed("bind", "Failed to bind to specified addresses."),
         };
         let live = new.live();
-        let port = self.server.upgrade().map_or(0, |server| {
-            server.arrivals.tcp_port.load(Ordering::Relaxed)
-        });
+        let port = self
+            .server
+            .upgrade()
+            .map_or(0, |server| server.arrivals.tcp_port.load(Ordering::Relaxed));
         let port = match live.port {
             ListenPort::AnyFree if !is_port && port > 0 => ListenPort::At(port),
             port => port,
