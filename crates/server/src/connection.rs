@@ -828,7 +828,7 @@ mod tests {
     /// Ten thousand idle connections are nothing special, so a field more is to be thought over.
     #[test]
     fn an_idle_connection_is_small() {
-        let task = size_of_future(|connection| connection.run());
+        let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
         assert!(state <= 512, "{state} bytes");

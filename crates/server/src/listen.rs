@@ -328,7 +328,8 @@ async fn rest_after(server: &Server, error: &io::Error) {
 
 /// Whether protected mode lets this address in.
 fn is_allowed(address: IpAddr, admin: bool, settings: &Settings) -> bool {
-    (admin && settings.admin_nopass) || !is_protected_from(settings, address)
+    let is_open = settings.requirepass.is_empty() && settings.protected_mode;
+    !is_open || (admin && settings.admin_nopass) || is_loopback(address)
 }
 
 /// Looks at what a connection of the admin port says first, and gives it to who understands it.
@@ -413,11 +414,6 @@ fn set_keepalive(socket: &TcpStream, seconds: u64) {
         let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
         drop(SockRef::from(socket).set_tcp_keepalive(&keepalive));
     }
-}
-
-/// Whether clients from this address are refused, as anybody there could do anything.
-fn is_protected_from(settings: &Settings, address: IpAddr) -> bool {
-    settings.protected_mode && settings.requirepass.is_empty() && !is_loopback(address)
 }
 
 fn is_loopback(address: IpAddr) -> bool {
@@ -507,5 +503,21 @@ mod tests {
         assert_eq!(bind_all(&[lacking(true), here], 8).unwrap().len(), 1);
         assert!(bind_all(&[lacking(false), here], 8).is_err());
         assert!(bind_all(&[lacking(true)], 8).is_err(), "somewhere it must listen");
+    }
+
+    #[test]
+    fn protected_mode_lets_nobody_in_from_elsewhere_while_there_is_no_password() {
+        let open = Settings::default();
+        for here in ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_allowed(here.parse().expect("an address"), false, &open), "{here}");
+        }
+        let elsewhere = ["10.0.0.1", "192.168.1.1", "::ffff:10.0.0.1", "fe80::1", "0.0.0.0"];
+        let with_password = Settings { requirepass: b"secret".to_vec(), ..Settings::default() };
+        let unprotected = Settings { protected_mode: false, ..Settings::default() };
+        for there in elsewhere.map(|there| there.parse().expect("an address")) {
+            assert!(!is_allowed(there, false, &open), "{there}");
+            assert!(is_allowed(there, false, &with_password), "{there}");
+            assert!(is_allowed(there, false, &unprotected), "{there}");
+        }
     }
 }

@@ -295,6 +295,7 @@ fn write_whole(new: &Path, old: &Path, text: &[u8]) -> io::Result<()> {
     }
     file.sync_all()
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

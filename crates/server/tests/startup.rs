@@ -1,5 +1,7 @@
 //! The binary as its operators meet it: flags, files, environment, signals, logs, HTTP.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is tests")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

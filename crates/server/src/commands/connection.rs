@@ -6,7 +6,7 @@ use protocol::Dialect;
 use super::{Call, Next, SessionRow};
 
 /// The version of Redis whose behaviour clients may expect.
-pub const REDIS_VERSION: &str = "8.4.0";
+pub(crate) const REDIS_VERSION: &str = "8.4.0";
 
 /// The rows of this family.
 pub(super) const ROWS: &[SessionRow] = &[
