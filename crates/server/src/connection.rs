@@ -29,8 +29,9 @@ use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
 
-/// With so much output waiting, a connection's further requests wait too.
-const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
+/// With so much output waiting, a connection's further requests wait too. A buffer that grows
+/// takes up to three times as much for a moment.
+const OUTPUT_PAUSE_BYTES: usize = 16 << 20;
 
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
@@ -98,13 +99,15 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
     let server = &worker.server;
     let settings = worker.settings();
     let Arriving { socket, arrival, first_bytes } = arriving;
-    let socket = socket.register().ok()?;
     let now = server.clock.now();
     let Some(client) = server.clients.arrive(settings.maxclients, worker.index, now, arrival)
     else {
         server.refused.fetch_add(1, Ordering::Relaxed);
-        let refusal = b"-ERR max number of clients reached\r\n";
-        drop(socket.try_write(std::iter::once(&refusal[..])));
+        socket.dismiss(b"-ERR max number of clients reached\r\n");
+        return None;
+    };
+    let Ok(socket) = socket.register() else {
+        server.clients.leave(client.id);
         return None;
     };
     worker.stats().connections.add(1);

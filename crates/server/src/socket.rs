@@ -1,6 +1,6 @@
 //! All socket I/O of connections, behind one type, so that another driver can take its place.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -27,6 +27,15 @@ pub enum Incoming {
 }
 
 impl Incoming {
+    /// Sends a last word before the socket is closed, if there is room for it.
+    pub fn dismiss(self, word: &[u8]) {
+        // A client that takes no more learns it from the end of the stream.
+        let _ = match self {
+            Incoming::Tcp(mut socket) => socket.write(word),
+            Incoming::Unix(mut socket) => socket.write(word),
+        };
+    }
+
     /// Registers the socket with the calling worker.
     ///
     /// # Errors
