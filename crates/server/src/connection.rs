@@ -31,8 +31,9 @@ use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
 
-/// With so much output waiting, a connection's further requests wait too.
-const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
+/// With so much output waiting, a connection's further requests wait too. A buffer that grows
+/// takes up to three times as much for a moment.
+const OUTPUT_PAUSE_BYTES: usize = 16 << 20;
 
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
