@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::compare::CompareArgs;
+use crate::compare::{self, CompareArgs};
 
 /// Largest number of connections.
 const CLIENTS_MAX: i64 = 1_000_000;
@@ -72,6 +72,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Job {
     /// Starts servers side by side and measures CPU, memory and stalls
+    #[command(
+        long_about = compare::LONG_ABOUT,
+        after_long_help = compare::EXAMPLES,
+        disable_help_flag = true,
+        args_override_self = true
+    )]
     Compare(Box<CompareArgs>),
 }
 

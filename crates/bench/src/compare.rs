@@ -57,7 +57,8 @@ const SEED: u64 = 20_091;
 /// How long a server may not reply before it is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const LONG_ABOUT: &str = "\
+/// What `--help` says before the flags.
+pub(crate) const LONG_ABOUT: &str = "\
 Starts the servers that are installed on free ports of 127.0.0.1, each in a folder of its own that is removed \
 afterwards, and measures them in turns: CPU time for an operation, memory for a key, the longest wait of a client \
 while something big happens, start-up and idle connections.
@@ -68,7 +69,8 @@ dragonfly in the folder bin of --peers and in PATH. Further ones are named with 
 In the runs with one worker the server has the first core to itself and the generator the second; with more workers \
 each side has cores of its own if there are enough, and shares all of them if not.";
 
-const EXAMPLES: &str = "\
+/// What `--help` says after them.
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   Everything, into the folder results:
     anax-benchmark compare --out results
@@ -79,12 +81,6 @@ Examples:
 
 /// The flags of a comparison.
 #[derive(Debug, Args)]
-#[command(
-    long_about = LONG_ABOUT,
-    after_long_help = EXAMPLES,
-    disable_help_flag = true,
-    args_override_self = true
-)]
 pub(crate) struct CompareArgs {
     /// The folder for results.md, results.json and the plots
     #[arg(long, value_name = "DIR")]
@@ -95,7 +91,8 @@ pub(crate) struct CompareArgs {
     /// A folder whose folder bin holds other servers
     #[arg(long, value_name = "DIR")]
     pub(crate) peers: Option<PathBuf>,
-    /// A further server: its name and its command, in which PORT, DIR and THREADS are replaced
+    /// A further server: its name and its command, in which PORT, DIR and THREADS are
+    /// replaced; it runs in DIR, so its paths are to be absolute
     #[arg(long = "server", value_name = "NAME=COMMAND", value_parser = servers::parse_named)]
     pub(crate) servers: Vec<(String, String)>,
     /// Servers to leave out, by name

@@ -25,17 +25,27 @@ const STDIN_BYTES_MAX: u64 = 512 << 20;
 const INTERRUPTED: u8 = 130;
 
 /// Does what the command line asks for. The exit code is 1 if nothing could be
-/// measured: no connection, or nothing but errors.
+/// measured: no connection, or nothing but errors; it is 130 after a Ctrl-C.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = Stop::on_signals().map_err(|e| e.to_string()).and_then(|stop| match cli.job {
+    let stop = match Stop::on_signals() {
+        Ok(stop) => stop,
+        Err(e) => return complain(&format!("Could not listen for signals: {e}")),
+    };
+    let result = match cli.job {
         Some(Job::Compare(args)) => compare::run(&args, &stop),
         None => run_load(&cli.load, &stop),
-    });
-    result.unwrap_or_else(|complaint| {
-        eprintln!("{complaint}");
-        ExitCode::FAILURE
-    })
+    };
+    match result {
+        Ok(code) if !stop.is_raised() => code,
+        Err(complaint) if !stop.is_raised() => complain(&complaint),
+        _ => ExitCode::from(INTERRUPTED),
+    }
+}
+
+fn complain(complaint: &str) -> ExitCode {
+    eprintln!("{complaint}");
+    ExitCode::FAILURE
 }
 
 /// A request with the title of its test.
@@ -61,7 +71,7 @@ fn run_load(args: &LoadArgs, stop: &Stop) -> Result<ExitCode, String> {
                 code = ExitCode::FAILURE;
             }
             if stop.is_raised() {
-                return Ok(ExitCode::from(INTERRUPTED));
+                return Ok(code);
             }
         }
         if !args.forever {

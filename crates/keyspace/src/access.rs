@@ -26,8 +26,6 @@ pub enum Access {
         /// Minutes after which the counter falls by one; 0: never (`lfu-decay-time`).
         decay_minutes: u32,
     },
-    /// This use is not to be seen (CLIENT NO-TOUCH).
-    Untouched,
 }
 
 impl Access {
@@ -36,7 +34,7 @@ impl Access {
     pub fn initial(self, now: Millis) -> u32 {
         match self {
             Access::Lfu { .. } => lfu(minutes(now), LFU_INITIAL),
-            Access::Lru | Access::Untouched => seconds(now),
+            Access::Lru => seconds(now),
         }
     }
 
@@ -46,7 +44,6 @@ impl Access {
     pub fn used(self, bits: u32, now: Millis, chance: u64) -> u32 {
         match self {
             Access::Lru => seconds(now),
-            Access::Untouched => bits,
             Access::Lfu { log_factor, decay_minutes } => {
                 let count = decayed(bits, now, decay_minutes);
                 lfu(minutes(now), grown(count, log_factor, chance))
@@ -121,10 +118,5 @@ mod tests {
         assert_eq!(grown(5, 10, 12_345), 6, "at the start every use counts");
         assert_eq!(grown(15, 10, 1), 15);
         assert_eq!(grown(15, 10, 101), 16, "one in a hundred and one");
-    }
-
-    #[test]
-    fn an_untouched_use_leaves_no_trace() {
-        assert_eq!(Access::Untouched.used(77, 1_000_000, 3), 77);
     }
 }

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use dash::{At, Table};
-use packed::{Garbage, Handle, NewValue, Records, StrRef};
+use packed::{Garbage, Handle, NewValue, Record, Records, StrRef};
 
 use crate::entry::Expiry;
 use crate::hash::KeyHasher;
@@ -82,20 +82,32 @@ impl Database {
 
     /// Looks a key up, whether or not its deadline has passed.
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<At> {
-        self.table.find(hash, |handle| self.records.key_eq(Handle::from_bits(handle), key))
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(At, Record<'_>)> {
+        let mut found = None;
+        let at = self.table.find(hash, |handle| {
+            let record = self.records.at(Handle::from_bits(handle));
+            let same = record.key_eq(key);
+            found = same.then_some(record);
+            same
+        })?;
+        Some((at, found?))
     }
 
     /// Looks a key up that has not expired.
     #[inline(always)]
-    pub(crate) fn find_live(&self, hash: u64, key: &[u8], now: Millis) -> Option<Handle> {
-        let handle = Handle::from_bits(self.find(hash, key)?.handle());
-        (!self.is_due(handle, now)).then_some(handle)
+    pub(crate) fn find_live(
+        &self,
+        hash: u64,
+        key: &[u8],
+        now: Millis,
+    ) -> Option<(Handle, Record<'_>)> {
+        let (at, record) = self.find(hash, key)?;
+        (!is_due(record, now)).then_some((Handle::from_bits(at.handle()), record))
     }
 
     #[inline(always)]
     pub(crate) fn is_due(&self, handle: Handle, now: Millis) -> bool {
-        self.records.deadline(handle).is_some_and(|deadline| deadline < now)
+        is_due(self.records.at(handle), now)
     }
 
     pub(crate) fn info(&self, handle: Handle) -> Info {
@@ -110,8 +122,11 @@ impl Database {
 
     /// Notes in the record that it was used.
     #[inline(always)]
-    pub(crate) fn touch(&self, handle: Handle, frame: &Frame) {
-        let bits = self.records.access(handle);
+    pub(crate) fn touch(&self, handle: Handle, record: Record<'_>, frame: &Frame) {
+        if !frame.touch {
+            return;
+        }
+        let bits = record.access();
         let used = frame.access.used(bits, frame.now, frame.chance);
         if used != bits {
             self.records.set_access(handle, used);
@@ -253,4 +268,10 @@ impl Database {
 /// From when on an entry has expired: its deadline is the last moment that sees it.
 pub(crate) fn expired_from(deadline: Millis) -> Millis {
     deadline.saturating_add(1)
+}
+
+/// Whether the deadline of a record has passed.
+#[inline(always)]
+pub(crate) fn is_due(record: Record<'_>, now: Millis) -> bool {
+    record.deadline().is_some_and(|deadline| deadline < now)
 }

@@ -67,10 +67,8 @@ impl StrEntry<'_> {
     }
 
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    pub fn count_lookup(&mut self) {
-        let found = self.exists();
-        self.writing.log.hits += u64::from(found);
-        self.writing.log.misses += u64::from(!found);
+    pub fn count_lookup(&self) {
+        self.writing.log.count(self.exists());
     }
 
     /// When the entry expires.
@@ -181,6 +179,13 @@ impl StrEntry<'_> {
     fn store(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
         let hash = self.hash;
         self.writing.before_change(hash);
+        if let Some(at) = self.at
+            && !raw
+            && !matches!(expiry, Expiry::At(_))
+            && self.writing.database_mut().records.rewrite(Handle::from_bits(at.handle()), bytes)
+        {
+            return Ok(());
+        }
         let value = NewValue::Str { bytes, raw };
         let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
         let (at, garbage) = self.writing.database_mut().replace_str(hash, at, value, expiry)?;

@@ -191,6 +191,13 @@ impl Keyspace {
         }
     }
 
+    /// [`Keyspace::try_enter`] for one shard.
+    #[inline(always)]
+    pub fn try_enter_one(&self, frame: Frame, id: ShardId, mode: Mode) -> Option<View<'_>> {
+        let guard = self.try_one(id, mode)?;
+        Some(View::new(self, frame, Entered::One(id, guard)))
+    }
+
     /// Enters without waiting longer than a short spin; `None` if a gate is busy.
     #[inline]
     pub fn try_enter(&self, frame: Frame, plan: &Plan, mode: Mode) -> Option<View<'_>> {

@@ -14,11 +14,11 @@ use std::cell::Cell;
 
 use dash::At;
 use gate::{Read, Write};
-use packed::{Garbage, Handle, NewValue};
+use packed::{Garbage, Handle, NewValue, Record};
 use smallvec::SmallVec;
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
-use crate::database::{Database, Info, Str};
+use crate::database::{Database, Info, Str, is_due};
 use crate::entry::StrEntry;
 use crate::keyspace::Keyspace;
 use crate::shard::{Discarded, Shard, ShardId};
@@ -35,6 +35,8 @@ pub struct Frame {
     pub chance: u64,
     /// How the use of entries is recorded.
     pub access: Access,
+    /// Whether it is recorded: not for clients that asked for it (CLIENT NO-TOUCH).
+    pub touch: bool,
 }
 
 /// What a finished transaction did, in numbers, and what it leaves behind.
@@ -128,8 +130,6 @@ pub struct View<'g> {
     entered: Entered<'g>,
     /// The key whose hash was computed to find the way here.
     known: (*const u8, usize, u64),
-    hits: Cell<u64>,
-    misses: Cell<u64>,
     log: Log,
 }
 
@@ -139,14 +139,21 @@ pub struct View<'g> {
 pub(crate) struct Log {
     notes: Option<Box<Notes>>,
     garbage: Option<Box<Leftovers>>,
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
+    hits: Cell<u64>,
+    misses: Cell<u64>,
     changes: u64,
     expired: u64,
     listening: bool,
 }
 
 impl Log {
+    /// Counts a look-up.
+    #[inline(always)]
+    pub(crate) fn count(&self, hit: bool) {
+        let counter = if hit { &self.hits } else { &self.misses };
+        counter.set(counter.get() + 1);
+    }
+
     fn garbage(&mut self) -> &mut Leftovers {
         self.garbage.get_or_insert_default()
     }
@@ -162,12 +169,11 @@ pub(crate) struct Writing<'v> {
 }
 
 impl<'g> View<'g> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(keyspace: &'g Keyspace, frame: Frame, entered: Entered<'g>) -> View<'g> {
         let log = Log { listening: keyspace.is_listening(), ..Log::default() };
         let known = (std::ptr::null(), 0, 0);
-        let (hits, misses) = (Cell::new(0), Cell::new(0));
-        View { keyspace, frame, entered, known, hits, misses, log }
+        View { keyspace, frame, entered, known, log }
     }
 
     /// Spares the view the hash of a key that the caller has computed.
@@ -244,17 +250,11 @@ impl<'g> View<'g> {
     }
 
     #[inline(always)]
-    fn find(&self, key: &[u8]) -> Option<(&Database, Handle)> {
+    fn find(&self, key: &[u8]) -> Option<(&Database, Handle, Record<'_>)> {
         let hash = self.hash(key);
         let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
-        let handle = database.find_live(hash, key, self.frame.now)?;
-        Some((database, handle))
-    }
-
-    #[inline(always)]
-    fn count(&self, hit: bool) {
-        let counter = if hit { &self.hits } else { &self.misses };
-        counter.set(counter.get() + 1);
+        let (handle, record) = database.find_live(hash, key, self.frame.now)?;
+        Some((database, handle, record))
     }
 
     /// Reads a string. Counts as a use of the key.
@@ -264,17 +264,17 @@ impl<'g> View<'g> {
     #[inline(always)]
     pub fn str(&self, key: &[u8]) -> Result<Option<Str<'_>>, Refused> {
         let found = self.find(key);
-        self.count(found.is_some());
-        let Some((database, handle)) = found else { return Ok(None) };
-        database.touch(handle, &self.frame);
-        Ok(Some(Str(database.records.str(handle))))
+        self.log.count(found.is_some());
+        let Some((database, handle, record)) = found else { return Ok(None) };
+        database.touch(handle, record, &self.frame);
+        Ok(Some(Str(record.str())))
     }
 
     /// Whether the key exists. Is counted, but no use of the key.
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
         let found = self.find(key).is_some();
-        self.count(found);
+        self.log.count(found);
         found
     }
 
@@ -282,32 +282,32 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn touch(&self, key: &[u8]) -> bool {
         let found = self.find(key);
-        self.count(found.is_some());
-        let Some((database, handle)) = found else { return false };
-        database.touch(handle, &self.frame);
+        self.log.count(found.is_some());
+        let Some((database, handle, record)) = found else { return false };
+        database.touch(handle, record, &self.frame);
         true
     }
 
     /// What is known of an entry; neither counted nor a use.
     #[must_use]
     pub fn info(&self, key: &[u8]) -> Option<Info> {
-        let (database, handle) = self.find(key)?;
+        let (database, handle, _) = self.find(key)?;
         Some(database.info(handle))
     }
 
     /// A string, neither counted nor a use of its key.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<Str<'_>> {
-        let (database, handle) = self.find(key)?;
-        Some(Str(database.records.str(handle)))
+        let (_, _, record) = self.find(key)?;
+        Some(Str(record.str()))
     }
 
     /// The deadline of an entry: `None` if there is no entry, `Some(None)` if it has none.
     #[must_use]
     pub fn deadline(&self, key: &[u8]) -> Option<Option<Millis>> {
         let found = self.find(key);
-        self.count(found.is_some());
-        found.map(|(database, handle)| database.records.deadline(handle))
+        self.log.count(found.is_some());
+        found.map(|(_, _, record)| record.deadline())
     }
 
     /// How many keys the entered shards of a database hold, those expired but not yet removed
@@ -376,7 +376,8 @@ impl<'g> View<'g> {
     }
 
     /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
-    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is removed.
+    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is
+    /// removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
@@ -385,10 +386,7 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find(hash, key);
-        if let Some(at) = at {
-            writing.touch(at);
-        }
+        let at = writing.find_and(hash, key, true);
         Ok(StrEntry { writing, key, hash, at })
     }
 
@@ -516,14 +514,15 @@ impl<'g> View<'g> {
     }
 
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
+    #[inline(always)]
     pub fn publish(self) -> Tally {
-        let View { keyspace, frame, mut entered, hits, misses, log, .. } = self;
+        let View { keyspace, frame, mut entered, log, .. } = self;
         if let Some(notes) = &log.notes {
             announce(keyspace, frame, &mut entered, notes);
         }
         drop(entered);
-        let Log { changes, expired, garbage, .. } = log;
-        let (hits, misses) = (hits.get() + log.hits, misses.get() + log.misses);
+        let Log { hits, misses, changes, expired, garbage, .. } = log;
+        let (hits, misses) = (hits.into_inner(), misses.into_inner());
         Tally { hits, misses, changes, expired, garbage }
     }
 }
@@ -586,11 +585,19 @@ impl Writing<'_> {
     /// Looks a key up; removes it if its deadline has passed.
     #[inline(always)]
     pub(crate) fn find(&mut self, hash: u64, key: &[u8]) -> Option<At> {
+        self.find_and(hash, key, false)
+    }
+
+    #[inline(always)]
+    fn find_and(&mut self, hash: u64, key: &[u8], touch: bool) -> Option<At> {
         let database = self.shard.database(self.frame.db)?;
-        let at = database.find(hash, key)?;
-        if database.is_due(Handle::from_bits(at.handle()), self.frame.now) {
+        let (at, record) = database.find(hash, key)?;
+        if is_due(record, self.frame.now) {
             self.expire(hash, key, at);
             return None;
+        }
+        if touch {
+            database.touch(Handle::from_bits(at.handle()), record, &self.frame);
         }
         Some(at)
     }
@@ -656,13 +663,6 @@ impl Writing<'_> {
         }
         self.note_new(key);
         Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn touch(&self, at: At) {
-        if let Some(database) = self.database() {
-            database.touch(Handle::from_bits(at.handle()), &self.frame);
-        }
     }
 
     #[inline]

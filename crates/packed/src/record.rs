@@ -555,6 +555,19 @@ impl Records {
     // A record may move when it changes: the handle that comes back names it from
     // then on. On `Full` it is where and as it was.
 
+    /// Writes a short string over one of the same length, where neither deadline nor form must
+    /// change: the short way of most writes. `false`: nothing was done, as it is not that simple.
+    #[inline]
+    pub fn rewrite(&mut self, handle: Handle, bytes: &[u8]) -> bool {
+        let head = self.at(handle).head;
+        let plain = Form::Str { external: false, raw: false };
+        if head.has_deadline() || head.value_len() != bytes.len() || head.form() != plain {
+            return false;
+        }
+        self.slabs.body_mut(handle)[head.value()].copy_from_slice(bytes);
+        true
+    }
+
     /// Replaces value and deadline. Key, access clock and stickiness stay. What the
     /// old value leaves behind is given back.
     #[inline]

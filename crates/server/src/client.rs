@@ -25,10 +25,10 @@ pub type ClientId = u64;
 pub enum Kill {
     /// It lives on.
     No = 0,
-    /// At once.
-    Now = 1,
     /// When its last reply has been written.
-    AfterReply = 2,
+    AfterReply = 1,
+    /// At once.
+    Now = 2,
 }
 
 /// The words that a client has given of itself.
@@ -40,9 +40,37 @@ pub struct Names {
     pub lib_name: Vec<u8>,
     /// CLIENT SETINFO lib-ver.
     pub lib_version: Vec<u8>,
-    /// The user it authenticated as.
+    /// The user it authenticated as; empty: the default one.
     pub user: Vec<u8>,
 }
+
+/// The class that CLIENT LIST and CLIENT KILL tell clients apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It sends requests and is answered, or watches as a monitor.
+    Normal,
+    /// It takes in what this server writes.
+    Replica,
+    /// It is subscribed to channels.
+    PubSub,
+    /// This server takes in what it writes.
+    Primary,
+}
+
+/// How CLIENT UNBLOCK ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Unblock {
+    /// As if its time was over.
+    Timeout = 2,
+    /// With an error.
+    Error = 3,
+}
+
+/// Values of a client's wait besides those of [`Unblock`]: it waits for nothing that can be cut
+/// short, or it does.
+const WAITS_NOT: u8 = 0;
+const WAITS: u8 = 1;
 
 /// A connection as others see it. Numbers are written by its own worker only, unless said.
 pub struct Client {
@@ -74,9 +102,11 @@ pub struct Client {
     pub bytes_out: AtomicU64,
     /// Commands run.
     pub commands: AtomicU64,
-    /// Bytes of requests that wait, and of replies that wait.
+    /// Bytes of requests that wait.
     pub query_bytes: AtomicU64,
-    /// See `query_bytes`.
+    /// Bytes of memory taken for requests that wait.
+    pub query_capacity: AtomicU64,
+    /// Bytes of replies that wait.
     pub output_bytes: AtomicU64,
     /// CLIENT NO-EVICT.
     pub no_evict: AtomicBool,
@@ -84,9 +114,14 @@ pub struct Client {
     pub no_touch: AtomicBool,
     /// Whether it is a monitor.
     pub monitor: AtomicBool,
-    /// Whether it waits in a blocking command. Written by its own worker.
+    /// Whether it waits, in a blocking command or as commands are paused.
     pub blocked: AtomicBool,
-    names: Mutex<Names>,
+    /// CLIENT CAPA redirect.
+    pub follows_redirects: AtomicBool,
+    /// A wait that CLIENT UNBLOCK may cut short.
+    wait: AtomicU8,
+    /// Made when the first word is given: most clients give none.
+    names: Mutex<Option<Box<Names>>>,
     last_command: Mutex<Option<(&'static Command, Option<&'static Command>)>>,
     /// How it is to end; written by anybody.
     kill: AtomicU8,
@@ -135,12 +170,15 @@ impl Client {
             bytes_out: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             query_bytes: AtomicU64::new(0),
+            query_capacity: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             monitor: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
-            names: Mutex::new(Names::default()),
+            follows_redirects: AtomicBool::new(false),
+            wait: AtomicU8::new(WAITS_NOT),
+            names: Mutex::new(None),
             last_command: Mutex::new(None),
             kill: AtomicU8::new(Kill::No as u8),
             rung: AtomicBool::new(false),
@@ -153,12 +191,68 @@ impl Client {
     /// The words it has given of itself.
     #[must_use]
     pub fn names(&self) -> Names {
-        lock(&self.names).clone()
+        lock(&self.names).as_deref().cloned().unwrap_or_default()
     }
 
     /// Changes the words.
     pub fn rename(&self, change: impl FnOnce(&mut Names)) {
-        change(&mut lock(&self.names));
+        change(lock(&self.names).get_or_insert_default());
+    }
+
+    /// Its class.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        Kind::Normal
+    }
+
+    /// The IP address it comes from; `None`: it came by the Unix socket.
+    #[must_use]
+    pub fn ip(&self) -> Option<&str> {
+        let (ip, _) = self.address.rsplit_once(':').filter(|_| !self.unix)?;
+        Some(ip.trim_start_matches('[').trim_end_matches(']'))
+    }
+
+    /// For how long nothing was heard of it; 0 for those that have a reason to be silent.
+    #[must_use]
+    pub fn idle_millis(&self, now: u64) -> u64 {
+        let waits = [&self.monitor, &self.blocked].iter().any(|flag| flag.load(Ordering::Relaxed));
+        if waits { 0 } else { now.saturating_sub(self.last_seen.load(Ordering::Relaxed)) }
+    }
+
+    /// The memory it takes, in bytes, as far as it is known.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let addresses = self.address.capacity() + self.local_address.capacity();
+        let own = size_of::<Client>() + addresses + crate::connection::CONNECTION_BYTES;
+        let waiting = [&self.query_capacity, &self.output_bytes, &self.outbox_bytes];
+        let waiting = waiting.iter().map(|bytes| bytes.load(Ordering::Relaxed));
+        own as u64 + waiting.sum::<u64>()
+    }
+
+    /// Notes that it waits from now on for something that CLIENT UNBLOCK may cut short.
+    pub fn begin_wait(&self) {
+        self.wait.store(WAITS, Ordering::Release);
+    }
+
+    /// Cuts a wait short; whether there was one.
+    pub fn unblock(&self, how: Unblock) -> bool {
+        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+        let cut = self.wait.compare_exchange(WAITS, how as u8, success, failure).is_ok();
+        if cut {
+            self.ring();
+        }
+        cut
+    }
+
+    /// Notes that the wait is over; how it was cut short, if it was.
+    pub fn end_wait(&self) -> Option<Unblock> {
+        const TIMEOUT: u8 = Unblock::Timeout as u8;
+        const ERROR: u8 = Unblock::Error as u8;
+        match self.wait.swap(WAITS_NOT, Ordering::AcqRel) {
+            TIMEOUT => Some(Unblock::Timeout),
+            ERROR => Some(Unblock::Error),
+            _ => None,
+        }
     }
 
     /// The command it ran last, with its subcommand.
@@ -175,9 +269,6 @@ impl Client {
     /// Ends the connection.
     pub fn kill(&self, how: Kill) {
         self.kill.fetch_max(how as u8, Ordering::Relaxed);
-        if how == Kill::Now {
-            self.kill.store(Kill::Now as u8, Ordering::Relaxed);
-        }
         self.ring();
     }
 
@@ -187,12 +278,13 @@ impl Client {
     pub fn killed(&self) -> Kill {
         match self.kill.load(Ordering::Relaxed) {
             0 => Kill::No,
-            2 => Kill::AfterReply,
+            1 => Kill::AfterReply,
             _ => Kill::Now,
         }
     }
 
-    fn ring(&self) {
+    /// Has the connection look whether something changed that concerns it.
+    pub fn ring(&self) {
         self.rung.store(true, Ordering::Release);
         self.bell.wake();
     }
@@ -285,5 +377,65 @@ impl Registry {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        let arrival = Arrival {
+            address: "[::1]:4000".into(),
+            local_address: "[::1]:6379".into(),
+            fd: 7,
+            unix: false,
+            admin: false,
+        };
+        Client::new(1, 0, 0, arrival)
+    }
+
+    #[test]
+    fn only_a_wait_can_be_cut_short_and_only_once() {
+        let client = client();
+        assert!(!client.unblock(Unblock::Timeout));
+        client.begin_wait();
+        assert!(client.unblock(Unblock::Error));
+        assert!(!client.unblock(Unblock::Timeout));
+        assert_eq!(client.end_wait(), Some(Unblock::Error));
+        client.begin_wait();
+        assert_eq!(client.end_wait(), None);
+        assert!(!client.unblock(Unblock::Timeout));
+    }
+
+    #[test]
+    fn who_is_killed_at_once_is_not_spared_by_a_later_wish() {
+        let client = client();
+        client.kill(Kill::AfterReply);
+        assert_eq!(client.killed(), Kill::AfterReply);
+        client.kill(Kill::Now);
+        client.kill(Kill::AfterReply);
+        assert_eq!(client.killed(), Kill::Now);
+    }
+
+    #[test]
+    fn an_address_of_ip_version_6_stands_in_brackets_and_the_ip_does_not() {
+        assert_eq!(client().ip(), Some("::1"));
+    }
+
+    #[test]
+    fn the_registry_counts_up_and_keeps_to_its_limit() {
+        let registry = Registry::default();
+        let arrive = |admin| {
+            let Client { address, local_address, fd, unix, .. } = client();
+            let arrival = Arrival { address, local_address, fd, unix, admin };
+            registry.arrive(2, 0, 0, arrival).map(|client| client.id)
+        };
+        assert_eq!([arrive(false), arrive(false), arrive(false)], [Some(1), Some(2), None]);
+        assert_eq!(arrive(true), Some(3));
+        registry.leave(1);
+        registry.leave(3);
+        assert_eq!((arrive(false), registry.len()), (Some(4), 2));
+        assert!(registry.get(1).is_none());
     }
 }

@@ -3,6 +3,7 @@
 //! They have rows like all others, and a function that is given a [`Call`]. A command with
 //! subcommands has one function, which looks at the subcommand's row.
 
+mod client;
 mod connection;
 
 use command::{Args, Command, CommandError};
@@ -37,7 +38,7 @@ pub struct SessionRow {
 }
 
 /// The rows of all families of the server.
-pub const ROWS: &[&[SessionRow]] = &[connection::ROWS];
+pub const ROWS: &[&[SessionRow]] = &[connection::ROWS, client::ROWS];
 
 /// One call of a command of the server.
 pub struct Call<'a> {
@@ -85,6 +86,19 @@ impl<'a> Call<'a> {
         reply.array(lines.len());
         lines.iter().for_each(|line| reply.simple(line));
         Next::Done
+    }
+
+    /// Writes the reply of a container's HELP, as its subcommands' rows say it.
+    pub fn help(&mut self) -> Next {
+        let container = self.entry.command;
+        let first =
+            format!("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container.name);
+        let about = container.subcommands.iter().flat_map(|sub| {
+            let usage = format!("{} {}", sub.name, sub.syntax);
+            [usage.trim_end().to_owned(), format!("    {}", sub.summary)]
+        });
+        let lines: Vec<String> = std::iter::once(first).chain(about).collect();
+        self.lines(&lines.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Whether the session speaks RESP3.

@@ -41,6 +41,13 @@ const ARGS_MAX: usize = 1024 * 1024;
 /// A tail buffer larger than this is given back when it is empty.
 const TAIL_KEPT_BYTES: usize = 16 << 10;
 
+/// The memory of an idle connection beside its [`Client`], in bytes: its task, and what the
+/// runtime keeps of its socket.
+pub const CONNECTION_BYTES: usize = size_of::<Connection>() + RUNTIME_BYTES;
+
+/// What the runtime keeps of a socket and of a task, in bytes.
+const RUNTIME_BYTES: usize = 512;
+
 /// A connection.
 struct Connection {
     worker: Rc<Worker>,
@@ -59,19 +66,14 @@ struct Connection {
 enum Ended {
     /// All complete requests have run.
     Drained,
+    /// So much output waits that what is left must wait until it is read.
+    Full,
     /// The request at the front must wait.
     Waits(Ran),
     /// The connection is to be closed when its output is written.
     Closing,
     /// The connection speaks HTTP.
     Http,
-    /// The request at the front is an inline one with quotes: these are its words.
-    Quoted {
-        /// Its bytes.
-        consumed: usize,
-        /// Its words.
-        words: Vec<Vec<u8>>,
-    },
 }
 
 /// What a connection waits for.
@@ -84,29 +86,29 @@ enum News {
     Rung,
 }
 
-/// Serves a connection until it ends.
-pub async fn serve(worker: Rc<Worker>, arriving: Arriving) {
-    let server = Arc::clone(&worker.server);
-    admit(&worker, arriving).await;
-    server.load.leave(worker.index);
+/// Serves a connection on the calling worker until it ends.
+pub fn serve(worker: &Rc<Worker>, arriving: Arriving) {
+    match admit(worker, arriving) {
+        Some(connection) => drop(tokio::task::spawn_local(connection.run())),
+        None => worker.server.load.leave(worker.index),
+    }
 }
 
-async fn admit(worker: &Rc<Worker>, arriving: Arriving) {
-    let server = Arc::clone(&worker.server);
+fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
+    let server = &worker.server;
     let settings = worker.settings();
     let Arriving { socket, arrival, first_bytes } = arriving;
+    let socket = socket.register().ok()?;
     let now = server.clock.now();
-    let Ok(socket) = socket.register() else { return };
     let Some(client) = server.clients.arrive(settings.maxclients, worker.index, now, arrival)
     else {
         server.refused.fetch_add(1, Ordering::Relaxed);
         let refusal = b"-ERR max number of clients reached\r\n";
         drop(socket.try_write(std::iter::once(&refusal[..])));
-        return;
+        return None;
     };
     worker.stats().connections.add(1);
-    let id = client.id;
-    let connection = Connection {
+    Some(Box::new(Connection {
         session: Session::new(client, &settings),
         worker: Rc::clone(worker),
         socket,
@@ -114,15 +116,13 @@ async fn admit(worker: &Rc<Worker>, arriving: Arriving) {
         tail: first_bytes,
         output: Output::default(),
         soft_since: None,
-    };
-    drop(settings);
-    Box::pin(connection.run()).await;
-    server.clients.leave(id);
+    }))
 }
 
 impl Connection {
-    async fn run(mut self) {
-        let server = Arc::clone(&self.worker.server);
+    /// Idle connections are many, so what is seldom waited for lies in a box of its own while it
+    /// is, and this future is small.
+    async fn run(mut self: Box<Self>) {
         let mut ended = if self.tail.is_empty() { Ended::Drained } else { self.run_tail() };
         loop {
             if self.deliver().is_err() {
@@ -130,20 +130,24 @@ impl Connection {
             }
             let step = match ended {
                 Ended::Closing => {
-                    self.drain().await;
+                    Box::pin(self.drain()).await;
                     break;
                 }
                 Ended::Http => {
                     self.leave();
-                    crate::listen::hand_over_http(&server, self.socket, self.tail);
-                    return;
+                    let server = Arc::clone(&self.worker.server);
+                    return crate::listen::hand_over_http(&server, self.socket, self.tail);
                 }
                 Ended::Waits(ran) => {
-                    self.wait(ran).await;
+                    Box::pin(self.wait(ran)).await;
                     if self.session.closing { Ok(Ended::Closing) } else { Ok(self.run_tail()) }
                 }
-                Ended::Drained => self.next_input().await,
-                Ended::Quoted { .. } => Ok(self.run_tail()),
+                Ended::Full if self.output.len() <= OUTPUT_PAUSE_BYTES => {
+                    // A client that reads as fast as it is served leaves others their turn.
+                    tokio::task::yield_now().await;
+                    Ok(self.run_tail())
+                }
+                Ended::Drained | Ended::Full => self.next_input(ended).await,
             };
             match step {
                 Ok(next) => ended = next,
@@ -154,27 +158,32 @@ impl Connection {
     }
 
     fn leave(&self) {
-        self.worker.server.monitor.leave(&self.session.client);
+        let (server, client) = (&self.worker.server, &self.session.client);
+        server.monitor.leave(client);
+        server.clients.leave(client.id);
+        server.load.leave(self.worker.index);
     }
 
-    /// Waits for something to happen, and does what it asks for.
-    async fn next_input(&mut self) -> io::Result<Ended> {
-        match poll_fn(|context| self.poll_news(context)).await? {
-            News::Input(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+    /// Waits for something to happen, and does what it asks for. `ended`: [`Ended::Drained`], or
+    /// [`Ended::Full`], when nothing more is read.
+    async fn next_input(&mut self, ended: Ended) -> io::Result<Ended> {
+        let to_read = matches!(ended, Ended::Drained);
+        match poll_fn(|context| self.poll_news(context, to_read)).await? {
+            News::Input(0) => Ok(Ended::Closing),
             News::Input(read) => Ok(self.run_input(read)),
-            News::Writable => self.write_waiting().map(|()| Ended::Drained),
+            News::Writable => self.write_waiting().map(|()| ended),
             News::Rung => match self.session.client.killed() {
                 Kill::Now => Err(io::ErrorKind::ConnectionAborted.into()),
                 Kill::AfterReply => Ok(Ended::Closing),
-                Kill::No => Ok(Ended::Drained),
+                Kill::No => self.keep_to_limits().map(|()| ended),
             },
         }
     }
 
     /// Input is read where it will be run: into the scratch, or behind the tail if there is one.
     /// The scratch is filled when this is ready, and used before anybody else has a turn.
-    fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<io::Result<News>> {
-        if self.output.len() < OUTPUT_PAUSE_BYTES {
+    fn poll_news(&mut self, context: &mut Context<'_>, to_read: bool) -> Poll<io::Result<News>> {
+        if to_read && self.output.len() <= OUTPUT_PAUSE_BYTES {
             let read = if self.tail.is_empty() {
                 let mut scratch = self.worker.scratch.borrow_mut();
                 self.socket.poll_read(context, &mut scratch.input)
@@ -210,27 +219,55 @@ impl Connection {
         let server = Arc::clone(&self.worker.server);
         match ran {
             Ran::Done => {}
-            Ran::Rest(millis) => {
-                let client = Arc::clone(&self.session.client);
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(millis)) => {}
-                    () = client.rung() => self.session.closing |= client.killed() != Kill::No,
-                }
-            }
+            Ran::Rest(millis) => self.rest(millis).await,
             Ran::Paused(millis) => {
                 let client = Arc::clone(&self.session.client);
                 client.blocked.store(true, Ordering::Relaxed);
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(millis)) => {}
-                    () = server.pause.ended() => {}
-                    () = client.rung() => {
-                        self.session.closing |= client.killed() != Kill::No;
-                    }
-                }
+                self.pause(&server, millis).await;
                 client.blocked.store(false, Ordering::Relaxed);
             }
             Ran::Busy => self.run_front_waiting(&server).await,
         }
+    }
+
+    /// Does nothing for so many ms.
+    async fn rest(&mut self, millis: u64) {
+        let over = tokio::time::sleep(Duration::from_millis(millis));
+        tokio::pin!(over);
+        while !self.session.closing {
+            tokio::select! {
+                () = &mut over => return,
+                () = self.session.client.rung() => self.obey_kill(),
+            }
+        }
+    }
+
+    /// Waits for the end of a pause, at most for so many ms, or until somebody rings. Reads on a
+    /// little, so that a client that goes away is noticed.
+    async fn pause(&mut self, server: &Server, millis: u64) {
+        let client = Arc::clone(&self.session.client);
+        let over = tokio::time::sleep(Duration::from_millis(millis));
+        let ended = server.pause.ended();
+        tokio::pin!(over, ended);
+        loop {
+            let room = self.tail.len() < READ_BYTES;
+            tokio::select! {
+                () = &mut over => return,
+                () = &mut ended => return,
+                () = client.rung() => return self.obey_kill(),
+                read = poll_fn(|context| self.poll_read_tail(context)), if room => match read {
+                    Ok(read @ 1..) => self.count_input(read),
+                    _ => {
+                        client.kill(Kill::Now);
+                        return self.obey_kill();
+                    }
+                },
+            }
+        }
+    }
+
+    fn obey_kill(&mut self) {
+        self.session.closing |= self.session.client.killed() != Kill::No;
     }
 
     /// Runs the request at the front of the tail, waiting for its shards.
@@ -241,11 +278,15 @@ impl Connection {
         let tail = std::mem::take(&mut self.tail);
         let parsed = self.parser.parse(&tail, &mut spans, &limits);
         let consumed = match parsed {
-            Ok(Parsed::Request { consumed }) => {
-                let words = Words::new(&tail, &spans);
+            Ok(Parsed::Request { consumed } | Parsed::Inline { consumed }) => {
+                let inline = matches!(parsed, Ok(Parsed::Inline { .. }));
+                let request = inline.then(|| Unquoted::new(self.parser.inline_words()));
+                let words = match &request {
+                    Some(request) => request.words(),
+                    None => Words::new(&tail, &spans),
+                };
                 let worker = Rc::clone(&self.worker);
-                let batch =
-                    Batch { server, worker: &worker, settings: &settings, now: server.clock.now() };
+                let batch = Batch::begin(server, &worker, &settings);
                 let request = look_up(server, words);
                 let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
                 if ran == Ran::Done { consumed } else { 0 }
@@ -269,7 +310,6 @@ impl Connection {
         let (consumed, ended) = self.run_batches(&input[..read], scratch);
         self.tail.extend_from_slice(&input[consumed..read]);
         scratch.input = input;
-        let ended = self.run_quoted(ended, scratch);
         self.finish(ended)
     }
 
@@ -297,22 +337,14 @@ impl Connection {
         } else {
             self.tail.drain(..consumed);
         }
-        self.run_quoted(ended, scratch)
-    }
-
-    /// An inline request with quotes is written again as clients write it, then runs like others.
-    fn run_quoted(&mut self, ended: Ended, scratch: &mut Scratch) -> Ended {
-        let Ended::Quoted { consumed, words } = ended else { return ended };
-        let mut request = Vec::new();
-        protocol::decode::encode_request(&words, &mut request);
-        self.tail.splice(..consumed, request);
-        self.run_tail_with(scratch)
+        ended
     }
 
     /// Notes what is left to do, and whether the limits of what waits are kept.
     fn finish(&mut self, ended: Ended) -> Ended {
         let client = &self.session.client;
         client.query_bytes.store(self.tail.len() as u64, Ordering::Relaxed);
+        client.query_capacity.store(self.tail.capacity() as u64, Ordering::Relaxed);
         let limit = self.worker.settings().query_bytes_max;
         if self.tail.len() > limit {
             self.worker.stats().query_overflows.add(1);
@@ -338,16 +370,13 @@ impl Connection {
         } else {
             std::mem::take(&mut self.output)
         };
-        let now = server.clock.now();
-        let batch = Batch { server, worker: &worker, settings: &settings, now };
+        let batch = Batch::begin(server, &worker, &settings);
+        let now = batch.now;
         let mut at = 0;
         let ended = loop {
             let step = self.run_batch(batch, input, &mut at, &mut scratch.spans, &mut output);
             if let Some(ended) = step {
                 break ended;
-            }
-            if output.len() > OUTPUT_PAUSE_BYTES {
-                break Ended::Drained;
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
@@ -414,8 +443,7 @@ impl Connection {
                 Ok(Parsed::Inline { consumed }) => {
                     // What stands before it runs first.
                     if requests.is_empty() {
-                        let words = self.parser.inline_words().iter().map(<[u8]>::to_vec);
-                        return Some(Ended::Quoted { consumed, words: words.collect() });
+                        return self.run_unquoted(batch, consumed, at, output);
                     }
                     break;
                 }
@@ -449,10 +477,25 @@ impl Connection {
         drained.then_some(Ended::Drained)
     }
 
+    /// Runs the inline request with quotes that was parsed just now.
+    #[cold]
+    fn run_unquoted(
+        &mut self,
+        batch: Batch<'_>,
+        consumed: usize,
+        at: &mut usize,
+        output: &mut Output,
+    ) -> Option<Ended> {
+        let request = Unquoted::new(self.parser.inline_words());
+        let words = request.words();
+        let planned = plan(batch.server, words, find(batch.server, words, None));
+        self.run_requests(batch, &[(planned, *at + consumed)], at, output)
+    }
+
     /// Runs requests in order, until one must wait or ends the connection.
     fn run_requests(
         &mut self,
-        batch: Batch<'_>,
+        mut batch: Batch<'_>,
         requests: &[(Planned<'_>, usize)],
         at: &mut usize,
         output: &mut Output,
@@ -472,9 +515,16 @@ impl Connection {
                 Ran::Done => {
                     *at = *end;
                     meter.after(request, self);
+                    if !planned.keyed {
+                        batch = batch.renewed();
+                    }
                     if self.session.closing {
                         meter.finish(self);
                         return Some(Ended::Closing);
+                    }
+                    if output.len() > OUTPUT_PAUSE_BYTES {
+                        meter.finish(self);
+                        return Some(Ended::Full);
                     }
                 }
                 Ran::Rest(millis) => {
@@ -519,11 +569,17 @@ impl Connection {
                 self.output.raw(&message);
             }
             self.write_waiting()?;
-            let settings = self.worker.settings();
-            let now = self.worker.server.clock.now();
-            if self.over_limit(&settings, self.output.len(), now) {
-                return Err(io::ErrorKind::ConnectionAborted.into());
-            }
+            self.keep_to_limits()?;
+        }
+        Ok(())
+    }
+
+    /// Fails if more output waits than may.
+    fn keep_to_limits(&mut self) -> io::Result<()> {
+        let settings = self.worker.settings();
+        let now = self.worker.server.clock.now();
+        if self.over_limit(&settings, self.output.len(), now) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Ok(())
     }
@@ -535,7 +591,11 @@ impl Connection {
             self.output = output;
         }
         let waiting = self.output.len() as u64;
-        self.session.client.output_bytes.store(waiting, Ordering::Relaxed);
+        let client = &self.session.client;
+        if client.output_bytes.swap(waiting, Ordering::Relaxed) > waiting {
+            // A client that reads is not idle.
+            client.last_seen.store(self.worker.server.clock.now(), Ordering::Relaxed);
+        }
         written
     }
 
@@ -555,10 +615,13 @@ impl Connection {
     /// Writes what is left before the connection ends, as long as the client reads.
     async fn drain(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
-        while !self.output.is_empty() {
+        while !self.output.is_empty() && self.session.client.killed() != Kill::Now {
             let writable = poll_fn(|context| self.socket.poll_writable(context));
-            let ready = tokio::time::timeout(PATIENCE, writable).await;
-            if !matches!(ready, Ok(Ok(_))) || self.write_waiting().is_err() {
+            let ready = tokio::select! {
+                ready = tokio::time::timeout(PATIENCE, writable) => matches!(ready, Ok(Ok(()))),
+                () = self.session.client.rung() => continue,
+            };
+            if !ready || self.write_waiting().is_err() {
                 break;
             }
         }
@@ -566,24 +629,34 @@ impl Connection {
 
     /// Whether more output waits for this client than it may.
     fn over_limit(&mut self, settings: &Settings, waiting: usize, now: u64) -> bool {
-        if waiting == 0 {
-            self.soft_since = None;
-            return false;
-        }
         self.session.client.output_bytes.store(waiting as u64, Ordering::Relaxed);
         let limit = settings.output;
-        let passes = |bytes: u64| bytes > 0 && waiting as u64 > bytes;
-        let soft = passes(limit.soft_bytes);
-        self.soft_since = if soft { self.soft_since.or(Some(now)) } else { None };
-        let lasted = self.soft_since.is_some_and(|since| {
-            now.saturating_sub(since) >= limit.soft_seconds.saturating_mul(1000)
-        });
         let unknown = !self.session.authenticated && waiting > OUTPUT_BEFORE_AUTH_BYTES;
-        let over = passes(limit.hard_bytes) || (soft && lasted) || unknown;
+        let over = unknown || limit.is_passed(waiting as u64, &mut self.soft_since, now);
         if over {
             self.worker.stats().output_overflows.add(1);
         }
         over
+    }
+}
+
+/// An inline request with quotes, written as if it had come without them.
+struct Unquoted {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Unquoted {
+    fn new(words: Words<'_>) -> Unquoted {
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        protocol::decode::encode_request(words.iter(), &mut bytes);
+        let parsed = Parser::default().parse(&bytes, &mut spans, &Limits::DEFAULT);
+        debug_assert!(matches!(parsed, Ok(Parsed::Request { .. })), "a line is within all limits");
+        Unquoted { bytes, spans }
+    }
+
+    fn words(&self) -> Words<'_> {
+        Words::new(&self.bytes, &self.spans)
     }
 }
 
@@ -698,5 +771,23 @@ impl<'a> Meter<'a> {
         client.commands.fetch_add(calls, Ordering::Relaxed);
         client.set_last_command(entry.command, None);
         nanos
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: impl FnOnce(Box<Connection>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand idle connections are nothing special, so a field more is to be thought over.
+    #[test]
+    fn an_idle_connection_is_small() {
+        let task = size_of_future(|connection| connection.run());
+        assert!(task <= 128, "{task} bytes");
+        let state = size_of::<Connection>() + size_of::<Client>();
+        assert!(state <= 512, "{state} bytes");
     }
 }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape};
-use keyspace::{Access, Frame, Leftovers, Millis, Mode, Plan, Tally, View};
+use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View};
 use protocol::{Output, Reply, Words};
 
 use crate::commands::{Call, Next};
@@ -43,6 +43,10 @@ pub struct Batch<'a> {
     pub settings: &'a Settings,
     /// What time it is.
     pub now: Millis,
+    /// Any 64 random bits.
+    pub chance: u64,
+    /// Whether no limit of memory, no pause and no monitor concerns its commands.
+    pub undisturbed: bool,
 }
 
 /// One request, looked up.
@@ -57,14 +61,89 @@ pub struct Request<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// A batch that begins now.
+    #[must_use]
+    pub fn begin(server: &'a Server, worker: &'a Worker, settings: &'a Settings) -> Batch<'a> {
+        let (now, chance) = (server.clock.now(), worker.chance());
+        Batch { server, worker, settings, now, chance, undisturbed: false }.renewed()
+    }
+
+    /// The batch after a command that may have changed what concerns the others.
+    #[must_use]
+    pub fn renewed(self) -> Batch<'a> {
+        let server = self.server;
+        let undisturbed =
+            self.settings.maxmemory == 0 && !server.pause.is_on() && !server.monitor.is_watched();
+        Batch { undisturbed, ..self }
+    }
+
+    #[inline(always)]
     fn frame(&self, session: &Session) -> Frame {
-        let access = if session.no_touch { Access::Untouched } else { self.settings.access };
-        Frame { db: session.db, now: self.now, chance: self.worker.chance(), access }
+        Frame {
+            db: session.db,
+            now: self.now,
+            chance: self.chance,
+            access: self.settings.access,
+            touch: !session.no_touch,
+        }
     }
 
     /// Runs a request as far as that goes without waiting.
     #[inline]
     pub fn run(&self, request: Request<'a>, session: &mut Session, output: &mut Output) -> Ran {
+        match request.entry {
+            Some(entry)
+                if entry.shape == Shape::FirstWord
+                    && self.undisturbed
+                    && session.is_plain()
+                    && entry.command.arity.allows(request.words.len()) =>
+            {
+                self.run_on_one_shard(request, entry, session, output)
+            }
+            _ => self.run_with_care(request, session, output),
+        }
+    }
+
+    /// The short way of a command with one key, when nothing stands against it.
+    #[inline]
+    fn run_on_one_shard(
+        &self,
+        request: Request<'a>,
+        entry: &CommandEntry,
+        session: &Session,
+        output: &mut Output,
+    ) -> Ran {
+        let keyspace = &self.server.keyspace;
+        let command = entry.command;
+        let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
+        let id = keyspace.shard_of(request.hash);
+        let Some(mut view) = keyspace.try_enter_one(self.frame(session), id, mode) else {
+            return Ran::Busy;
+        };
+        view.know(request.words.get(1).unwrap_or_default(), request.hash);
+        let args = Args::new(request.words, 1);
+        let mark = output.mark();
+        let mut reply = Reply::new(output, session.dialect);
+        let done = guarded(|| match command.run {
+            Run::Read(read) => read(args, &view, &mut reply),
+            Run::Write(write) => write(args, &mut view, &mut reply),
+            Run::Session | Run::Container => Ok(()),
+        });
+        self.settle(view.publish(), command);
+        if let Err(error) = done {
+            self.refuse(Some(entry), error, session, output, mark);
+        }
+        Ran::Done
+    }
+
+    /// The long way: everything is asked that may stand against the request.
+    #[inline(never)]
+    fn run_with_care(
+        &self,
+        request: Request<'a>,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Ran {
         let mark = output.mark();
         let answered = self.admit(request, session).and_then(|admitted| {
             let (entry, command) = admitted;
@@ -125,7 +204,9 @@ impl<'a> Batch<'a> {
         let command = if entry.command.subcommands.is_empty() {
             entry.command
         } else {
-            subcommand(entry.command, words)?
+            let command = subcommand(entry.command, words)?;
+            session.client.set_last_command(entry.command, Some(command));
+            command
         };
         if !command.arity.allows(words.len()) {
             return Err(wrong_arity(entry.command, command));
@@ -191,7 +272,7 @@ impl<'a> Batch<'a> {
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
         if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
-            return Ok(Ran::Paused(rest));
+            return Ok(held(entry, command, session, rest));
         }
         let (plan, mode) = self.plan(request, command)?;
         let frame = self.frame(session);
@@ -328,9 +409,10 @@ impl<'a> Batch<'a> {
         let Some(run) = entry.beside else {
             return Err(unknown_subcommand(entry.command, request.words));
         };
-        let exempt = command.name == "UNPAUSE" || entry.command.name == "CLIENT";
+        // Somebody must be able to look around in a pause, and to end it.
+        let exempt = entry.command.name == "CLIENT";
         if !exempt && let Some(rest) = self.server.pause.holds(self.now, false) {
-            return Ok(Ran::Paused(rest));
+            return Ok(held(entry, command, session, rest));
         }
         let mut call = Call::new(*self, request.words, entry, command, session, output);
         match guarded(|| run(&mut call))? {
@@ -343,6 +425,14 @@ impl<'a> Batch<'a> {
             Next::Rest(millis) => Ok(Ran::Rest(millis)),
         }
     }
+}
+
+/// Notes what a client waits with.
+#[cold]
+fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest: Millis) -> Ran {
+    let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
+    session.client.set_last_command(entry.command, sub);
+    Ran::Paused(rest)
 }
 
 /// Runs a command; a panic, which is a bug, becomes an error of that command alone.

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::client::Arrival;
 use crate::server::Server;
+use crate::settings::Settings;
 use crate::socket::{Incoming, Socket};
 use crate::worker::{Arriving, Door};
 
@@ -82,8 +83,7 @@ pub async fn accept_tcp(server: Arc<Server>, listener: TcpListener, doors: Vec<D
         drop(socket.set_nodelay(true));
         set_keepalive(&socket, settings.keepalive_seconds);
         let local = socket.local_addr().map_or_else(|_| String::new(), |local| local.to_string());
-        let open = settings.requirepass.is_empty() && settings.protected_mode;
-        if open && !admin && !is_loopback(address.ip()) {
+        if !admin && is_protected_from(&settings, address.ip()) {
             refuse_unprotected(&socket);
             server.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             continue;
@@ -137,6 +137,11 @@ fn set_keepalive(socket: &std::net::TcpStream, seconds: u64) {
     }
 }
 
+/// Whether clients from this address are refused, as anybody there could do anything.
+fn is_protected_from(settings: &Settings, address: IpAddr) -> bool {
+    settings.protected_mode && settings.requirepass.is_empty() && !is_loopback(address)
+}
+
 fn is_loopback(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_loopback(),
@@ -164,5 +169,26 @@ fn refuse_unprotected(mut socket: &std::net::TcpStream) {
 pub fn hand_over_http(server: &Server, socket: Socket, first_bytes: Vec<u8>) {
     if let Some(socket) = socket.into_tcp() {
         server.http.send(socket, first_bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protected_mode_lets_nobody_in_from_elsewhere_while_there_is_no_password() {
+        let open = Settings::default();
+        for here in ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(!is_protected_from(&open, here.parse().expect("an address")), "{here}");
+        }
+        let elsewhere = ["10.0.0.1", "192.168.1.1", "::ffff:10.0.0.1", "fe80::1", "0.0.0.0"];
+        let with_password = Settings { requirepass: b"secret".to_vec(), ..Settings::default() };
+        let unprotected = Settings { protected_mode: false, ..Settings::default() };
+        for there in elsewhere.map(|there| there.parse().expect("an address")) {
+            assert!(is_protected_from(&open, there), "{there}");
+            assert!(!is_protected_from(&with_password, there), "{there}");
+            assert!(!is_protected_from(&unprotected, there), "{there}");
+        }
     }
 }

@@ -28,6 +28,13 @@ impl Pause {
         }
     }
 
+    /// Whether a pause was begun and not ended; its time may be over.
+    #[must_use]
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.until.load(Ordering::Acquire) != 0
+    }
+
     /// Ends the pause.
     pub fn end(&self) {
         self.until.store(0, Ordering::Release);
@@ -46,8 +53,55 @@ impl Pause {
         until.checked_sub(now).filter(|&rest| rest > 0 && held)
     }
 
-    /// Waits until the pause is ended before its time.
+    /// Waits until the pause is ended before its time; not at all if it has been.
     pub async fn ended(&self) {
-        self.over.notified().await;
+        let told = self.over.notified();
+        tokio::pin!(told);
+        // From here on nobody's call is missed, also if it comes between the next two lines.
+        told.as_mut().enable();
+        if self.until.load(Ordering::Acquire) > 0 {
+            told.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_of_writes_holds_writers_alone() {
+        let pause = Pause::default();
+        assert_eq!(pause.holds(0, true), None);
+        pause.begin(100, 150, false);
+        assert_eq!((pause.holds(100, true), pause.holds(100, false)), (Some(50), None));
+        assert_eq!(pause.holds(150, true), None);
+    }
+
+    #[test]
+    fn a_pause_in_force_becomes_neither_shorter_nor_milder() {
+        let pause = Pause::default();
+        pause.begin(100, 200, true);
+        pause.begin(110, 150, false);
+        assert_eq!((pause.holds(120, true), pause.holds(120, false)), (Some(80), Some(80)));
+        pause.begin(130, 300, false);
+        assert_eq!(pause.holds(130, false), Some(170));
+    }
+
+    #[test]
+    fn a_pause_that_is_over_leaves_nothing_behind() {
+        let pause = Pause::default();
+        pause.begin(100, 200, true);
+        pause.begin(200, 250, false);
+        assert_eq!((pause.holds(200, true), pause.holds(200, false)), (Some(50), None));
+        pause.end();
+        assert_eq!(pause.holds(201, true), None);
+    }
+
+    #[test]
+    fn a_pause_of_no_time_does_nothing() {
+        let pause = Pause::default();
+        pause.begin(100, 100, true);
+        assert_eq!(pause.holds(100, true), None);
     }
 }

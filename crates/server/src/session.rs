@@ -83,6 +83,13 @@ impl Session {
         self.client.dialect.store(number, Ordering::Relaxed);
     }
 
+    /// Whether it may run commands and is told what they answer.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        self.authenticated && self.reply_mode == ReplyMode::On
+    }
+
     /// Whether the reply of the command that just ran is kept; moves CLIENT REPLY SKIP on.
     pub fn keeps_reply(&mut self) -> bool {
         match self.reply_mode {

@@ -3,7 +3,7 @@
 //! Made from the registry of settings at start-up and after each CONFIG SET, then published as a
 //! whole; a worker takes the newest at the beginning of a batch.
 
-use keyspace::Access;
+use keyspace::{Access, Millis};
 
 /// Below this threshold of the slow log, commands are not measured together.
 const MEASURE_EACH_MICROS: i64 = 1000;
@@ -58,6 +58,21 @@ pub struct OutputLimit {
     pub soft_seconds: u64,
 }
 
+impl OutputLimit {
+    /// Whether a client is to be disconnected for whom so many bytes wait now. Keeps in `since`
+    /// from when on the soft limit was passed.
+    pub fn is_passed(&self, waiting: u64, since: &mut Option<Millis>, now: Millis) -> bool {
+        let passes = |bytes: u64| bytes > 0 && waiting >= bytes;
+        if !passes(self.soft_bytes) {
+            *since = None;
+        }
+        let lasted = passes(self.soft_bytes)
+            && now.saturating_sub(*since.get_or_insert(now))
+                > self.soft_seconds.saturating_mul(1000);
+        passes(self.hard_bytes) || lasted
+    }
+}
+
 /// Who may use a protected command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowed {
@@ -96,5 +111,39 @@ impl Default for Settings {
             http_on_main_port: true,
             debug_command: Allowed::No,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: OutputLimit = OutputLimit { hard_bytes: 1000, soft_bytes: 100, soft_seconds: 2 };
+
+    #[test]
+    fn the_hard_limit_holds_at_once() {
+        let mut since = None;
+        assert!(!LIMIT.is_passed(99, &mut since, 0));
+        assert!(LIMIT.is_passed(1000, &mut since, 0));
+    }
+
+    #[test]
+    fn the_soft_limit_holds_when_it_was_passed_all_the_time() {
+        let mut since = None;
+        let mut look = |waiting, now| LIMIT.is_passed(waiting, &mut since, now);
+        assert!(!look(100, 1000));
+        assert!(!look(500, 3000));
+        assert!(!look(99, 3500));
+        assert!(!look(100, 4000));
+        assert!(!look(100, 6000));
+        assert!(look(100, 6001));
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_none() {
+        let none = OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 };
+        assert!(!none.is_passed(u64::MAX, &mut None, 0));
+        let none = OutputLimit { soft_bytes: 100, ..none };
+        assert!(none.is_passed(100, &mut Some(0), 1));
     }
 }

@@ -3,13 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use command::CommandError;
 use keyspace::{Due, Frame, Maintained};
 use protocol::{Output, Span};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::client::Arrival;
+use crate::client::{Arrival, Kill};
 use crate::connection;
 use crate::server::{CommandEntry, Server};
 use crate::settings::Settings;
@@ -141,13 +142,12 @@ pub fn run(server: Arc<Server>, index: usize, arriving: UnboundedReceiver<Arrivi
 
 async fn serve(worker: Rc<Worker>, mut arriving: UnboundedReceiver<Arriving>) {
     tokio::task::spawn_local(look_after(Rc::clone(&worker)));
+    tokio::task::spawn_local(look_at_clients(Rc::clone(&worker)));
     loop {
         tokio::select! {
             () = worker.server.stopped() => break,
             arrived = arriving.recv() => match arrived {
-                Some(arrived) => {
-                    tokio::task::spawn_local(connection::serve(Rc::clone(&worker), arrived));
-                }
+                Some(arrived) => connection::serve(&worker, arrived),
                 None => break,
             },
         }
@@ -158,6 +158,28 @@ async fn serve(worker: Rc<Worker>, mut arriving: UnboundedReceiver<Arriving>) {
             break;
         }
         tokio::time::sleep(PARTING_REST).await;
+    }
+}
+
+/// Once a second: closes this worker's connections that nothing was heard of for too long, and
+/// has those look to their limits whose output waits.
+async fn look_at_clients(worker: Rc<Worker>) {
+    let server = &worker.server;
+    loop {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let timeout_millis = worker.settings().timeout_seconds.saturating_mul(1000);
+        let now = server.clock.now();
+        for client in server.clients.all() {
+            if client.worker != worker.index {
+                continue;
+            }
+            if timeout_millis > 0 && client.idle_millis(now) > timeout_millis {
+                worker.stats().timeouts.add(1);
+                client.kill(Kill::Now);
+            } else if client.output_bytes.load(Ordering::Relaxed) > 0 {
+                client.ring();
+            }
+        }
     }
 }
 
@@ -192,6 +214,7 @@ async fn look_after(worker: Rc<Worker>) {
                     now: server.clock.now(),
                     chance: worker.chance(),
                     access: settings.access,
+                    touch: false,
                 };
                 match server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest))) {
                     Maintained::Step(tally) => {

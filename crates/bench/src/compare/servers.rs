@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::CompareArgs;
@@ -135,15 +135,16 @@ pub(crate) fn given(name: &str, command: &str) -> Server {
 /// Where a server's program is; an error if the user says where and it is not there.
 fn locate(name: &str, program: &str, args: &CompareArgs) -> Result<Option<PathBuf>, String> {
     if let ("anax", Some(given)) = (name, &args.anax) {
-        let absolute = given.canonicalize();
-        return absolute.map(Some).map_err(|e| format!("No anax at {}: {e}", given.display()));
+        let found = path::absolute(given).ok().filter(|found| found.is_file());
+        return found.map(Some).ok_or_else(|| format!("No anax at {}", given.display()));
     }
     let own = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
     let beside = own.filter(|_| name == "anax");
     let peers = args.peers.as_ref().map(|folder| folder.join("bin"));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = beside.into_iter().chain(peers).chain(env::split_paths(&path));
-    Ok(folders.map(|folder| folder.join(program)).find(|found| found.is_file()))
+    let search = env::var_os("PATH").unwrap_or_default();
+    let folders = beside.into_iter().chain(peers).chain(env::split_paths(&search));
+    let mut found = folders.filter_map(|folder| path::absolute(folder.join(program)).ok());
+    Ok(found.find(|found| found.is_file()))
 }
 
 /// The first line of what a program says of its version.

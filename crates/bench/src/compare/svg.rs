@@ -7,9 +7,9 @@
 use std::fmt::Write;
 
 /// Width of a plot, of the column of names on its left and of the room for values on its right.
-const WIDTH: f64 = 760.0;
-const NAMES: f64 = 190.0;
-const VALUES: f64 = 90.0;
+const WIDTH: f64 = 800.0;
+const NAMES: f64 = 210.0;
+const VALUES: f64 = 115.0;
 
 /// Height of the title and of the legend below it.
 const TOP: f64 = 64.0;
@@ -21,6 +21,9 @@ const GAP: f64 = 14.0;
 /// Height of the field of curves, and of the room below it.
 const FIELD: f64 = 320.0;
 const BOTTOM: f64 = 52.0;
+
+/// Height of a line of text.
+const LINE: f64 = 15.0;
 
 /// The style of all plots; a series has the class `s` (areas) or `l` (lines) and its number.
 const STYLE: &str = "\
@@ -136,7 +139,21 @@ impl Curves {
         for (series, points) in &self.curves {
             self.curve(&mut page, series, points, &y);
         }
+        self.labels(&mut page, &y);
         page.end()
+    }
+
+    /// Names each curve at its end; names that would meet move apart.
+    fn labels(&self, page: &mut Page, y: &dyn Fn(f64) -> f64) {
+        let ends = self.curves.iter().filter_map(|(series, points)| Some((series, points.last()?)));
+        let mut ends: Vec<_> = ends.map(|(series, end)| (y(end.1) + 4.0, series, *end)).collect();
+        ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut free = 0.0;
+        for (wanted, series, (share, ms)) in ends {
+            let at = f64::max(wanted, free);
+            page.text("", share_x(share) + 6.0, at, &format!("{series} {}", figure(ms)));
+            free = at + LINE;
+        }
     }
 
     fn curve(&self, page: &mut Page, series: &str, points: &[(f64, f64)], y: &dyn Fn(f64) -> f64) {
@@ -147,10 +164,6 @@ impl Curves {
         }
         let colour = colour(&self.series, series);
         page.add(format_args!("<path class=\"l{colour}\" d=\"{path}\"/>"));
-        if let Some((share, ms)) = points.last() {
-            let label = format!("{series} {}", figure(*ms));
-            page.text("", share_x(*share) + 6.0, y(*ms) + 4.0, &label);
-        }
     }
 }
 
@@ -332,6 +345,18 @@ mod tests {
         assert!(svg.contains(">anax 12.0<") && svg.contains(">99.99 %<"));
         let none = Curves { title: "L".to_owned(), series: names(), curves: Vec::new() };
         check_well_formed(&none.render());
+    }
+
+    #[test]
+    fn names_of_curves_that_end_together_lie_apart() {
+        let curves = names().into_iter().map(|name| (name, vec![(0.0, 1.0), (0.9999, 10.0)]));
+        let curves = Curves { title: String::new(), series: names(), curves: curves.collect() };
+        let svg = curves.render();
+        let label = |start: &str| {
+            let line = svg.lines().find(|line| line.contains(start)).unwrap();
+            line.split("y=\"").nth(1).unwrap().split('"').next().unwrap().parse::<f64>().unwrap()
+        };
+        assert!((label(">anax 10.0<") - label("&quot; 10.0<")).abs() >= LINE);
     }
 
     #[test]

@@ -13,8 +13,8 @@
 //!
 //! # Invariants
 //!
-//! * Each of [`Extended::parse`], [`Extended::plus`] and `Display` is exact but for one rounding at its
-//!   end, to the nearest, ties to even, as IEEE 754 asks.
+//! * Each of [`Extended::parse`], [`Extended::plus`] and `Display` is exact but for one rounding
+//!   at its end, to the nearest, ties to even, as IEEE 754 asks.
 //! * Texts have [`TEXT_MAX`] bytes at most, and exponents of a text are cut off far beyond the
 //!   range of numbers, so that no text takes more than a few microseconds.
 //!
@@ -521,7 +521,10 @@ mod tests {
         }
 
         #[test]
-        fn fractions_of_powers_of_two_are_exact(one in -(1_i64 << 40)..1 << 40, other in -(1_i64 << 40)..1 << 40) {
+        fn fractions_of_powers_of_two_are_exact(
+            one in -(1_i64 << 40)..1 << 40,
+            other in -(1_i64 << 40)..1 << 40,
+        ) {
             // A 2^16th is 5^16 * 10^-16, so both texts are exact.
             let text = |number: i64| format!("{}e-16", i128::from(number) * 5_i128.pow(16));
             let total = Extended::parse(text(one + other).as_bytes()).unwrap().to_string();

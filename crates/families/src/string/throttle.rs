@@ -43,8 +43,7 @@ fn throttle(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> D
     let now_nanos = nanos(now).ok_or(CommandError::NotAnInteger)?;
     let answer = rate.ask(arrival, now_nanos, quantity).ok_or(CommandError::NotAnInteger)?;
     if let Some(arrival) = answer.arrival {
-        let deadline = arrival.div_euclid(NANOS_A_MILLI) + 1;
-        let deadline = Millis::try_from(deadline).unwrap_or(now);
+        let deadline = Millis::try_from(millis(arrival)).unwrap_or(now);
         let text = itoa::Buffer::new().format(arrival).to_owned();
         entry.set(text.as_bytes(), Expiry::At(deadline), event::SET)?;
     }
@@ -69,8 +68,13 @@ fn nanos(moment: Millis) -> Option<i64> {
 
 /// Seconds as clients are told them: whole milliseconds give one second more, whatever is left.
 fn seconds(nanos: i64) -> i64 {
-    let millis = nanos / NANOS_A_MILLI + i64::from(nanos % NANOS_A_MILLI > 0);
+    let millis = millis(nanos);
     if millis > 0 { millis / 1000 + 1 } else { 0 }
+}
+
+/// Milliseconds, rounded up.
+fn millis(nanos: i64) -> i64 {
+    nanos / NANOS_A_MILLI + i64::from(nanos % NANOS_A_MILLI > 0)
 }
 
 /// How often something may happen.

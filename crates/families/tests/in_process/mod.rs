@@ -14,7 +14,7 @@ use testkit::executor::Executor;
 use testkit::{Dialect, Value};
 
 /// When the clock starts, in ms of Unix time. Late enough for any "so long ago".
-const EPOCH_MS: u64 = 1_800_000_000_000;
+pub(crate) const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// As many databases as a server has by default.
 const DATABASES: DbIndex = 16;
@@ -51,7 +51,7 @@ impl InProcess {
 
     fn frame(&mut self, db: DbIndex) -> Frame {
         self.chance = self.chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        Frame { db, now: self.now, chance: self.chance, access: Access::Lru }
+        Frame { db, now: self.now, chance: self.chance, access: Access::Lru, touch: true }
     }
 
     fn answer(&mut self, client: &str, words: Words<'_>, output: &mut Output) {
@@ -126,8 +126,11 @@ impl InProcess {
     }
 
     fn select(&mut self, client: &str, words: Words<'_>, reply: &mut Reply<'_>) -> Done {
+        if words.len() != 2 {
+            return Err(CommandError::WrongArity("select".into()));
+        }
         let number = words.get(1).and_then(command::parse_integer);
-        let db = number.ok_or(CommandError::InvalidDbIndex)?;
+        let db = number.ok_or(CommandError::NotAnInteger)?;
         let db = DbIndex::try_from(db).ok().filter(|&db| db < DATABASES);
         self.session(client).db = db.ok_or(CommandError::DbIndex)?;
         reply.ok();
@@ -183,9 +186,6 @@ impl Executor for InProcess {
 
 /// The one reply that the bytes are.
 fn read_reply(bytes: &[u8]) -> Value {
-    if bytes == b"*-1\r\n" {
-        return Value::NilArray;
-    }
     let text = || String::from_utf8_lossy(bytes).into_owned();
     let decoded = decode::decode(bytes).unwrap_or_else(|_| panic!("no reply: {}", text()));
     let (value, len) = decoded.unwrap_or_else(|| panic!("half a reply: {}", text()));
@@ -201,6 +201,7 @@ fn value_of(value: decode::Value) -> Value {
         decode::Value::Integer(number) => Value::Integer(number),
         decode::Value::Bulk(text) => Value::Bulk(text),
         decode::Value::Null => Value::Nil,
+        decode::Value::NullArray => Value::NilArray,
         decode::Value::Array(values) => Value::Array(all(values)),
         decode::Value::Set(values) => Value::Set(all(values)),
         decode::Value::Push(values) => Value::Push(all(values)),
@@ -208,9 +209,17 @@ fn value_of(value: decode::Value) -> Value {
             let pairs = pairs.into_iter();
             Value::Map(pairs.map(|(key, value)| (value_of(key), value_of(value))).collect())
         }
-        decode::Value::Double(text) => Value::Double(text),
+        // Digits beyond those of a double are seen in RESP2 only, where they are a string.
+        decode::Value::Double(number) => Value::Double(digits_of(number)),
         decode::Value::Boolean(truth) => Value::Boolean(truth),
         decode::Value::BigNumber(text) => Value::BigNumber(text),
-        decode::Value::Verbatim(text) => Value::Verbatim { format: *b"txt", text },
+        decode::Value::Verbatim(format, text) => Value::Verbatim { format, text },
+        decode::Value::Attributed(_, value) => value_of(*value),
     }
+}
+
+fn digits_of(number: f64) -> Vec<u8> {
+    let mut digits = Vec::new();
+    protocol::format_double(number, &mut digits);
+    digits
 }

@@ -9,7 +9,7 @@ use super::{Call, Next, SessionRow};
 pub const REDIS_VERSION: &str = "8.4.0";
 
 /// The rows of this family.
-pub const ROWS: &[SessionRow] = &[
+pub(super) const ROWS: &[SessionRow] = &[
     SessionRow { command: AUTH, run: auth },
     SessionRow { command: HELLO, run: hello },
     SessionRow { command: SELECT, run: select },
@@ -121,7 +121,7 @@ fn hello(call: &mut Call<'_>) -> Result<Next, CommandError> {
         if args.len() >= 3 && args.word("AUTH") {
             credentials = Some((args.bytes()?, args.bytes()?));
         } else if args.word_with_value("SETNAME") {
-            name = Some(args.bytes()?);
+            name = Some(checked_name(args.bytes()?)?);
         } else {
             let word = String::from_utf8_lossy(word);
             return Err(CommandError::text(format!("ERR Syntax error in HELLO option '{word}'")));
@@ -163,14 +163,20 @@ fn hello(call: &mut Call<'_>) -> Result<Next, CommandError> {
 }
 
 /// Names the connection, for CLIENT LIST.
-pub fn set_name(call: &mut Call<'_>, name: &[u8]) -> Result<(), CommandError> {
-    if name.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
-        return Err(CommandError::text(
-            "ERR Client names cannot contain spaces, newlines or special characters.",
-        ));
-    }
+pub(super) fn set_name(call: &mut Call<'_>, name: &[u8]) -> Result<(), CommandError> {
+    let name = checked_name(name)?;
     call.session.client.rename(|names| names.name = name.to_vec());
     Ok(())
+}
+
+/// A name as it may stand in a line of CLIENT LIST.
+fn checked_name(name: &[u8]) -> Result<&[u8], CommandError> {
+    if name.iter().all(u8::is_ascii_graphic) {
+        return Ok(name);
+    }
+    Err(CommandError::text(
+        "ERR Client names cannot contain spaces, newlines or special characters.",
+    ))
 }
 
 const SELECT: Command = Command {
@@ -184,8 +190,8 @@ const SELECT: Command = Command {
 };
 
 fn select(call: &mut Call<'_>) -> Result<Next, CommandError> {
-    let raw = call.args().bytes()?;
-    let number = parse_integer(raw).ok_or(CommandError::InvalidDbIndex)?;
+    let number: i64 = call.args().take()?;
+    let number = i32::try_from(number).map_err(|_| CommandError::NotAnInt32)?;
     let databases = call.batch.server.keyspace.databases();
     let db = u16::try_from(number).ok().filter(|&db| db < databases);
     call.session.select(db.ok_or(CommandError::DbIndex)?);

@@ -1,0 +1,61 @@
+//! What holds of the rows of all families.
+
+use std::collections::BTreeSet;
+
+use command::{Begin, Command, Find, Flags, Run};
+use families::FAMILIES;
+
+fn rows() -> impl Iterator<Item = &'static Command> {
+    let all = FAMILIES.iter().flat_map(|family| family.iter());
+    all.flat_map(|row| std::iter::once(row).chain(row.subcommands))
+}
+
+#[test]
+fn names_are_unique_and_in_upper_case() {
+    let mut names = BTreeSet::new();
+    for row in FAMILIES.iter().flat_map(|family| family.iter()) {
+        assert!(names.insert(row.name), "{} is there twice", row.name);
+    }
+    for row in rows() {
+        assert_eq!(row.name, row.name.to_ascii_uppercase());
+    }
+}
+
+#[test]
+fn every_version_and_every_line_of_the_manual_is_there() {
+    for row in rows() {
+        let numbers: Vec<_> = row.since.split('.').map(str::parse::<u8>).collect();
+        assert!(numbers.len() == 3 && numbers.iter().all(Result::is_ok), "{}", row.name);
+        assert!(row.summary.ends_with('.'), "{}", row.name);
+        assert!(row.complexity.starts_with("O("), "{}", row.name);
+    }
+}
+
+#[test]
+fn the_first_key_is_a_word_that_every_request_has() {
+    for row in rows() {
+        let least = row.arity.number().unsigned_abs();
+        for spec in row.keys {
+            let Begin::Index(begin) = spec.begin;
+            let first = match spec.find {
+                Find::Range { .. } => begin,
+                Find::Counted { first, .. } => begin + first,
+            };
+            assert!(u64::from(first) < least, "{}", row.name);
+        }
+    }
+}
+
+#[test]
+fn who_reads_and_writes_says_which_keys() {
+    for row in rows() {
+        let uses: Vec<&str> =
+            row.keys.iter().filter_map(|spec| spec.usage.0.first()).copied().collect();
+        if let Run::Read(_) = row.run {
+            assert!(uses.iter().all(|&usage| usage == "RO"), "{}", row.name);
+        }
+        if row.flags.has(Flags::DENY_OOM) {
+            assert!(row.writes(), "{} may grow memory but does not write", row.name);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A client as CLIENT LIST describes it: `name=value`, separated by blanks, on one line.
+//!
+//! Which fields there are, and in which order, is what Redis and Valkey write together. Fields of
+//! things that a connection here does not have, such as a reply buffer of its own, say so with 0.
+
+use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use keyspace::Millis;
+
+use crate::client::{Client, Kill, Names};
+
+/// All letters that a filter may ask for, though some stand for what no client here can be.
+pub(super) const FLAG_LETTERS: &[u8] = b"OSMPxbtRBdcuAUreTIiEN";
+
+/// The user that every connection belongs to which has not named another one.
+pub(super) const DEFAULT_USER: &[u8] = b"default";
+
+/// Adds the line of a client, its end included.
+pub(super) fn write(client: &Client, now: Millis, into: &mut String) {
+    let names = client.names();
+    try_write(client, &names, now, into).expect("writing to a string does not fail");
+}
+
+fn try_write(client: &Client, names: &Names, now: Millis, into: &mut String) -> fmt::Result {
+    let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    let waiting = load(&client.output_bytes) + client.outbox_bytes();
+    let query = load(&client.query_bytes);
+    write!(into, "id={} addr={}", client.id, client.address)?;
+    write!(into, " laddr={} fd={}", client.local_address, client.fd)?;
+    write!(into, " name={}", text(&names.name))?;
+    write!(into, " age={} idle={}", age_seconds(client, now), idle_seconds(client, now))?;
+    write!(into, " flags={} capa={}", flags(client), capa(client))?;
+    write!(into, " db={}", client.db.load(Ordering::Relaxed))?;
+    into.push_str(" sub=0 psub=0 ssub=0 multi=-1 watch=0");
+    write!(into, " qbuf={query}")?;
+    write!(into, " qbuf-free={}", load(&client.query_capacity).saturating_sub(query))?;
+    into.push_str(" argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0");
+    write!(into, " oll={} omem={waiting}", u8::from(waiting > 0))?;
+    write!(into, " tot-mem={}", client.memory_bytes())?;
+    write!(into, " events={}", if waiting > 0 { "rw" } else { "r" })?;
+    into.push_str(" cmd=");
+    write_command(client, into);
+    write!(into, " user={} redir=-1", text(user(names)))?;
+    write!(into, " resp={}", client.dialect.load(Ordering::Relaxed))?;
+    write!(into, " lib-name={}", text(&names.lib_name))?;
+    write!(into, " lib-ver={}", text(&names.lib_version))?;
+    write!(into, " io-thread={}", client.worker)?;
+    write!(into, " tot-net-in={}", load(&client.bytes_in))?;
+    write!(into, " tot-net-out={}", load(&client.bytes_out))?;
+    writeln!(into, " tot-cmds={}", load(&client.commands))
+}
+
+/// Names are made of printable ASCII alone, or they would not have been taken.
+fn text(name: &[u8]) -> &str {
+    std::str::from_utf8(name).unwrap_or_default()
+}
+
+fn write_command(client: &Client, into: &mut String) {
+    let Some((command, sub)) = client.last_command() else { return into.push_str("NULL") };
+    let lower = |name: &'static str| name.chars().map(|letter| letter.to_ascii_lowercase());
+    into.extend(lower(command.name));
+    if let Some(sub) = sub {
+        into.push('|');
+        into.extend(lower(sub.name));
+    }
+}
+
+/// How long a client has been there, in seconds.
+pub(super) fn age_seconds(client: &Client, now: Millis) -> u64 {
+    now.saturating_sub(client.connected_at) / 1000
+}
+
+/// How long nothing has been heard of a client, in seconds.
+pub(super) fn idle_seconds(client: &Client, now: Millis) -> u64 {
+    now.saturating_sub(client.last_seen.load(Ordering::Relaxed)) / 1000
+}
+
+/// The user of a client of these names.
+pub(super) fn user(names: &Names) -> &[u8] {
+    if names.user.is_empty() { DEFAULT_USER } else { &names.user }
+}
+
+/// What a client is and does just now, a letter each; `N`: nothing special.
+pub(super) fn flags(client: &Client) -> String {
+    let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+    let killed = client.killed();
+    let letters = [
+        ('O', is(&client.monitor)),
+        ('b', is(&client.blocked)),
+        ('c', killed == Kill::AfterReply),
+        ('A', killed == Kill::Now),
+        ('U', client.unix),
+        ('e', is(&client.no_evict)),
+        ('T', is(&client.no_touch)),
+    ];
+    let set: String =
+        letters.into_iter().filter(|(_, set)| *set).map(|(letter, _)| letter).collect();
+    if set.is_empty() { "N".into() } else { set }
+}
+
+/// What a client has said that it is able to do, a letter each.
+pub(super) fn capa(client: &Client) -> &'static str {
+    if client.follows_redirects.load(Ordering::Relaxed) { "r" } else { "" }
+}
