@@ -77,7 +77,7 @@ pub struct Live {
     pub num_shards: usize,
     /// Least weight of what is logged.
     pub loglevel: LogLevel,
-    /// File to log to, unless it is standard output.
+    /// File to log to, unless it is standard error.
     pub logfile: Option<PathBuf>,
     /// Form of a line of the log.
     pub log_format: LogFormat,

@@ -19,6 +19,8 @@ pub struct Background {
 struct Counts {
     pending: AtomicU64,
     freed: AtomicU64,
+    /// What `freed` was when it was last reset.
+    freed_before: AtomicU64,
 }
 
 impl Background {
@@ -44,15 +46,21 @@ impl Background {
         self.counts.pending.load(Ordering::Relaxed)
     }
 
-    /// How many entries have been dropped here.
+    /// How many entries have been dropped here since the count was last reset.
     #[must_use]
     pub fn freed(&self) -> u64 {
+        self.freed_total().saturating_sub(self.counts.freed_before.load(Ordering::Relaxed))
+    }
+
+    /// How many entries have been dropped here since the server started.
+    #[must_use]
+    pub fn freed_total(&self) -> u64 {
         self.counts.freed.load(Ordering::Relaxed)
     }
 
     /// Starts counting from zero again.
     pub fn reset(&self) {
-        self.counts.freed.store(0, Ordering::Relaxed);
+        self.counts.freed_before.store(self.freed_total(), Ordering::Relaxed);
     }
 }
 

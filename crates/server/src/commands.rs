@@ -4,11 +4,13 @@
 //! subcommands has one function, which looks at the subcommand's row.
 
 mod client;
+pub mod config;
 mod connection;
 
 use command::{Args, Command, CommandError};
 use protocol::{Dialect, Output, Reply, Words};
 
+pub(crate) use self::connection::equal_in_constant_time;
 use crate::execute::Batch;
 use crate::server::CommandEntry;
 use crate::session::Session;
@@ -38,7 +40,7 @@ pub struct SessionRow {
 }
 
 /// The rows of all families of the server.
-pub const ROWS: &[&[SessionRow]] = &[connection::ROWS, client::ROWS];
+pub const ROWS: &[&[SessionRow]] = &[client::ROWS, config::ROWS, connection::ROWS];
 
 /// One call of a command of the server.
 pub struct Call<'a> {

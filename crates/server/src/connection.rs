@@ -50,6 +50,7 @@ const RUNTIME_BYTES: usize = 512;
 
 /// A connection.
 struct Connection {
+    _present: Present,
     worker: Rc<Worker>,
     socket: Socket,
     session: Session,
@@ -60,6 +61,8 @@ struct Connection {
     output: Output,
     /// Since when the soft limit of output is passed, in ms since the epoch.
     soft_since: Option<u64>,
+    /// Whether its first line has come, and was none of HTTP.
+    greeted: bool,
 }
 
 /// Why a batch ended.
@@ -94,6 +97,24 @@ pub fn serve(worker: &Rc<Worker>, arriving: Arriving) {
     }
 }
 
+/// A connection as others see it: it is let go whatever ends it.
+struct Present {
+    worker: Rc<Worker>,
+    client: Arc<Client>,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let server = &self.worker.server;
+        server.monitor.leave(&self.client);
+        server.clients.leave(self.client.id);
+        server.load.leave(self.worker.index);
+        if std::thread::panicking() {
+            self.worker.mend();
+        }
+    }
+}
+
 fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
     let server = &worker.server;
     let settings = worker.settings();
@@ -102,13 +123,17 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
     let now = server.clock.now();
     let Some(client) = server.clients.arrive(settings.maxclients, worker.index, now, arrival)
     else {
-        server.refused.fetch_add(1, Ordering::Relaxed);
+        server.arrivals.refused.fetch_add(1, Ordering::Relaxed);
         let refusal = b"-ERR max number of clients reached\r\n";
         drop(socket.try_write(std::iter::once(&refusal[..])));
         return None;
     };
     worker.stats().connections.add(1);
+    if server.is_stopping() {
+        client.kill(Kill::AfterReply);
+    }
     Some(Box::new(Connection {
+        _present: Present { worker: Rc::clone(worker), client: Arc::clone(&client) },
         session: Session::new(client, &settings),
         worker: Rc::clone(worker),
         socket,
@@ -116,6 +141,7 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
         tail: first_bytes,
         output: Output::default(),
         soft_since: None,
+        greeted: false,
     }))
 }
 
@@ -123,7 +149,11 @@ impl Connection {
     /// Idle connections are many, so what is seldom waited for lies in a box of its own while it
     /// is, and this future is small.
     async fn run(mut self: Box<Self>) {
-        let mut ended = if self.tail.is_empty() { Ended::Drained } else { self.run_tail() };
+        let mut ended = match self.tail.is_empty() {
+            true => Ended::Drained,
+            false if self.is_http(0) => Ended::Http,
+            false => self.run_tail(),
+        };
         loop {
             if self.deliver().is_err() {
                 break;
@@ -134,9 +164,9 @@ impl Connection {
                     break;
                 }
                 Ended::Http => {
-                    self.leave();
                     let server = Arc::clone(&self.worker.server);
-                    return crate::listen::hand_over_http(&server, self.socket, self.tail);
+                    let admin = self.session.client.admin;
+                    return crate::listen::hand_over_http(&server, self.socket, self.tail, admin);
                 }
                 Ended::Waits(ran) => {
                     Box::pin(self.wait(ran)).await;
@@ -154,14 +184,20 @@ impl Connection {
                 Err(_) => break,
             }
         }
-        self.leave();
     }
 
-    fn leave(&self) {
-        let (server, client) = (&self.worker.server, &self.session.client);
-        server.monitor.leave(client);
-        server.clients.leave(client.id);
-        server.load.leave(self.worker.index);
+    /// Whether the connection's first line is one of HTTP; then all that was read lies in the
+    /// tail. `read`: bytes in the scratch, if there is no tail.
+    #[cold]
+    fn is_http(&mut self, read: usize) -> bool {
+        let scratch = self.worker.scratch.borrow();
+        let input = if self.tail.is_empty() { &scratch.input[..read] } else { &self.tail };
+        let is_http = crate::http::is_request(input);
+        self.greeted = is_http == Some(false);
+        if is_http == Some(true) && self.tail.is_empty() {
+            self.tail.extend_from_slice(&scratch.input[..read]);
+        }
+        is_http == Some(true)
     }
 
     /// Waits for something to happen, and does what it asks for. `ended`: [`Ended::Drained`], or
@@ -300,6 +336,9 @@ impl Connection {
     /// Runs input that was just read: `read` bytes in the scratch, or the tail if there is one.
     fn run_input(&mut self, read: usize) -> Ended {
         self.count_input(read);
+        if !self.greeted && self.is_http(read) {
+            return Ended::Http;
+        }
         if !self.tail.is_empty() {
             return self.run_tail();
         }
@@ -472,7 +511,7 @@ impl Connection {
         }
         *at = end;
         if let Some(error) = failed {
-            return Some(self.protocol_error(batch, &input[end..], &error, output));
+            return Some(self.protocol_error(batch, &error, output));
         }
         drained.then_some(Ended::Drained)
     }
@@ -507,8 +546,13 @@ impl Connection {
                 continue;
             };
             let request = Request { words, entry: planned.entry, hash: planned.hash };
-            if planned.entry.is_none() && is_http(words) {
-                return Some(Ended::Http);
+            if planned.entry.is_none() && is_of_a_browser(words) {
+                tracing::warn!(
+                    address = self.session.client.address,
+                    "closed a connection that sent HTTP among requests, perhaps an attack"
+                );
+                self.session.closing = true;
+                return Some(Ended::Closing);
             }
             meter.before(planned.entry, self);
             match batch.run(request, &mut self.session, output) {
@@ -548,14 +592,9 @@ impl Connection {
     fn protocol_error(
         &mut self,
         batch: Batch<'_>,
-        input: &[u8],
         error: &ProtocolError,
         output: &mut Output,
     ) -> Ended {
-        if protocol::http::looks_like_http(input) == Some(true) && batch.settings.http_on_main_port
-        {
-            return Ended::Http;
-        }
         batch.worker.stats().protocol_errors.add(1);
         Reply::new(output, self.session.dialect).error(format_args!("ERR {error}"));
         self.session.closing = true;
@@ -705,14 +744,12 @@ fn look_up<'a>(server: &'a Server, words: Words<'a>) -> Request<'a> {
     Request { words, entry: planned.entry, hash: planned.hash }
 }
 
-/// Whether an inline request is the first line of an HTTP request, which browsers can be made to
-/// send to any port.
-fn is_http(words: Words<'_>) -> bool {
+/// Whether a request is a line of HTTP behind the first one. Browsers can be made to send such
+/// lines to any port, with commands among them.
+#[cold]
+fn is_of_a_browser(words: Words<'_>) -> bool {
     let name = words.get(0).unwrap_or_default();
-    [&b"GET"[..], b"HEAD", b"POST", b"PUT", b"host:"]
-        .iter()
-        .any(|verb| name.eq_ignore_ascii_case(verb))
-        && words.get(2).is_some_and(|third| third.starts_with(b"HTTP/1."))
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"host:")
 }
 
 /// Measures how long commands take. Reading the clock costs as much as a GET, so that commands
@@ -768,6 +805,9 @@ impl<'a> Meter<'a> {
             each.latency.get_or_init(Default::default).record(nanos / calls, calls);
         }
         let client: &Client = &connection.session.client;
+        if client.admin {
+            stats.admin_commands.add(calls);
+        }
         client.commands.fetch_add(calls, Ordering::Relaxed);
         client.set_last_command(entry.command, None);
         nanos
@@ -785,7 +825,7 @@ mod tests {
     /// Ten thousand idle connections are nothing special, so a field more is to be thought over.
     #[test]
     fn an_idle_connection_is_small() {
-        let task = size_of_future(|connection| connection.run());
+        let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
         assert!(state <= 512, "{state} bytes");

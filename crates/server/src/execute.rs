@@ -362,11 +362,20 @@ impl<'a> Batch<'a> {
             id: 0,
             unix_seconds: self.now / 1000,
             micros,
-            words: crate::slowlog::shortened(request.words),
+            words: self.shown(request),
             address: session.client.address.clone(),
             name: session.client.names().name,
         };
         self.server.slowlog.add(slow, self.settings.slowlog_entries_max);
+    }
+
+    /// A request's words as the slow log may keep them.
+    fn shown(&self, request: Request<'_>) -> Vec<Vec<u8>> {
+        let words = crate::slowlog::shortened(request.words);
+        match request.entry.map(|entry| entry.command.name) {
+            Some("CONFIG") => crate::commands::config::without_secrets(words),
+            _ => words,
+        }
     }
 
     /// Counts what a transaction did, and drops what it left where that disturbs nobody.

@@ -1,10 +1,11 @@
 //! What all workers of a server share.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use command::{Command, Table};
-use keyspace::{Keyspace, Usage};
+use config::SetError;
+use keyspace::{Keyspace, ShardId, Usage};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -12,11 +13,12 @@ use crate::background::Background;
 use crate::client::{Kill, Registry};
 use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
+use crate::http::Guest;
 use crate::monitor::Monitor;
 use crate::pause::Pause;
-use crate::settings::Settings;
+use crate::settings::{Configuration, Settings};
 use crate::slowlog::SlowLog;
-use crate::stats::WorkerStats;
+use crate::stats::{Histogram, WorkerStats};
 
 /// All commands: those of the keyspace, and the server's own with their functions.
 pub type CommandTable = Table<Option<SessionFn>>;
@@ -46,10 +48,10 @@ pub struct Server {
     pub monitor: Monitor,
     /// Commands that took long.
     pub slowlog: SlowLog,
-    /// Connections refused.
-    pub refused: AtomicU64,
-    /// Connections that the system failed to accept.
-    pub accept_errors: AtomicU64,
+    /// What the listeners count.
+    pub arrivals: Arrivals,
+    /// All settings, as CONFIG shows them.
+    pub config: Configuration,
     /// How many connections each worker has.
     pub load: Load,
     /// Where connections go that speak HTTP.
@@ -58,7 +60,39 @@ pub struct Server {
     settings_version: AtomicU64,
     stopping: AtomicBool,
     stop: Notify,
-    usage: Mutex<Vec<Usage>>,
+    known: Mutex<Vec<Known>>,
+    /// What was counted when RESETSTAT was last asked for.
+    baseline: Mutex<Arc<Baseline>>,
+}
+
+/// What the listeners count; any thread writes.
+#[derive(Default)]
+pub struct Arrivals {
+    /// The port of the main listener; 0: there is none.
+    pub tcp_port: AtomicU16,
+    /// Connections refused, for whatever reason.
+    pub refused: AtomicU64,
+    /// Those of them that came from elsewhere while protected mode was on.
+    pub unprotected: AtomicU64,
+    /// Connections that the system failed to accept.
+    pub accept_errors: AtomicU64,
+    /// Requests over HTTP without the right password.
+    pub http_auth_failures: AtomicU64,
+}
+
+/// What was last seen of a shard.
+#[derive(Clone, Default)]
+struct Known {
+    usage: Usage,
+    /// Keys and keys with a deadline of each database.
+    counts: Vec<(usize, usize)>,
+}
+
+/// What had been counted at some moment.
+#[derive(Default)]
+struct Baseline {
+    workers: WorkerStats,
+    refused: u64,
 }
 
 impl Server {
@@ -67,16 +101,22 @@ impl Server {
     pub fn new(
         workers: usize,
         shards: usize,
-        databases: u16,
-        settings: Settings,
+        config: Configuration,
         secret: [u64; 2],
         run_id: String,
     ) -> Server {
+        let live = config.current();
+        let live = live.live();
+        let databases = u16::try_from(live.databases).unwrap_or(u16::MAX);
+        let settings = Settings::of(live);
         let keyspace = Keyspace::new(shards, databases, secret);
         let table = command_table();
         let stats = (0..workers).map(|_| WorkerStats::new(table.iter().len())).collect();
+        let nothing = WorkerStats::new(table.iter().len());
+        let baseline = Baseline { workers: nothing, refused: 0 };
         Server {
-            usage: Mutex::new(vec![Usage::default(); keyspace.shards()]),
+            known: Mutex::new(vec![Known::default(); keyspace.shards()]),
+            baseline: Mutex::new(Arc::new(baseline)),
             keyspace,
             table,
             clients: Registry::default(),
@@ -87,8 +127,8 @@ impl Server {
             run_id,
             monitor: Monitor::default(),
             slowlog: SlowLog::default(),
-            refused: AtomicU64::new(0),
-            accept_errors: AtomicU64::new(0),
+            arrivals: Arrivals::default(),
+            config,
             load: Load::new(workers),
             http: HttpDoor::default(),
             settings: Mutex::new(Arc::new(settings)),
@@ -117,6 +157,15 @@ impl Server {
         self.settings_version.fetch_add(1, Ordering::Release);
     }
 
+    /// CONFIG SET: changes settings, all or none, and puts them in force. `local`: whoever asks is
+    /// of this machine.
+    ///
+    /// # Errors
+    /// The first setting that is refused.
+    pub fn change_settings(&self, pairs: &[(&[u8], &[u8])], local: bool) -> Result<(), SetError> {
+        self.config.change(pairs, local, |new| self.publish_settings(Settings::of(new.live())))
+    }
+
     /// Tells everybody to end.
     pub fn shut_down(&self) {
         self.stopping.store(true, Ordering::Release);
@@ -140,21 +189,93 @@ impl Server {
         }
     }
 
-    /// What each shard holds; of a shard that is busy, what it held when last asked. Never waits.
+    /// What each shard holds; of a shard that is busy, what it held when last asked. Never waits
+    /// for a gate.
     #[must_use]
     pub fn usage(&self) -> Vec<Usage> {
-        let mut known = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, known) in self.keyspace.shard_ids().zip(known.iter_mut()) {
+        self.look(|known, id| {
             if let Some(now) = self.keyspace.try_usage(id) {
-                *known = now;
+                known.usage = now;
             }
-        }
-        known.clone()
+            known.usage
+        })
     }
 
-    /// A sum over all workers.
-    pub fn sum(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
+    /// Keys, and keys with a deadline, of each database. As [`Server::usage`].
+    #[must_use]
+    pub fn database_sizes(&self) -> Vec<(usize, usize)> {
+        let shards = self.look(|known, id| {
+            if let Some(now) = self.keyspace.try_counts(id) {
+                known.counts = now;
+            }
+            known.counts.clone()
+        });
+        let mut sizes = vec![(0, 0); usize::from(self.keyspace.databases())];
+        for shard in shards {
+            for (sum, count) in sizes.iter_mut().zip(shard) {
+                *sum = (sum.0 + count.0, sum.1 + count.1);
+            }
+        }
+        sizes
+    }
+
+    fn look<T>(&self, mut look: impl FnMut(&mut Known, ShardId) -> T) -> Vec<T> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.keyspace.shard_ids().zip(known.iter_mut()).map(|(id, known)| look(known, id)).collect()
+    }
+
+    /// A sum over all workers since the server started.
+    pub fn total(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
         self.stats.iter().map(counter).sum()
+    }
+
+    /// A sum over all workers since statistics were last reset.
+    pub fn sum(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
+        let before = counter(&self.baseline().workers);
+        self.total(counter).saturating_sub(before)
+    }
+
+    /// Connections refused since statistics were last reset.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        let now = self.arrivals.refused.load(Ordering::Relaxed);
+        now.saturating_sub(self.baseline().refused)
+    }
+
+    /// How long the calls of a command took since statistics were last reset; `None`: not called.
+    /// The number is that of its entry in the table.
+    #[must_use]
+    pub fn latency(&self, command: usize) -> Option<Histogram> {
+        let sum = self.latency_total(command)?;
+        if let Some(before) = self.baseline().workers.each[command].latency.get() {
+            sum.subtract(before);
+        }
+        Some(sum)
+    }
+
+    /// How long the calls of a command took since the server started.
+    #[must_use]
+    pub fn latency_total(&self, command: usize) -> Option<Histogram> {
+        let each = self.stats.iter().filter_map(|worker| worker.each[command].latency.get());
+        let mut each = each.peekable();
+        each.peek()?;
+        let sum = Histogram::default();
+        each.for_each(|one| sum.add(one));
+        Some(sum)
+    }
+
+    /// CONFIG RESETSTAT. Counters belong to their workers, so they go on; what they show is
+    /// counted from here.
+    pub fn reset_stats(&self) {
+        let workers = WorkerStats::together(&self.stats);
+        let refused = self.arrivals.refused.load(Ordering::Relaxed);
+        let baseline = Arc::new(Baseline { workers, refused });
+        *self.baseline.lock().unwrap_or_else(PoisonError::into_inner) = baseline;
+        self.background.reset();
+    }
+
+    fn baseline(&self) -> Arc<Baseline> {
+        Arc::clone(&self.baseline.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -189,18 +310,18 @@ impl Load {
 
 /// The way to the control thread for connections that speak HTTP.
 #[derive(Default)]
-pub struct HttpDoor(OnceLock<UnboundedSender<(std::net::TcpStream, Vec<u8>)>>);
+pub struct HttpDoor(OnceLock<UnboundedSender<Guest>>);
 
 impl HttpDoor {
     /// Says who takes them.
-    pub fn open(&self, sender: UnboundedSender<(std::net::TcpStream, Vec<u8>)>) {
+    pub fn open(&self, sender: UnboundedSender<Guest>) {
         drop(self.0.set(sender));
     }
 
-    /// Hands one over, with what it has sent; drops it if nobody takes it.
-    pub fn send(&self, socket: std::net::TcpStream, first_bytes: Vec<u8>) {
+    /// Hands one over; closes it if nobody takes it.
+    pub fn send(&self, guest: Guest) {
         if let Some(sender) = self.0.get() {
-            drop(sender.send((socket, first_bytes)));
+            drop(sender.send(guest));
         }
     }
 }

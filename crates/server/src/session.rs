@@ -45,7 +45,8 @@ impl Session {
     #[must_use]
     pub fn new(client: Arc<Client>, settings: &Settings) -> Session {
         Session {
-            authenticated: settings.requirepass.is_empty() || client.admin,
+            authenticated: settings.requirepass.is_empty()
+                || (client.admin && settings.admin_nopass),
             client,
             db: 0,
             dialect: Dialect::Resp2,

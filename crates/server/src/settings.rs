@@ -1,8 +1,15 @@
 //! The settings that are read on the way of a request, as plain numbers and flags.
 //!
 //! Made from the registry of settings at start-up and after each CONFIG SET, then published as a
-//! whole; a worker takes the newest at the beginning of a batch.
+//! whole; a worker takes the newest at the beginning of a batch. The registry's own values are in
+//! the server's [`Configuration`].
 
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use config::{Config, EvictionPolicy, Live, SetError};
 use keyspace::{Access, Millis};
 
 /// Below this threshold of the slow log, commands are not measured together.
@@ -16,6 +23,7 @@ pub struct Settings {
     pub protected_mode: bool,
     pub maxmemory: u64,
     pub maxclients: usize,
+    pub admin_nopass: bool,
     pub timeout_seconds: u64,
     pub keepalive_seconds: u64,
     pub bulk_bytes_max: u64,
@@ -38,12 +46,66 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The settings that a configuration means.
+    #[must_use]
+    pub fn of(live: &Live) -> Settings {
+        let seconds = |span: Option<std::time::Duration>| span.map_or(0, |span| span.as_secs());
+        let normal = live.client_output_buffer_limit.normal;
+        let slowlog = live.slowlog_log_slower_than.map(|span| span.as_micros());
+        let latency = live.latency_monitor_threshold.map(|span| span.as_millis());
+        Settings {
+            requirepass: live.requirepass.as_bytes().to_vec(),
+            protected_mode: live.protected_mode,
+            maxmemory: live.maxmemory,
+            maxclients: live.maxclients,
+            admin_nopass: live.admin_nopass,
+            timeout_seconds: seconds(live.timeout),
+            keepalive_seconds: seconds(live.tcp_keepalive),
+            bulk_bytes_max: live.proto_max_bulk_len,
+            query_bytes_max: usize::try_from(live.client_query_buffer_limit).unwrap_or(usize::MAX),
+            output: OutputLimit {
+                hard_bytes: normal.hard,
+                soft_bytes: normal.soft,
+                soft_seconds: normal.soft_for.as_secs(),
+            },
+            access: access(live),
+            slowlog_micros: slowlog.map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX)),
+            slowlog_entries_max: live.slowlog_max_len,
+            latency_tracking: live.latency_tracking,
+            latency_threshold_millis: latency
+                .map_or(0, |millis| u64::try_from(millis).unwrap_or(u64::MAX)),
+            lazy_user_del: live.lazyfree.user_del,
+            lazy_server_del: live.lazyfree.server_del,
+            lazy_expire: live.lazyfree.expire,
+            lazy_user_flush: live.lazyfree.user_flush,
+            expire_effort: u64::from(live.active_expire_effort),
+            active_expire: true,
+            hz: u64::from(live.hz),
+            http_on_main_port: live.primary_port_http_enabled,
+            debug_command: match live.enable_debug_command {
+                config::Allowed::Nobody => Allowed::No,
+                config::Allowed::Everybody => Allowed::Yes,
+                config::Allowed::Local => Allowed::Local,
+            },
+        }
+    }
+
     /// Whether the threshold of the slow log is so low that each command must be measured by
     /// itself.
     #[must_use]
     #[inline]
     pub fn measures_each(&self) -> bool {
         (0..MEASURE_EACH_MICROS).contains(&self.slowlog_micros)
+    }
+}
+
+/// How use is recorded under the policy of eviction.
+fn access(live: &Live) -> Access {
+    match live.maxmemory_policy {
+        EvictionPolicy::VolatileLfu | EvictionPolicy::AllkeysLfu => {
+            Access::Lfu { log_factor: live.lfu_log_factor, decay_minutes: live.lfu_decay_time }
+        }
+        _ => Access::Lru,
     }
 }
 
@@ -91,6 +153,7 @@ impl Default for Settings {
             protected_mode: true,
             maxmemory: 0,
             maxclients: 10_000,
+            admin_nopass: false,
             timeout_seconds: 0,
             keepalive_seconds: 300,
             bulk_bytes_max: 512 << 20,
@@ -112,6 +175,125 @@ impl Default for Settings {
             debug_command: Allowed::No,
         }
     }
+}
+
+/// The values of all settings, where they are written down, and how a change reaches what lies
+/// outside the server: listeners, the log, the limits of the process.
+#[derive(Default)]
+pub struct Configuration {
+    current: Mutex<Arc<Config>>,
+    /// Held while settings are changed: one change after the other.
+    changing: Mutex<()>,
+    file: Option<PathBuf>,
+    outside: OnceLock<Box<dyn Outside>>,
+}
+
+/// What lies outside the server and follows its settings.
+pub trait Outside: Send + Sync {
+    /// Puts a change into effect, wholly or not at all. Gives the new settings back, with what
+    /// has been found out about them.
+    ///
+    /// # Errors
+    /// The setting that cannot be put into effect, and why.
+    fn follow(&self, old: &Config, new: Config) -> Result<Config, SetError>;
+}
+
+/// Why CONFIG REWRITE failed.
+#[derive(Debug)]
+pub enum RewriteError {
+    /// No file was named at start.
+    NoFile,
+    /// What the system says.
+    System(io::Error),
+}
+
+impl Configuration {
+    /// Settings, and the file they were read from, which a rewrite writes.
+    #[must_use]
+    pub fn new(config: Config, file: Option<PathBuf>) -> Configuration {
+        Configuration { current: Mutex::new(Arc::new(config)), file, ..Configuration::default() }
+    }
+
+    /// Says what lies outside. The first word counts.
+    pub fn reach(&self, outside: Box<dyn Outside>) {
+        drop(self.outside.set(outside));
+    }
+
+    /// The settings as they are now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Config> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The file that was named at start.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// CONFIG SET: all changes or none. `publish` is given the new settings before any other
+    /// change can come.
+    ///
+    /// # Errors
+    /// The first setting that is refused.
+    pub fn change(
+        &self,
+        pairs: &[(&[u8], &[u8])],
+        local: bool,
+        publish: impl FnOnce(&Config),
+    ) -> Result<(), SetError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.current();
+        let mut new = old.set(pairs, local)?;
+        if let Some(outside) = self.outside.get() {
+            new = outside.follow(&old, new)?;
+        }
+        publish(&new);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        Ok(())
+    }
+
+    /// CONFIG REWRITE: brings the file up to date. A reader finds the old text or the new one.
+    ///
+    /// # Errors
+    /// If there is no file, or it cannot be read or written.
+    pub fn rewrite(&self) -> Result<(), RewriteError> {
+        let path = self.file().ok_or(RewriteError::NoFile)?;
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = match fs::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            read => read,
+        };
+        let text = self.current().rewrite(&old.map_err(RewriteError::System)?);
+        replace(path, text.as_bytes()).map_err(RewriteError::System)
+    }
+}
+
+/// Puts a file in the place of another, so that a crash leaves one of the two.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let new = path.with_file_name(name);
+    let written = write_whole(&new, path, text).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        drop(fs::remove_file(&new));
+        return written;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Writes a file that only its owner can read until it has the permissions of the old one, for
+/// it may hold a password.
+fn write_whole(new: &Path, old: &Path, text: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(new);
+    let mut file = options?;
+    file.write_all(text)?;
+    if let Ok(metadata) = fs::metadata(old) {
+        file.set_permissions(metadata.permissions())?;
+    }
+    file.sync_all()
 }
 
 #[cfg(test)]

@@ -36,11 +36,13 @@ const DOUBLINGS: usize = 40;
 /// How long calls took: counts in buckets that widen with the value, as HdrHistogram does it.
 pub struct Histogram {
     counts: Box<[Counter]>,
+    nanos: Counter,
 }
 
 impl Default for Histogram {
     fn default() -> Histogram {
-        Histogram { counts: (0..PARTS * DOUBLINGS).map(|_| Counter::default()).collect() }
+        let counts = (0..PARTS * DOUBLINGS).map(|_| Counter::default()).collect();
+        Histogram { counts, nanos: Counter::default() }
     }
 }
 
@@ -48,6 +50,7 @@ impl Histogram {
     /// Counts `calls` calls that took so long each.
     pub fn record(&self, nanos: u64, calls: u64) {
         self.counts[bucket(nanos)].add(calls);
+        self.nanos.add(nanos.wrapping_mul(calls));
     }
 
     /// The counts, each with the highest value (ns) of its bucket.
@@ -55,9 +58,30 @@ impl Histogram {
         self.counts.iter().enumerate().map(|(at, count)| (highest(at), count.get()))
     }
 
+    /// The time that all calls took together, in ns.
+    #[must_use]
+    pub fn nanos(&self) -> u64 {
+        self.nanos.get()
+    }
+
+    /// Adds what another one has counted; to be called by one thread only.
+    pub fn add(&self, other: &Histogram) {
+        self.counts.iter().zip(&other.counts).for_each(|(mine, theirs)| mine.add(theirs.get()));
+        self.nanos.add(other.nanos.get());
+    }
+
+    /// Takes back what was added; to be called by one thread only.
+    pub fn subtract(&self, other: &Histogram) {
+        let less = |mine: &Counter, theirs: &Counter| {
+            mine.set(mine.get().saturating_sub(theirs.get()));
+        };
+        self.counts.iter().zip(&other.counts).for_each(|(mine, theirs)| less(mine, theirs));
+        less(&self.nanos, &other.nanos);
+    }
+
     /// Forgets everything.
     pub fn reset(&self) {
-        self.counts.iter().for_each(|count| count.set(0));
+        self.counts.iter().chain([&self.nanos]).for_each(|count| count.set(0));
     }
 }
 
@@ -94,6 +118,7 @@ pub struct CommandStats {
 pub struct WorkerStats {
     pub connections: Counter,
     pub commands: Counter,
+    pub admin_commands: Counter,
     pub hits: Counter,
     pub misses: Counter,
     pub changes: Counter,
@@ -123,6 +148,88 @@ impl WorkerStats {
         let each = (0..commands).map(|_| CommandStats::default()).collect();
         WorkerStats { each, ..WorkerStats::default() }
     }
+
+    /// What several workers have counted together, as it is now.
+    #[must_use]
+    pub fn together(workers: &[WorkerStats]) -> WorkerStats {
+        let sum = WorkerStats::new(workers.first().map_or(0, |worker| worker.each.len()));
+        for worker in workers {
+            add_all(&sum.counters(), &worker.counters());
+            sum.each.iter().zip(&worker.each).for_each(|(sum, one)| sum.add(one));
+        }
+        sum
+    }
+
+    /// All counters but those of commands, in the order of the fields.
+    fn counters(&self) -> [&Counter; 22] {
+        let WorkerStats {
+            connections,
+            commands,
+            admin_commands,
+            hits,
+            misses,
+            changes,
+            expired,
+            bytes_in,
+            bytes_out,
+            reads,
+            writes,
+            errors,
+            batches,
+            batched_commands,
+            gate_waits,
+            oom_refusals,
+            protocol_errors,
+            timeouts,
+            output_overflows,
+            query_overflows,
+            auth_failures,
+            expire_cycles_capped,
+            each: _,
+        } = self;
+        [
+            connections,
+            commands,
+            admin_commands,
+            hits,
+            misses,
+            changes,
+            expired,
+            bytes_in,
+            bytes_out,
+            reads,
+            writes,
+            errors,
+            batches,
+            batched_commands,
+            gate_waits,
+            oom_refusals,
+            protocol_errors,
+            timeouts,
+            output_overflows,
+            query_overflows,
+            auth_failures,
+            expire_cycles_capped,
+        ]
+    }
+}
+
+impl CommandStats {
+    /// Adds what another worker has counted; to be called by one thread only.
+    fn add(&self, other: &CommandStats) {
+        let CommandStats { calls, nanos, rejected, failed, latency } = other;
+        add_all(
+            &[&self.calls, &self.nanos, &self.rejected, &self.failed],
+            &[calls, nanos, rejected, failed],
+        );
+        if let Some(latency) = latency.get() {
+            self.latency.get_or_init(Histogram::default).add(latency);
+        }
+    }
+}
+
+fn add_all(to: &[&Counter], from: &[&Counter]) {
+    to.iter().zip(from).for_each(|(to, from)| to.add(from.get()));
 }
 
 #[cfg(test)]
@@ -135,6 +242,26 @@ mod tests {
             let top = highest(bucket(nanos));
             assert!(top >= nanos && top - nanos <= nanos / 8, "{nanos} in a bucket up to {top}");
         }
+    }
+
+    #[test]
+    fn counts_of_several_workers_add_up() {
+        let workers = [WorkerStats::new(2), WorkerStats::new(2)];
+        for worker in &workers {
+            worker.hits.add(3);
+            worker.expire_cycles_capped.add(1);
+            worker.each[1].calls.add(2);
+            worker.each[1].latency.get_or_init(Histogram::default).record(100, 2);
+        }
+        let sum = WorkerStats::together(&workers);
+        assert_eq!((sum.hits.get(), sum.expire_cycles_capped.get()), (6, 2));
+        assert_eq!((sum.each[0].calls.get(), sum.each[1].calls.get()), (0, 4));
+        assert!(sum.each[0].latency.get().is_none());
+        let latency = sum.each[1].latency.get().unwrap();
+        assert_eq!(latency.buckets().map(|(_, count)| count).sum::<u64>(), 4);
+        assert_eq!(latency.nanos(), 400);
+        latency.subtract(workers[0].each[1].latency.get().unwrap());
+        assert_eq!(latency.nanos(), 200);
     }
 
     #[test]

@@ -48,6 +48,14 @@ pub struct Scratch {
     pub spans: Vec<Vec<Span>>,
 }
 
+impl Scratch {
+    fn new() -> Scratch {
+        let spans = (0..BATCH_MAX).map(|_| Vec::new()).collect();
+        let input = vec![0; READ_BYTES].into_boxed_slice();
+        Scratch { input, output: Output::default(), spans }
+    }
+}
+
 /// See the module's page.
 pub struct Worker {
     /// Its number, from 0.
@@ -109,6 +117,14 @@ impl Worker {
         Arc::clone(&known.1)
     }
 
+    /// Makes the scratch whole again after a panic of whoever had borrowed it.
+    #[cold]
+    pub fn mend(&self) {
+        if let Ok(mut scratch) = self.scratch.try_borrow_mut() {
+            *scratch = Scratch::new();
+        }
+    }
+
     /// Counts a refusal.
     #[cold]
     pub fn count_error(&self, entry: Option<&CommandEntry>, error: &CommandError) {
@@ -127,10 +143,8 @@ impl Worker {
 
 /// Runs a worker on the calling thread until the server ends.
 pub fn run(server: Arc<Server>, index: usize, arriving: UnboundedReceiver<Arriving>, seed: u64) {
-    let spans = (0..BATCH_MAX).map(|_| Vec::new()).collect();
-    let input = vec![0; READ_BYTES].into_boxed_slice();
     let settings = RefCell::new((0, server.settings()));
-    let scratch = RefCell::new(Scratch { input, output: Output::default(), spans });
+    let scratch = RefCell::new(Scratch::new());
     // An xorshift never leaves zero.
     let chance = Cell::new(seed | 1);
     let worker = Rc::new(Worker { index, server, scratch, chance, settings });

@@ -12,7 +12,7 @@ const LARGER_THAN: Kind = Kind::Int { min: -1, max: i64::MAX, unit: Unit::Bytes 
 #[rustfmt::skip]
 pub(super) const OBSERVABILITY: &[Setting] = &[
     live("loglevel", LEVEL, "notice", "least weight of what is logged"),
-    live("logfile", Kind::Text, "", "file to log to; none logs to standard output").fixed(),
+    live("logfile", Kind::Text, "", "file to log to; none logs to standard error").fixed(),
     live("log_format", Kind::Custom(&LOG_FORMAT), "human", "form of a line of the log").alias(&["log-format"]),
     live("slowlog-log-slower-than", SLOWER_THAN, "10000", "commands slower than this go to the slow log; 0 takes all, -1 none").alias(&["commandlog-execution-slower-than"]),
     live("slowlog-max-len", LONG, "128", "entries of the slow log").alias(&["commandlog-slow-execution-max-len"]),

@@ -6,7 +6,7 @@ use protocol::Dialect;
 use super::{Call, Next, SessionRow};
 
 /// The version of Redis whose behaviour clients may expect.
-pub const REDIS_VERSION: &str = "8.4.0";
+pub(crate) const REDIS_VERSION: &str = "8.4.0";
 
 /// The rows of this family.
 pub(super) const ROWS: &[SessionRow] = &[
@@ -85,7 +85,7 @@ fn authenticate(
 }
 
 /// Compares without telling by its time how much of a guess is right.
-fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
+pub(crate) fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
     let differs = |(at, byte): (usize, &u8)| byte ^ wanted[at % wanted.len()];
     let difference = given.iter().enumerate().map(differs).fold(0, |sum, bits| sum | bits);
     difference == 0 && given.len() == wanted.len()

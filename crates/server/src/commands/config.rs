@@ -1,0 +1,197 @@
+//! CONFIG: looking at the settings, changing them, writing them down; and resetting statistics.
+
+use std::net::SocketAddr;
+
+use command::{Arity, Category, Command, CommandError, Flags, Group, Run};
+
+use super::{Call, Next, SessionRow};
+use crate::client::Client;
+use crate::settings::RewriteError;
+
+/// The rows of this family.
+pub const ROWS: &[SessionRow] = &[SessionRow { command: CONFIG, run: config }];
+
+/// Of all subcommands but HELP.
+const ADMIN: Flags = Flags::ADMIN.and(Flags::NO_SCRIPT).and(Flags::LOADING).and(Flags::STALE);
+
+const BASE: Command =
+    Command { run: Run::Session, category: Category::NONE, group: Group::Server, ..Command::BASE };
+
+/// Of what concerns every node of a cluster.
+const EVERY_NODE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
+
+const CONFIG: Command = Command {
+    name: "CONFIG",
+    run: Run::Container,
+    arity: Arity::AtLeast(2),
+    since: "2.0.0",
+    summary: "Holds the commands about the server's settings.",
+    complexity: "Depends on the subcommand.",
+    subcommands: &[GET, SET, REWRITE, RESETSTAT, HELP],
+    ..BASE
+};
+
+const GET: Command = Command {
+    name: "GET",
+    arity: Arity::AtLeast(3),
+    flags: ADMIN,
+    since: "2.0.0",
+    summary: "Shows the settings whose names match.",
+    complexity: "O(N) where N is the number of settings",
+    syntax: "parameter [parameter ...]",
+    ..BASE
+};
+
+const SET: Command = Command {
+    name: "SET",
+    arity: Arity::AtLeast(4),
+    flags: ADMIN,
+    since: "2.0.0",
+    summary: "Changes settings, all or none.",
+    complexity: "O(N) where N is the number of settings",
+    syntax: "parameter value [parameter value ...]",
+    tips: EVERY_NODE,
+    ..BASE
+};
+
+const REWRITE: Command = Command {
+    name: "REWRITE",
+    arity: Arity::Exactly(2),
+    flags: ADMIN,
+    since: "2.8.0",
+    summary: "Writes the settings as they are into the configuration file.",
+    complexity: "O(1)",
+    tips: EVERY_NODE,
+    ..BASE
+};
+
+const RESETSTAT: Command = Command {
+    name: "RESETSTAT",
+    arity: Arity::Exactly(2),
+    flags: ADMIN,
+    since: "2.0.0",
+    summary: "Begins the statistics of INFO anew.",
+    complexity: "O(1)",
+    tips: EVERY_NODE,
+    ..BASE
+};
+
+const HELP: Command = Command {
+    name: "HELP",
+    arity: Arity::Exactly(2),
+    flags: Flags::LOADING.and(Flags::STALE),
+    since: "5.0.0",
+    summary: "Lists the subcommands.",
+    complexity: "O(1)",
+    ..BASE
+};
+
+const HELP_LINES: &[&str] = &[
+    "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GET <pattern> [<pattern> ...]",
+    "    Show the settings whose names match, with their values.",
+    "SET <setting> <value> [<setting> <value> ...]",
+    "    Change settings, all or none.",
+    "RESETSTAT",
+    "    Begin the statistics of INFO anew.",
+    "REWRITE",
+    "    Write the settings as they are into the configuration file.",
+    "HELP",
+    "    Show this text.",
+];
+
+fn config(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    match call.command.name {
+        "GET" => get(call),
+        "SET" => set(call),
+        "REWRITE" => rewrite(call),
+        "RESETSTAT" => {
+            call.batch.server.reset_stats();
+            call.reply().ok();
+            Ok(Next::Done)
+        }
+        _ => Ok(call.lines(HELP_LINES)),
+    }
+}
+
+fn get(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    let patterns: Vec<&[u8]> = call.args().rest().collect();
+    let config = call.batch.server.config.current();
+    let found = config.get(&patterns);
+    let mut reply = call.reply();
+    reply.map(found.len());
+    for (name, value) in found {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value);
+    }
+    Ok(Next::Done)
+}
+
+fn set(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    let words: Vec<&[u8]> = call.args().rest().collect();
+    let (pairs, []) = words.as_chunks::<2>() else { return Err(CommandError::Syntax) };
+    let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|&[name, value]| (name, value)).collect();
+    let local = is_local(&call.session.client);
+    let changed = call.batch.server.change_settings(&pairs, local);
+    changed.map_err(|refused| CommandError::text(refused.to_string()))?;
+    call.reply().ok();
+    Ok(Next::Done)
+}
+
+fn rewrite(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    match call.batch.server.config.rewrite() {
+        Ok(()) => {
+            tracing::info!("CONFIG REWRITE wrote the configuration file");
+            call.reply().ok();
+            Ok(Next::Done)
+        }
+        Err(RewriteError::NoFile) => {
+            Err(CommandError::text("ERR The server is running without a config file"))
+        }
+        Err(RewriteError::System(error)) => {
+            tracing::warn!("CONFIG REWRITE failed: {error}");
+            Err(CommandError::text(format!("ERR Rewriting config file: {error}")))
+        }
+    }
+}
+
+/// Whether a client is of this machine.
+#[must_use]
+pub fn is_local(client: &Client) -> bool {
+    let address: Option<SocketAddr> = client.address.parse().ok();
+    client.unix || address.is_some_and(|address| address.ip().to_canonical().is_loopback())
+}
+
+/// The words of a CONFIG SET as logs may keep them: without the values of secret settings.
+#[must_use]
+pub fn without_secrets(mut words: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let is_secret = |name: &[u8]| {
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        config::find(name).is_some_and(config::Setting::is_secret)
+    };
+    for at in (2..words.len().saturating_sub(1)).step_by(2) {
+        if is_secret(&words[at]) {
+            words[at + 1] = b"(redacted)".to_vec();
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<Vec<u8>> {
+        text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn a_password_is_not_kept() {
+        let given = words("CONFIG SET maxclients 5 REQUIREPASS secret");
+        assert_eq!(without_secrets(given), words("CONFIG SET maxclients 5 REQUIREPASS (redacted)"));
+        assert_eq!(
+            without_secrets(words("CONFIG GET requirepass")),
+            words("CONFIG GET requirepass")
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! HTTP: metrics, health, and a page that links them. Served on the control thread.
+//!
+//! It must answer while every worker is at 100 %, so nothing here waits for a worker or a gate.
+//! A connection serves one request and has [`PATIENCE`] for it: who scrapes connects anew, and
+//! nobody holds a connection for nothing.
+//!
+//! # Invariants
+//!
+//! 1. With a password set, nothing is told to who does not know it, unless the request came by an
+//!    admin port that needs none.
+//! 2. At most [`GUESTS_MAX`] connections are served at one time.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{self, HeaderValue};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::commands::equal_in_constant_time;
+use crate::metrics;
+use crate::server::Server;
+
+/// How long one connection may take, from its first byte to its last.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Connections served at one time.
+const GUESTS_MAX: usize = 64;
+
+/// Bytes that the head of a request may have.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of input after which a first line is none of HTTP.
+const LINE_BYTES_MAX: usize = 8 << 10;
+
+/// The user that a browser or a scraper names.
+const USER: &str = "default";
+
+/// A connection that speaks HTTP, on its way from a worker.
+pub struct Guest {
+    /// Its socket.
+    pub socket: std::net::TcpStream,
+    /// What it has sent.
+    pub first_bytes: Vec<u8>,
+    /// Whether it came by the admin port.
+    pub admin: bool,
+}
+
+/// Whether input begins with the first line of an HTTP request; `None`: too little of it is here.
+///
+/// The whole line is looked at, since `GET /x` alone is a request of ours, written inline.
+#[must_use]
+pub fn is_request(input: &[u8]) -> Option<bool> {
+    if protocol::http::looks_like_http(input) == Some(false) {
+        return Some(false);
+    }
+    let Some(end) = input.iter().position(|&byte| byte == b'\n') else {
+        return (input.len() > LINE_BYTES_MAX).then_some(false);
+    };
+    let line = input[..end].trim_ascii_end();
+    Some(line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0"))
+}
+
+/// Serves the connections that workers hand over.
+pub async fn receive(server: Arc<Server>, mut guests: UnboundedReceiver<Guest>) {
+    while let Some(Guest { socket, first_bytes, admin }) = guests.recv().await {
+        let is_open = admin || server.settings().http_on_main_port;
+        if let (true, Ok(socket)) = (is_open, TcpStream::from_std(socket)) {
+            tokio::spawn(serve(Arc::clone(&server), socket, first_bytes, admin));
+        }
+    }
+}
+
+/// Bounds how many connections are served at one time.
+static GUESTS: Semaphore = Semaphore::const_new(GUESTS_MAX);
+
+/// Serves one connection. `first_bytes`: what it has sent already.
+pub async fn serve(server: Arc<Server>, socket: TcpStream, first_bytes: Vec<u8>, admin: bool) {
+    let Ok(_permit) = GUESTS.try_acquire() else { return };
+    let answer = |request: Request<Incoming>| {
+        let response = answer(&server, admin, &request);
+        async move { Ok::<_, Infallible>(response) }
+    };
+    let mut options = http1::Builder::new();
+    options.keep_alive(false).max_buf_size(HEAD_BYTES_MAX);
+    let socket = Replayed { socket, first_bytes, at: 0 };
+    let connection = options.serve_connection(socket, service_fn(answer));
+    match tokio::time::timeout(PATIENCE, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!("HTTP: {error}"),
+        Err(_) => tracing::debug!("HTTP: a connection was too slow"),
+    }
+}
+
+fn answer<B>(server: &Server, admin: bool, request: &Request<B>) -> Response<Page> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "only GET and HEAD\n");
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    if !is_admitted(server, admin, request) {
+        server.arrivals.http_auth_failures.fetch_add(1, Ordering::Relaxed);
+        let mut response = page(StatusCode::UNAUTHORIZED, PLAIN, "a password is needed\n");
+        let challenge = HeaderValue::from_static("Basic realm=\"anax\", charset=\"UTF-8\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        return response;
+    }
+    match request.uri().path() {
+        "/" => page(StatusCode::OK, "text/html; charset=utf-8", INDEX),
+        "/healthz" => page(StatusCode::OK, PLAIN, "OK"),
+        "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::exposition(server)),
+        _ => page(StatusCode::NOT_FOUND, PLAIN, "no such page\n"),
+    }
+}
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+const INDEX: &str = "<!doctype html>\n\
+    <html lang=\"en\">\n\
+    <head><meta charset=\"utf-8\"><title>Anax</title></head>\n\
+    <body>\n\
+    <h1>Anax</h1>\n\
+    <ul>\n\
+    <li><a href=\"/metrics\">/metrics</a>: what is counted, for Prometheus</li>\n\
+    <li><a href=\"/healthz\">/healthz</a>: OK while the server answers</li>\n\
+    </ul>\n\
+    </body>\n\
+    </html>\n";
+
+fn page(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Response<Page> {
+    let mut response = Response::new(Page(Some(text.into())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Whether a request names the password, or needs none.
+fn is_admitted<B>(server: &Server, admin: bool, request: &Request<B>) -> bool {
+    let settings = server.settings();
+    if settings.requirepass.is_empty() || (admin && settings.admin_nopass) {
+        return true;
+    }
+    let wanted = [USER.as_bytes(), b":", &settings.requirepass].concat();
+    let wanted = format!("Basic {}", base64(&wanted));
+    let given = request.headers().get(header::AUTHORIZATION);
+    given.is_some_and(|given| {
+        let given = given.as_bytes();
+        let (scheme, rest) = given.split_at(given.len().min("Basic ".len()));
+        scheme.eq_ignore_ascii_case(b"Basic ")
+            && equal_in_constant_time(&wanted.as_bytes()["Basic ".len()..], rest)
+    })
+}
+
+/// Bytes as letters, six bits each (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let at = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for letter in 0..4 {
+            let six = (bits >> (18 - 6 * letter)) as usize & 63;
+            text.push(if letter <= group.len() { char::from(LETTERS[six]) } else { '=' });
+        }
+    }
+    text
+}
+
+/// A body that is sent in one piece.
+struct Page(Option<Bytes>);
+
+impl Body for Page {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+/// A socket whose first bytes were read already: they are read again, then the socket.
+struct Replayed {
+    socket: TcpStream,
+    first_bytes: Vec<u8>,
+    at: usize,
+}
+
+/// Bytes read from the socket in one go.
+const READ_BYTES: usize = 4096;
+
+impl Read for Replayed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut into: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let waiting = &self.first_bytes[self.at..];
+        if !waiting.is_empty() {
+            let count = waiting.len().min(into.remaining());
+            into.put_slice(&waiting[..count]);
+            self.at += count;
+            return Poll::Ready(Ok(()));
+        }
+        let mut bytes = [0; READ_BYTES];
+        let count = READ_BYTES.min(into.remaining());
+        let mut buffer = ReadBuf::new(&mut bytes[..count]);
+        ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
+        into.put_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Replayed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_line_is_of_http_only_as_a_whole() {
+        let request = b"GET /metrics HTTP/1.1\r\n";
+        for end in 0..request.len() {
+            assert_eq!(is_request(&request[..end]), None, "{end}");
+        }
+        assert_eq!(is_request(request), Some(true));
+        assert_eq!(is_request(b"HEAD / HTTP/1.0\n"), Some(true));
+        let ours: [&[u8]; 5] =
+            [b"GET /x\r\n", b"GET x", b"*1\r\n", b"PING\r\n", b"GET /x HTTP/2\r\n"];
+        for input in ours {
+            assert_eq!(is_request(input), Some(false), "{}", input.escape_ascii());
+        }
+        let endless = [b"GET /".as_slice(), &[b'x'; LINE_BYTES_MAX]].concat();
+        assert_eq!(is_request(&endless), Some(false));
+    }
+
+    #[test]
+    fn base64_is_that_of_the_standard() {
+        let cases = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
+        for (length, text) in cases.iter().enumerate() {
+            assert_eq!(base64(&b"foobar"[..length]), *text);
+        }
+        assert_eq!(base64(&[0xFB, 0xFF]), "+/8=");
+    }
+}
