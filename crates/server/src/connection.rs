@@ -221,7 +221,7 @@ impl Connection {
         }
     }
 
-    /// Input is read where it will be run: into the scratch, or behind the tail if there is one.
+    /// Input is read into the scratch and run from there, or put behind the tail if there is one.
     /// The scratch is filled when this is ready, and used before anybody else has a turn.
     fn poll_news(&mut self, context: &mut Context<'_>, to_read: bool) -> Poll<io::Result<News>> {
         if to_read && self.output.len() <= OUTPUT_PAUSE_BYTES {
@@ -243,15 +243,14 @@ impl Connection {
         self.session.client.poll_rung(context).map(|()| Ok(News::Rung))
     }
 
+    /// Reads behind the tail by way of the scratch: room to read into would stay with every
+    /// connection that waits for the rest of a request.
     fn poll_read_tail(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let start = self.tail.len();
-        self.tail.resize(start + READ_BYTES, 0);
-        let read = self.socket.poll_read(context, &mut self.tail[start..]);
-        let count = match &read {
-            Poll::Ready(Ok(count)) => *count,
-            _ => 0,
-        };
-        self.tail.truncate(start + count);
+        let mut scratch = self.worker.scratch.borrow_mut();
+        let read = self.socket.poll_read(context, &mut scratch.input);
+        if let Poll::Ready(Ok(count)) = read {
+            self.tail.extend_from_slice(&scratch.input[..count]);
+        }
         read
     }
 
