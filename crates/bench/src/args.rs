@@ -176,7 +176,8 @@ pub(crate) struct LoadArgs {
     /// One JSON object on a line for each test
     #[arg(long, conflicts_with_all = ["quiet", "csv"])]
     pub(crate) json: bool,
-    /// Shows progress on the standard error; that is so anyway if it is a terminal, but for -q, --csv and --json
+    /// Shows progress on the standard error; that is so anyway if it is a terminal, but for -q,
+    /// --csv and --json
     #[arg(long, conflicts_with_all = ["quiet", "csv", "json"])]
     pub(crate) live: bool,
     /// A command, rather than tests

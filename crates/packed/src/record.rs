@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!  0  word, 4 bytes, atomic:
-//!     bits 0..4 form | 4 has a deadline | 5 sticky | 6..8 value length, bits 8 and 9 | 8..32 access clock
+//!     bits 0..4 form | 4 has a deadline | 5 sticky | 6..8 value length, bits 8 and 9
+//!     bits 8..32 access clock
 //!  4  key length, 0 to 254; 255: the key is an external
 //!  5  value length, bits 0 to 7
 //!  6  [deadline: 6 bytes, little endian, Unix time in ms]

@@ -151,7 +151,11 @@ proptest! {
     }
 
     #[test]
-    fn a_bit_that_is_put_is_found(mut text in prop::collection::vec(any::<u8>(), 1..9), at: prop::sample::Index, bit: bool) {
+    fn a_bit_that_is_put_is_found(
+        mut text in prop::collection::vec(any::<u8>(), 1..9),
+        at: prop::sample::Index,
+        bit: bool,
+    ) {
         let at = at.index(text.len() * 8) as u64;
         let old = text.clone();
         let changed = put_bit(&mut text, at, bit);
