@@ -13,13 +13,18 @@ use keyspace::Millis;
 /// The clocks of a server.
 pub struct Clock {
     started: Instant,
+    started_unix_seconds: u64,
     /// How far the wall clock has been moved ahead, in ms.
     ahead: AtomicU64,
 }
 
 impl Default for Clock {
     fn default() -> Clock {
-        Clock { started: Instant::now(), ahead: AtomicU64::new(0) }
+        Clock {
+            started: Instant::now(),
+            started_unix_seconds: unix_micros() / 1_000_000,
+            ahead: AtomicU64::new(0),
+        }
     }
 }
 
@@ -27,9 +32,7 @@ impl Clock {
     /// The wall clock: microseconds since the Unix epoch.
     #[must_use]
     pub fn unix_micros(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let micros = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
-        micros.saturating_add(self.ahead.load(Ordering::Relaxed).saturating_mul(1000))
+        unix_micros().saturating_add(self.ahead.load(Ordering::Relaxed).saturating_mul(1000))
     }
 
     /// The wall clock: milliseconds since the Unix epoch.
@@ -50,8 +53,19 @@ impl Clock {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// When the server started, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn started_unix_seconds(&self) -> u64 {
+        self.started_unix_seconds
+    }
+
     /// Moves the wall clock ahead.
     pub fn advance(&self, millis: Millis) {
         self.ahead.fetch_add(millis, Ordering::Relaxed);
     }
+}
+
+fn unix_micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

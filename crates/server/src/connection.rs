@@ -18,11 +18,12 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use command::{Flags, Shape};
+use command::{Command, Flags, Shape};
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
 use crate::client::{Client, Kill};
-use crate::execute::{Batch, Ran, Request};
+use crate::execute::{Batch, Ran, Request, called};
+use crate::latency;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -327,8 +328,19 @@ impl Connection {
                 let worker = Rc::clone(&self.worker);
                 let batch = Batch::begin(server, &worker, &settings);
                 let request = look_up(server, words);
+                let before = self.output.len();
                 let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
-                if ran == Ran::Done { consumed } else { 0 }
+                if ran == Ran::Done {
+                    let mut meter = Meter::start(batch);
+                    meter.before(request.entry, self);
+                    meter.after(request, self);
+                    meter.finish(self);
+                    let written = self.output.len() - before;
+                    batch.note_large(request, &self.session, consumed, written);
+                    consumed
+                } else {
+                    0
+                }
             }
             _ => 0,
         };
@@ -543,6 +555,7 @@ impl Connection {
         output: &mut Output,
     ) -> Option<Ended> {
         let mut meter = Meter::start(batch);
+        let mut written = output.len();
         for (planned, end) in requests {
             let Some(words) = planned.words else {
                 *at = *end;
@@ -560,7 +573,10 @@ impl Connection {
             meter.before(planned.entry, self);
             match batch.run(request, &mut self.session, output) {
                 Ran::Done => {
+                    let (read, before) = (*end - *at, written);
                     *at = *end;
+                    written = output.len();
+                    batch.note_large(request, &self.session, read, written - before);
                     meter.after(request, self);
                     if !planned.keyed {
                         batch = batch.renewed();
@@ -769,14 +785,17 @@ impl<'a> Meter<'a> {
     }
 
     #[inline]
-    fn before(&mut self, entry: Option<&'a CommandEntry>, connection: &Connection) {
+    fn before(&mut self, entry: Option<&'a CommandEntry>, connection: &mut Connection) {
         let same = match (self.running, entry) {
             (Some((running, _)), Some(entry)) => std::ptr::eq(running, entry),
             _ => false,
         };
         if !same {
             self.finish(connection);
-            self.since = self.batch.server.clock.nanos();
+            self.since = match std::mem::take(&mut connection.session.began_nanos) {
+                0 => self.batch.server.clock.nanos(),
+                began => began,
+            };
             self.running = entry.map(|entry| (entry, 0));
         }
     }
@@ -786,14 +805,21 @@ impl<'a> Meter<'a> {
         let Some((entry, calls)) = &mut self.running else { return };
         *calls += 1;
         if !entry.constant || self.batch.settings.measures_each() {
-            let micros = self.finish(connection) / 1000;
+            let command = called(entry.command, request.words);
+            let micros = self.book(Some(command), connection) / 1000;
             self.batch.note_slow(request, &connection.session, micros);
         }
     }
 
-    /// Books the time since the first of the commands that ran; returns it.
+    /// Books the time since the first of the commands that ran.
     #[inline]
-    fn finish(&mut self, connection: &Connection) -> u64 {
+    fn finish(&mut self, connection: &Connection) {
+        self.book(None, connection);
+    }
+
+    /// The same, for a subcommand of the command that ran if one is given; returns the time.
+    #[inline]
+    fn book(&mut self, sub: Option<&'static Command>, connection: &Connection) -> u64 {
         let Some((entry, calls)) = self.running.take() else { return 0 };
         if calls == 0 {
             return 0;
@@ -801,7 +827,8 @@ impl<'a> Meter<'a> {
         let nanos = self.batch.server.clock.nanos() - self.since;
         let stats = self.batch.worker.stats();
         stats.commands.add(calls);
-        let each = &stats.each[entry.index];
+        let command = sub.unwrap_or(entry.command);
+        let each = &stats.each[entry.number_of(command)];
         each.calls.add(calls);
         each.nanos.add(nanos);
         if self.batch.settings.latency_tracking {
@@ -812,7 +839,11 @@ impl<'a> Meter<'a> {
             stats.admin_commands.add(calls);
         }
         client.commands.fetch_add(calls, Ordering::Relaxed);
-        client.set_last_command(entry.command, None);
+        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
+        client.set_last_command(entry.command, sub);
+        let fast = command.flags.has(Flags::FAST);
+        let event = if fast { latency::FAST_COMMAND } else { latency::COMMAND };
+        self.batch.worker.note_latency(self.batch.settings, event, nanos / 1000);
         nanos
     }
 }

@@ -38,6 +38,10 @@ pub struct Session {
     pub no_touch: bool,
     /// Whether the connection ends when its output is written.
     pub closing: bool,
+    /// How far a command has got that runs in steps; 0 at its beginning and when it is done.
+    pub progress: u64,
+    /// When the command that runs began, in ns of the clock; 0: when its turn came.
+    pub began_nanos: u64,
 }
 
 impl Session {
@@ -53,6 +57,8 @@ impl Session {
             reply_mode: ReplyMode::On,
             no_touch: false,
             closing: false,
+            progress: 0,
+            began_nanos: 0,
         }
     }
 
