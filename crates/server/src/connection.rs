@@ -19,6 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use command::{Command, Flags, Shape};
+use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
 use crate::client::{Client, Kill};
@@ -91,15 +92,7 @@ enum News {
     Rung,
 }
 
-/// Serves a connection on the calling worker until it ends.
-pub fn serve(worker: &Rc<Worker>, arriving: Arriving) {
-    match admit(worker, arriving) {
-        Some(connection) => drop(tokio::task::spawn_local(connection.run())),
-        None => worker.server.load.leave(worker.index),
-    }
-}
-
-/// A connection as others see it: it is let go whatever ends it.
+/// Lets a connection go when it is dropped, whatever ended it.
 struct Present {
     worker: Rc<Worker>,
     client: Arc<Client>,
@@ -117,6 +110,14 @@ impl Drop for Present {
     }
 }
 
+/// Serves a connection on the calling worker until it ends.
+pub fn serve(worker: &Rc<Worker>, arriving: Arriving) {
+    match admit(worker, arriving) {
+        Some(connection) => drop(tokio::task::spawn_local(connection.run())),
+        None => worker.server.load.leave(worker.index),
+    }
+}
+
 fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
     let server = &worker.server;
     let settings = worker.settings();
@@ -125,7 +126,7 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
     let Some(client) = server.clients.arrive(settings.maxclients, worker.index, now, arrival)
     else {
         server.arrivals.refused.fetch_add(1, Ordering::Relaxed);
-        socket.dismiss(b"-ERR max number of clients reached\r\n");
+        socket.say(b"-ERR max number of clients reached\r\n");
         return None;
     };
     let Ok(socket) = socket.register() else {
@@ -196,7 +197,7 @@ impl Connection {
     fn is_http(&mut self, read: usize) -> bool {
         let scratch = self.worker.scratch.borrow();
         let input = if self.tail.is_empty() { &scratch.input[..read] } else { &self.tail };
-        let is_http = crate::http::is_request(input);
+        let is_http = looks_like_http(input);
         self.greeted = is_http == Some(false);
         if is_http == Some(true) && self.tail.is_empty() {
             self.tail.extend_from_slice(&scratch.input[..read]);
@@ -220,7 +221,7 @@ impl Connection {
         }
     }
 
-    /// Input is read where it will be run: into the scratch, or behind the tail if there is one.
+    /// Input is read into the scratch and run from there, or put behind the tail if there is one.
     /// The scratch is filled when this is ready, and used before anybody else has a turn.
     fn poll_news(&mut self, context: &mut Context<'_>, to_read: bool) -> Poll<io::Result<News>> {
         if to_read && self.output.len() <= OUTPUT_PAUSE_BYTES {
@@ -242,15 +243,14 @@ impl Connection {
         self.session.client.poll_rung(context).map(|()| Ok(News::Rung))
     }
 
+    /// Reads behind the tail by way of the scratch: room to read into would stay with every
+    /// connection that waits for the rest of a request.
     fn poll_read_tail(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let start = self.tail.len();
-        self.tail.resize(start + READ_BYTES, 0);
-        let read = self.socket.poll_read(context, &mut self.tail[start..]);
-        let count = match &read {
-            Poll::Ready(Ok(count)) => *count,
-            _ => 0,
-        };
-        self.tail.truncate(start + count);
+        let mut scratch = self.worker.scratch.borrow_mut();
+        let read = self.socket.poll_read(context, &mut scratch.input);
+        if let Poll::Ready(Ok(count)) = read {
+            self.tail.extend_from_slice(&scratch.input[..count]);
+        }
         read
     }
 
@@ -260,10 +260,13 @@ impl Connection {
         match ran {
             Ran::Done => {}
             Ran::Rest(millis) => self.rest(millis).await,
-            Ran::Paused(millis) => {
+            Ran::Paused(millis) | Ran::Later(millis) => {
                 let client = Arc::clone(&self.session.client);
                 client.blocked.store(true, Ordering::Relaxed);
-                self.pause(&server, millis).await;
+                match ran {
+                    Ran::Paused(_) => self.pause(&server, millis).await,
+                    _ => self.rest(millis).await,
+                }
                 client.blocked.store(false, Ordering::Relaxed);
             }
             Ran::Busy => self.run_front_waiting(&server).await,

@@ -27,13 +27,13 @@ pub enum Incoming {
 }
 
 impl Incoming {
-    /// Sends a last word before the socket is closed, if there is room for it.
-    pub fn dismiss(self, word: &[u8]) {
-        // A client that takes no more learns it from the end of the stream.
-        let _ = match self {
-            Incoming::Tcp(mut socket) => socket.write(word),
-            Incoming::Unix(mut socket) => socket.write(word),
-        };
+    /// Writes a line to a client that is not let in, if the socket takes it at once, as a new one
+    /// does. Nobody waits for it.
+    pub fn say(&self, line: &[u8]) {
+        drop(match self {
+            Incoming::Tcp(socket) => (&*socket).write(line),
+            Incoming::Unix(socket) => (&*socket).write(line),
+        });
     }
 
     /// Registers the socket with the calling worker.
