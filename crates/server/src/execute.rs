@@ -296,13 +296,9 @@ impl<'a> Batch<'a> {
 
     /// The shards that a request of the keyspace needs, and how.
     ///
-    /// # Errors
-    /// If its words do not say where its keys are.
-    pub fn plan(
-        &self,
-        request: Request<'a>,
-        command: &Command,
-    ) -> Result<(Plan, Mode), CommandError> {
+    /// None if its words do not say where its keys are: then its function refuses them, in the
+    /// order and the words of that command.
+    pub fn plan(&self, request: Request<'a>, command: &Command) -> (Plan, Mode) {
         let keyspace = &self.server.keyspace;
         let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
@@ -310,12 +306,12 @@ impl<'a> Batch<'a> {
             (Shape::FirstWord, _) => Plan::One(keyspace.shard_of(request.hash)),
             (_, Enter::All) => Plan::All,
             (_, Enter::Keys) => {
-                let positions = command.key_positions(request.words)?;
+                let positions = command.key_positions(request.words).unwrap_or_default();
                 let keys = positions.iter().filter_map(|&at| request.words.get(at));
                 keyspace.plan(keys.map(|key| keyspace.hash(key)))
             }
         };
-        Ok((plan, mode))
+        (plan, mode)
     }
 
     #[inline]
@@ -330,7 +326,7 @@ impl<'a> Batch<'a> {
         if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
             return Ok(held(entry, command, session, rest));
         }
-        let (plan, mode) = self.plan(request, command)?;
+        let (plan, mode) = self.plan(request, command);
         let frame = self.frame(session);
         let Some(view) = self.server.keyspace.try_enter(frame, &plan, mode) else {
             return Ok(Ran::Busy);
@@ -387,9 +383,7 @@ impl<'a> Batch<'a> {
             tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
-        let Ok((plan, mode)) = self.plan(request, command) else {
-            return self.run(request, session, output);
-        };
+        let (plan, mode) = self.plan(request, command);
         self.worker.stats().gate_waits.add(1);
         let now = || self.server.clock.now();
         let view = {

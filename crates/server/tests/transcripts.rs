@@ -19,6 +19,10 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/transcrip
 
 fn run_on(shape: Shape, dialect: Dialect) {
     let server = shape.start();
+    // Replies that tell the time left do so to the millisecond.
+    let mut control = server.client().expect("it listens");
+    let stopped = control.command(&["DEBUG", "STOP-TIME"]).expect("it answers");
+    assert!(stopped.as_integer().is_some(), "{stopped}");
     let run = Run { target: Target::anax(), dialect };
     let executor = || SocketExecutor::new(server.address(), Passing::Command);
     run_folder(FOLDER, &run, executor).expect("the folder can be read").assert_clean();

@@ -109,6 +109,7 @@ const DEBUG: Command = Command {
             "seconds",
             "Answers after a while. Other connections are served meanwhile.",
         ),
+        sub("STOP-TIME", 2, "", "Stops the server's clock and returns what it shows, in ms."),
         sub("STRINGMATCH-LEN", 4, "pattern text", "Tells whether a text matches a pattern."),
     ],
     ..BASE
@@ -153,6 +154,11 @@ fn debug(call: &mut Call<'_>) -> Result<Next, CommandError> {
             debugging.expiry_paused.store(!is_on(args.bytes()?), Ordering::Relaxed);
         }
         "SLEEP" => return sleep(call, args.bytes()?),
+        "STOP-TIME" => {
+            let now = call.batch.server.clock.stop();
+            call.reply().integer(i64::try_from(now).unwrap_or(i64::MAX));
+            return Ok(Next::Done);
+        }
         "STRINGMATCH-LEN" => {
             let (pattern, text): (&[u8], &[u8]) = args.parse()?;
             call.reply().integer(i64::from(glob::matches(pattern, text, false)));
