@@ -44,6 +44,8 @@ pub enum Ran {
     Paused(Millis),
     /// It is answered; the connection does nothing more for so many ms.
     Rest(Millis),
+    /// It is to be run again in so many ms. Nothing was written.
+    Later(Millis),
 }
 
 /// What is the same for all requests of a batch.
@@ -173,7 +175,7 @@ impl<'a> Batch<'a> {
         });
         match answered {
             Ok(Ran::Busy) => Ran::Busy,
-            Ok(Ran::Paused(rest)) => Ran::Paused(rest),
+            Ok(waits @ (Ran::Paused(_) | Ran::Later(_))) => waits,
             Ok(ran) => {
                 self.keep_reply(session, output, mark);
                 ran
@@ -518,7 +520,7 @@ impl<'a> Batch<'a> {
             }
             Next::Busy => Ok(Ran::Busy),
             Next::Rest(millis) => Ok(Ran::Rest(millis)),
-            Next::Later(millis) => Ok(Ran::Paused(millis)),
+            Next::Later(millis) => Ok(Ran::Later(millis)),
         }
     }
 }
