@@ -29,7 +29,7 @@ pub struct Entry<H> {
     pub shape: Shape,
     /// Whether its row says that it takes constant time.
     pub constant: bool,
-    /// Its place in the table, from 0, without gaps: an index for counters.
+    /// Its number, an index for counters: each command has one, and each subcommand one behind it.
     pub index: usize,
     /// The owner's.
     pub beside: H,
@@ -40,6 +40,7 @@ pub struct Table<H> {
     entries: Vec<Entry<H>>,
     /// Index + 1 into `entries`; 0 is empty. Its length is a power of two.
     slots: Vec<u16>,
+    numbers: usize,
 }
 
 impl Shape {
@@ -56,6 +57,21 @@ impl Shape {
     }
 }
 
+impl<H> Entry<H> {
+    /// The number of the command itself or of one of its subcommands; that of the command if
+    /// `command` is neither.
+    #[must_use]
+    pub fn number_of(&self, command: &Command) -> usize {
+        let nth = self.command.subcommands.iter().position(|sub| std::ptr::eq(sub, command));
+        self.index + nth.map_or(0, |nth| nth + 1)
+    }
+
+    /// The command and its subcommands, each with its number.
+    pub fn numbered(&self) -> impl Iterator<Item = (usize, &'static Command)> + use<H> {
+        (self.index..).zip(std::iter::once(self.command).chain(self.command.subcommands))
+    }
+}
+
 impl<H> Table<H> {
     /// A table of these commands.
     ///
@@ -63,15 +79,18 @@ impl<H> Table<H> {
     /// If two have the same name or a name is longer than 32 bytes: a mistake in the rows.
     #[must_use]
     pub fn new(commands: impl IntoIterator<Item = (&'static Command, H)>) -> Table<H> {
+        let mut numbers = 0;
         let entries: Vec<Entry<H>> = commands
             .into_iter()
-            .enumerate()
-            .map(|(index, (command, beside))| {
+            .map(|(command, beside)| {
+                let index = numbers;
+                numbers += 1 + command.subcommands.len();
                 let constant = command.complexity == "O(1)" && command.subcommands.is_empty();
                 Entry { command, shape: Shape::of(command), constant, index, beside }
             })
             .collect();
-        let mut table = Table { slots: vec![0; (entries.len() * 4).next_power_of_two()], entries };
+        let slots = vec![0; (entries.len() * 4).next_power_of_two()];
+        let mut table = Table { slots, entries, numbers };
         for index in 0..table.entries.len() {
             let name = table.entries[index].command.name.as_bytes();
             assert!(name.len() <= NAME_MAX && table.find(name).is_none(), "names are unique");
@@ -82,6 +101,12 @@ impl<H> Table<H> {
             table.slots[at] = index as u16 + 1;
         }
         table
+    }
+
+    /// How many numbers its commands and their subcommands have.
+    #[must_use]
+    pub fn numbers(&self) -> usize {
+        self.numbers
     }
 
     /// Every command, in the order given.
@@ -126,6 +151,21 @@ mod tests {
         Command { name: "GETEX", ..Command::BASE },
         Command { name: "CL.THROTTLE", ..Command::BASE },
     ];
+
+    #[test]
+    fn each_command_and_each_subcommand_has_a_number_of_its_own() {
+        const SUBS: &[Command] = &[Command { name: "ID", ..Command::BASE }];
+        static CLIENT: Command = Command { name: "CLIENT", subcommands: SUBS, ..Command::BASE };
+        let rows = [&ROWS[0], &CLIENT, &ROWS[1]];
+        let table = Table::new(rows.into_iter().map(|row| (row, ())));
+        let names: Vec<_> = table.iter().flat_map(Entry::numbered).collect();
+        let numbers: Vec<_> = names.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [0, 1, 2, 3]);
+        assert_eq!(table.numbers(), 4);
+        let client = table.find(b"client").expect("it is in the table");
+        assert_eq!(client.number_of(&CLIENT.subcommands[0]), 2);
+        assert_eq!(client.number_of(&CLIENT), 1);
+    }
 
     #[test]
     fn names_are_found_in_any_case_and_nothing_else_is() {

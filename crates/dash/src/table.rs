@@ -279,9 +279,16 @@ impl Table {
     /// Some handle, chosen by `chance` (any 64 random bits); `None` only if the table is empty.
     #[must_use]
     pub fn random(&self, chance: u64) -> Option<u32> {
-        let count = self.directory.len();
-        let start = (chance >> 32) as usize % count;
-        (0..count).find_map(|step| self.segment((start + step) % count).random(chance))
+        let mut index = (chance >> 32) as usize % self.directory.len();
+        // By segments: of a deep directory nearly all entries may point to a few of them.
+        for _ in 0..self.segments {
+            let found = self.segment(index).random(chance);
+            if found.is_some() {
+                return found;
+            }
+            index = self.span_of(index).end % self.directory.len();
+        }
+        None
     }
 
     /// Visits the handles of one home bucket; where the walk goes on, or `None` at its end.

@@ -12,7 +12,7 @@ mod transfer;
 
 use command::{Arg, Command, CommandError, parse_integer};
 
-pub use object::USAGE;
+pub use object::{USAGE, encoding_of};
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[

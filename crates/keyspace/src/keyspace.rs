@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use gate::Gate;
 use smallvec::SmallVec;
 
-use crate::DbIndex;
 use crate::changes::Sink;
 use crate::hash::KeyHasher;
 use crate::shard::{Shard, ShardId};
 use crate::view::{Entered, Frame, Guard, View};
+use crate::{DbIndex, Millis};
 
 /// Rounds of trying before an entry takes its gates in order.
 const ROUNDS_MAX: usize = 3;
@@ -304,7 +304,40 @@ impl Keyspace {
     }
 }
 
+impl Keyspace {
+    /// A sample of what is left to live, of each database of a shard: how many keys with a deadline
+    /// were looked at, and the sum of their times in ms. `None` if the shard is busy. `chance` is
+    /// any 64 random bits; a few keys are looked at, chosen at random.
+    #[must_use]
+    pub fn try_sample_ttls(
+        &self,
+        id: ShardId,
+        now: Millis,
+        chance: u64,
+    ) -> Option<Vec<(u64, u64)>> {
+        const TRIES: u64 = 8;
+        let shard = self.gate(id).spin_read()?;
+        let sample = |db| {
+            let database = shard.database(db).filter(|database| database.volatile > 0)?;
+            let ttls = (0..TRIES).filter_map(|nth| {
+                let chance = chance.wrapping_add(nth).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let handle = packed::Handle::from_bits(database.table.random(chance)?);
+                Some(database.records.deadline(handle)?.saturating_sub(now))
+            });
+            Some(ttls.fold((0, 0_u64), |(count, sum), ttl| (count + 1, sum.saturating_add(ttl))))
+        };
+        Some((0..self.databases).map(|db| sample(db).unwrap_or_default()).collect())
+    }
+}
+
 impl View<'_> {
+    /// How many keys the tables of a database have room for, among the entered shards.
+    #[must_use]
+    pub fn capacity(&self, db: DbIndex) -> usize {
+        let databases = self.shards().filter_map(|(_, shard)| shard.database(db));
+        databases.map(|database| database.table.capacity()).sum()
+    }
+
     /// What the entered shards hold together.
     #[must_use]
     pub fn usage(&self) -> Usage {

@@ -6,7 +6,8 @@
 
 use packed::Handle;
 
-use crate::database::{Database, Info};
+use crate::DbIndex;
+use crate::database::{Database, Info, Str};
 use crate::shard::ShardId;
 use crate::view::View;
 
@@ -25,7 +26,13 @@ pub struct Met<'v> {
     handle: Handle,
 }
 
-impl Met<'_> {
+impl<'v> Met<'v> {
+    /// Its string.
+    #[must_use]
+    pub fn str(&self) -> Str<'v> {
+        Str(self.database.records.str(self.handle))
+    }
+
     /// What is known of its entry.
     #[must_use]
     pub fn info(&self) -> Info {
@@ -63,6 +70,22 @@ impl View<'_> {
             }
         }
         ScanCursor(0)
+    }
+
+    /// Meets every key of a database that has not expired, as far as its shards are entered.
+    pub fn each<'v>(&'v self, db: DbIndex, mut meet: impl FnMut(Met<'v>)) {
+        for (_, shard) in self.shards() {
+            let Some(database) = shard.database(db) else { continue };
+            let mut place = Some(dash::Cursor::START);
+            while let Some(here) = place {
+                place = database.table.segment_handles(here, |handle| {
+                    let handle = Handle::from_bits(handle);
+                    if !database.is_due(handle, self.now()) {
+                        meet(Met { key: database.records.key(handle), database, handle });
+                    }
+                });
+            }
+        }
     }
 
     fn scan_home<'v>(

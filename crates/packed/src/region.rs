@@ -1,4 +1,4 @@
-//! A region: 64 KiB of memory, cut from extents that all shards share.
+//! A region: 16 KiB of memory, cut from extents that all shards share.
 //!
 //! Extents are 32 MiB of address space taken from the system in one go, for huge pages where the
 //! system has them: a look-up in a large keyspace misses the TLB less, which is a tenth of what a
@@ -7,7 +7,7 @@
 //! A region that is given back loses its pages and waits, lowest address first, for whoever asks
 //! next; extents stay mapped.
 //!
-//! The lock of the pool is taken once for 64 KiB of records, under the gate of a shard; nothing
+//! The lock of the pool is taken once for 16 KiB of records, under the gate of a shard; nothing
 //! is done under it but to look at a list, and now and then to map an extent.
 //!
 //! # Safety contract
@@ -23,7 +23,7 @@ use std::ptr::{self, NonNull};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a region.
-pub(crate) const REGION_BYTES: usize = 64 << 10;
+pub(crate) const REGION_BYTES: usize = 16 << 10;
 
 /// Bytes of an extent.
 const EXTENT_BYTES: usize = if cfg!(miri) { REGION_BYTES } else { 32 << 20 };

@@ -8,9 +8,9 @@
 //! # Layout
 //!
 //! ```text
-//! handle  | region: 18 bits | offset in the region, in units of 4 bytes: 14 bits |
+//! handle  | region: 20 bits | offset in the region, in units of 4 bytes: 12 bits |
 //!         | slab: 20 bits            | offset in the slab, in units: 12 bits     |
-//! region  64 KiB: 4 slabs
+//! region  16 KiB: one slab
 //! slab    16 KiB: slots of one class, side by side from the slab's start
 //! slot    | word: 4 bytes, always atomic | body: the rest |
 //! ```
@@ -55,7 +55,7 @@ use crate::heap;
 use crate::region::{REGION_BYTES, Region};
 
 /// Regions a handle can name: 16 GiB.
-const REGIONS_MAX: usize = 1 << 18;
+const REGIONS_MAX: usize = 1 << 20;
 
 /// Slabs of a region.
 const SLABS_EACH: usize = REGION_BYTES / SLAB_BYTES;

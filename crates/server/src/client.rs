@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -186,6 +187,13 @@ impl Client {
             outbox: Mutex::new(VecDeque::new()),
             outbox_bytes: AtomicU64::new(0),
         }
+    }
+
+    /// Whether it comes from the same machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let address = self.address.parse::<SocketAddr>();
+        self.unix || address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
     }
 
     /// The words it has given of itself.

@@ -4,10 +4,20 @@
 //! subcommands has one function, which looks at the subcommand's row.
 
 mod client;
+mod command;
 pub mod config;
 mod connection;
+mod debug;
+mod info;
+mod latency;
+mod memory;
+mod monitor;
+mod server;
+mod slowlog;
 
-use command::{Args, Command, CommandError};
+pub(crate) use connection::REDIS_VERSION;
+
+use ::command::{Args, Command, CommandError, Flags};
 use protocol::{Dialect, Output, Reply, Words};
 
 pub(crate) use self::connection::equal_in_constant_time;
@@ -22,10 +32,13 @@ pub enum Next {
     Done,
     /// That the connection is closed when its output is written.
     Close,
-    /// To be tried again: something it needs is busy.
+    /// To be called again when others have had their turn: it runs in steps, or something it
+    /// needs is busy. Nothing is written.
     Busy,
     /// That the connection does nothing for so many ms.
     Rest(u64),
+    /// To be called again in so many ms. Nothing is written.
+    Later(u64),
 }
 
 /// The function of a command of the server.
@@ -33,14 +46,41 @@ pub type SessionFn = fn(&mut Call<'_>) -> Result<Next, CommandError>;
 
 /// A row with its function.
 pub struct SessionRow {
-    /// The row; it says [`command::Run::Session`] or [`command::Run::Container`].
+    /// The row; it says [`::command::Run::Session`] or [`::command::Run::Container`].
     pub command: Command,
     /// Its function.
     pub run: SessionFn,
 }
 
 /// The rows of all families of the server.
-pub const ROWS: &[&[SessionRow]] = &[client::ROWS, config::ROWS, connection::ROWS];
+pub const ROWS: &[&[SessionRow]] = &[
+    connection::ROWS,
+    client::ROWS,
+    command::ROWS,
+    config::ROWS,
+    debug::ROWS,
+    info::ROWS,
+    latency::ROWS,
+    memory::ROWS,
+    monitor::ROWS,
+    server::ROWS,
+    slowlog::ROWS,
+];
+
+/// The row of a container's HELP.
+const HELP: Command = Command {
+    name: "HELP",
+    run: ::command::Run::Session,
+    arity: ::command::Arity::Exactly(2),
+    flags: Flags::LOADING.and(Flags::STALE),
+    group: ::command::Group::Server,
+    since: "5.0.0",
+    summary: "Tells what subcommands there are.",
+    ..Command::BASE
+};
+
+/// The server's commands that read all databases at one moment, as those of families do.
+pub const READERS: &[Command] = &[server::LOLWUT];
 
 /// One call of a command of the server.
 pub struct Call<'a> {
@@ -80,6 +120,11 @@ impl<'a> Call<'a> {
     /// Writes the reply.
     pub fn reply(&mut self) -> Reply<'_> {
         Reply::new(self.output, self.session.dialect)
+    }
+
+    /// Writes a reply that is laid out already.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.output.raw(bytes);
     }
 
     /// Writes a reply of fixed lines, as HELP does.

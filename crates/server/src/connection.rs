@@ -18,20 +18,22 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use command::{Flags, Shape};
+use command::{Command, Flags, Shape};
 use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
 use crate::client::{Client, Kill};
-use crate::execute::{Batch, Ran, Request};
+use crate::execute::{Batch, Ran, Request, called};
+use crate::latency;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
 
-/// With so much output waiting, a connection's further requests wait too.
-const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
+/// With so much output waiting, a connection's further requests wait too. A buffer that grows
+/// takes up to three times as much for a moment.
+const OUTPUT_PAUSE_BYTES: usize = 16 << 20;
 
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
@@ -219,7 +221,7 @@ impl Connection {
         }
     }
 
-    /// Input is read where it will be run: into the scratch, or behind the tail if there is one.
+    /// Input is read into the scratch and run from there, or put behind the tail if there is one.
     /// The scratch is filled when this is ready, and used before anybody else has a turn.
     fn poll_news(&mut self, context: &mut Context<'_>, to_read: bool) -> Poll<io::Result<News>> {
         if to_read && self.output.len() <= OUTPUT_PAUSE_BYTES {
@@ -241,15 +243,14 @@ impl Connection {
         self.session.client.poll_rung(context).map(|()| Ok(News::Rung))
     }
 
+    /// Reads behind the tail by way of the scratch: room to read into would stay with every
+    /// connection that waits for the rest of a request.
     fn poll_read_tail(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let start = self.tail.len();
-        self.tail.resize(start + READ_BYTES, 0);
-        let read = self.socket.poll_read(context, &mut self.tail[start..]);
-        let count = match &read {
-            Poll::Ready(Ok(count)) => *count,
-            _ => 0,
-        };
-        self.tail.truncate(start + count);
+        let mut scratch = self.worker.scratch.borrow_mut();
+        let read = self.socket.poll_read(context, &mut scratch.input);
+        if let Poll::Ready(Ok(count)) = read {
+            self.tail.extend_from_slice(&scratch.input[..count]);
+        }
         read
     }
 
@@ -327,8 +328,19 @@ impl Connection {
                 let worker = Rc::clone(&self.worker);
                 let batch = Batch::begin(server, &worker, &settings);
                 let request = look_up(server, words);
+                let before = self.output.len();
                 let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
-                if ran == Ran::Done { consumed } else { 0 }
+                if ran == Ran::Done {
+                    let mut meter = Meter::start(batch);
+                    meter.before(request.entry, self);
+                    meter.after(request, self);
+                    meter.finish(self);
+                    let written = self.output.len() - before;
+                    batch.note_large(request, &self.session, consumed, written);
+                    consumed
+                } else {
+                    0
+                }
             }
             _ => 0,
         };
@@ -543,6 +555,7 @@ impl Connection {
         output: &mut Output,
     ) -> Option<Ended> {
         let mut meter = Meter::start(batch);
+        let mut written = output.len();
         for (planned, end) in requests {
             let Some(words) = planned.words else {
                 *at = *end;
@@ -560,7 +573,10 @@ impl Connection {
             meter.before(planned.entry, self);
             match batch.run(request, &mut self.session, output) {
                 Ran::Done => {
+                    let (read, before) = (*end - *at, written);
                     *at = *end;
+                    written = output.len();
+                    batch.note_large(request, &self.session, read, written - before);
                     meter.after(request, self);
                     if !planned.keyed {
                         batch = batch.renewed();
@@ -769,14 +785,15 @@ impl<'a> Meter<'a> {
     }
 
     #[inline]
-    fn before(&mut self, entry: Option<&'a CommandEntry>, connection: &Connection) {
+    fn before(&mut self, entry: Option<&'a CommandEntry>, connection: &mut Connection) {
         let same = match (self.running, entry) {
             (Some((running, _)), Some(entry)) => std::ptr::eq(running, entry),
             _ => false,
         };
         if !same {
             self.finish(connection);
-            self.since = self.batch.server.clock.nanos();
+            let began = connection.session.began_nanos.take();
+            self.since = began.unwrap_or_else(|| self.batch.server.clock.nanos());
             self.running = entry.map(|entry| (entry, 0));
         }
     }
@@ -786,14 +803,21 @@ impl<'a> Meter<'a> {
         let Some((entry, calls)) = &mut self.running else { return };
         *calls += 1;
         if !entry.constant || self.batch.settings.measures_each() {
-            let micros = self.finish(connection) / 1000;
+            let command = called(entry.command, request.words);
+            let micros = self.book(Some(command), connection) / 1000;
             self.batch.note_slow(request, &connection.session, micros);
         }
     }
 
-    /// Books the time since the first of the commands that ran; returns it.
+    /// Books the time since the first of the commands that ran.
     #[inline]
-    fn finish(&mut self, connection: &Connection) -> u64 {
+    fn finish(&mut self, connection: &Connection) {
+        self.book(None, connection);
+    }
+
+    /// The same, for a subcommand of the command that ran if one is given; returns the time.
+    #[inline]
+    fn book(&mut self, sub: Option<&'static Command>, connection: &Connection) -> u64 {
         let Some((entry, calls)) = self.running.take() else { return 0 };
         if calls == 0 {
             return 0;
@@ -801,7 +825,8 @@ impl<'a> Meter<'a> {
         let nanos = self.batch.server.clock.nanos() - self.since;
         let stats = self.batch.worker.stats();
         stats.commands.add(calls);
-        let each = &stats.each[entry.index];
+        let command = sub.unwrap_or(entry.command);
+        let each = &stats.each[entry.number_of(command)];
         each.calls.add(calls);
         each.nanos.add(nanos);
         if self.batch.settings.latency_tracking {
@@ -812,7 +837,11 @@ impl<'a> Meter<'a> {
             stats.admin_commands.add(calls);
         }
         client.commands.fetch_add(calls, Ordering::Relaxed);
-        client.set_last_command(entry.command, None);
+        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
+        client.set_last_command(entry.command, sub);
+        let fast = command.flags.has(Flags::FAST);
+        let event = if fast { latency::FAST_COMMAND } else { latency::COMMAND };
+        self.batch.worker.note_latency(self.batch.settings, event, nanos / 1000);
         nanos
     }
 }

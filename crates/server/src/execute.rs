@@ -7,10 +7,11 @@ use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View};
 use protocol::{Output, Reply, Words};
 
 use crate::commands::{Call, Next};
+use crate::secrets;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
-use crate::settings::Settings;
-use crate::slowlog::Slow;
+use crate::settings::{Allowed, Settings, passes};
+use crate::slowlog::{Slow, SlowLog, shortened};
 use crate::worker::Worker;
 
 /// How much of an unknown command's words its error quotes.
@@ -18,6 +19,11 @@ const QUOTED_BYTES_MAX: usize = 128;
 
 /// Values up to this size are dropped where they were replaced.
 const DROP_HERE_BYTES_MAX: usize = 64 << 10;
+
+/// The refusal of DEBUG where it is not allowed.
+const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command \
+    option is set to \"local\", you can run it from a local connection, otherwise you need to set \
+    this option in the configuration file, and then restart the server.";
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +83,10 @@ impl<'a> Batch<'a> {
         Batch { undisturbed, ..self }
     }
 
+    /// The frame of a transaction of a session.
+    #[must_use]
     #[inline(always)]
-    fn frame(&self, session: &Session) -> Frame {
+    pub fn frame(&self, session: &Session) -> Frame {
         Frame {
             db: session.db,
             now: self.now,
@@ -131,7 +139,7 @@ impl<'a> Batch<'a> {
         });
         self.settle(view.publish(), command);
         if let Err(error) = done {
-            self.refuse(Some(entry), error, session, output, mark);
+            self.refuse(request, false, error, session, output, mark);
         }
         Ran::Done
     }
@@ -145,15 +153,14 @@ impl<'a> Batch<'a> {
         output: &mut Output,
     ) -> Ran {
         let mark = output.mark();
-        let answered = self.admit(request, session).and_then(|admitted| {
-            let (entry, command) = admitted;
-            match command.run {
-                Run::Read(_) | Run::Write(_) => {
-                    self.run_on_keyspace(request, entry, command, session, output)
-                }
-                Run::Session | Run::Container => {
-                    self.run_on_session(request, entry, command, session, output)
-                }
+        let admitted = self.admit(request, session);
+        let rejected = admitted.is_err();
+        let answered = admitted.and_then(|(entry, command)| match command.run {
+            Run::Read(_) | Run::Write(_) => {
+                self.run_on_keyspace(request, entry, command, session, output)
+            }
+            Run::Session | Run::Container => {
+                self.run_on_session(request, entry, command, session, output)
             }
         });
         match answered {
@@ -164,7 +171,7 @@ impl<'a> Batch<'a> {
                 ran
             }
             Err(error) => {
-                self.refuse(request.entry, error, session, output, mark);
+                self.refuse(request, rejected, error, session, output, mark);
                 self.keep_reply(session, output, mark);
                 Ran::Done
             }
@@ -181,7 +188,8 @@ impl<'a> Batch<'a> {
     #[cold]
     fn refuse(
         &self,
-        entry: Option<&CommandEntry>,
+        request: Request<'_>,
+        rejected: bool,
         error: CommandError,
         session: &Session,
         output: &mut Output,
@@ -189,7 +197,10 @@ impl<'a> Batch<'a> {
     ) {
         output.rollback(mark);
         Reply::new(output, session.dialect).error(&error);
-        self.worker.count_error(entry, &error);
+        let known = !matches!(error, CommandError::UnknownSubcommand { .. });
+        let entry = request.entry.filter(|_| known);
+        let number = entry.map(|entry| entry.number_of(called(entry.command, request.words)));
+        self.worker.count_error(number, rejected, &error);
     }
 
     /// Whether the request may run: its command, with its subcommand, if so.
@@ -204,7 +215,7 @@ impl<'a> Batch<'a> {
         let command = if entry.command.subcommands.is_empty() {
             entry.command
         } else {
-            let command = subcommand(entry.command, words)?;
+            let command = self.subcommand(entry.command, session, words)?;
             session.client.set_last_command(entry.command, Some(command));
             command
         };
@@ -218,35 +229,66 @@ impl<'a> Batch<'a> {
             self.worker.stats().oom_refusals.add(1);
             return Err(CommandError::OutOfMemory);
         }
-        if self.server.monitor.is_watched() {
-            self.tell_monitors(command, session, words);
-        }
         Ok((entry, command))
     }
 
+    /// The subcommand of a request, or the container itself if it runs without one.
     #[cold]
-    fn tell_monitors(&self, command: &Command, session: &Session, words: Words<'_>) {
-        let secret = Flags::SKIP_MONITOR;
-        if !command.flags.has(secret) && !command.flags.has(Flags::ADMIN) {
-            self.server.monitor.tell(self.server.clock.unix_micros(), session, words);
+    fn subcommand(
+        &self,
+        container: &'static Command,
+        session: &Session,
+        words: Words<'_>,
+    ) -> Result<&'static Command, CommandError> {
+        if container.flags.has(Flags::PROTECTED) {
+            self.allow_debug(session)?;
+        }
+        match (words.get(1), container.run) {
+            (None, Run::Container) => Err(wrong_arity(container, container)),
+            (None, _) => Ok(container),
+            (Some(name), _) => {
+                container.subcommand(name).ok_or_else(|| unknown_subcommand(container, words))
+            }
         }
     }
 
+    /// DEBUG is for those whom `enable-debug-command` allows it.
+    fn allow_debug(&self, session: &Session) -> Done {
+        let allowed = match self.settings.debug_command {
+            Allowed::Yes => true,
+            Allowed::Local => session.client.is_local(),
+            Allowed::No => false,
+        };
+        if allowed { Ok(()) } else { Err(CommandError::text(DEBUG_NOT_ALLOWED)) }
+    }
+
+    #[cold]
+    fn tell_monitors(
+        &self,
+        entry: &CommandEntry,
+        command: &Command,
+        session: &Session,
+        words: Words<'_>,
+    ) {
+        if !command.flags.has(Flags::SKIP_MONITOR) && !command.flags.has(Flags::ADMIN) {
+            let shown = secrets::shown(entry.command.name, words);
+            self.server.monitor.tell(self.server.clock.unix_micros(), session, shown);
+        }
+    }
+
+    /// Whether commands that may need memory are refused now.
+    #[must_use]
     #[inline]
-    fn is_out_of_memory(&self) -> bool {
+    pub fn is_out_of_memory(&self) -> bool {
         let limit = self.settings.maxmemory;
         limit > 0 && packed::heap::used_bytes() as u64 > limit
     }
 
     /// The shards that a request of the keyspace needs, and how.
     ///
-    /// # Errors
-    /// If its words do not say where its keys are.
-    pub fn plan(
-        &self,
-        request: Request<'a>,
-        command: &Command,
-    ) -> Result<(Plan, Mode), CommandError> {
+    /// None if its words do not say where its keys are: then its function refuses them, in the
+    /// order and the words of that command.
+    pub fn plan(&self, request: Request<'a>, command: &Command) -> (Plan, Mode) {
         let keyspace = &self.server.keyspace;
         let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
@@ -254,12 +296,12 @@ impl<'a> Batch<'a> {
             (Shape::FirstWord, _) => Plan::One(keyspace.shard_of(request.hash)),
             (_, Enter::All) => Plan::All,
             (_, Enter::Keys) => {
-                let positions = command.key_positions(request.words)?;
+                let positions = command.key_positions(request.words).unwrap_or_default();
                 let keys = positions.iter().filter_map(|&at| request.words.get(at));
                 keyspace.plan(keys.map(|key| keyspace.hash(key)))
             }
         };
-        Ok((plan, mode))
+        (plan, mode)
     }
 
     #[inline]
@@ -274,7 +316,7 @@ impl<'a> Batch<'a> {
         if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
             return Ok(held(entry, command, session, rest));
         }
-        let (plan, mode) = self.plan(request, command)?;
+        let (plan, mode) = self.plan(request, command);
         let frame = self.frame(session);
         let Some(view) = self.server.keyspace.try_enter(frame, &plan, mode) else {
             return Ok(Ran::Busy);
@@ -294,6 +336,9 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Done {
+        if self.server.monitor.is_watched() {
+            self.tell_monitors(entry, command, session, request.words);
+        }
         if entry.shape == Shape::FirstWord
             && let Some(key) = request.words.get(1)
         {
@@ -324,20 +369,21 @@ impl<'a> Batch<'a> {
             return self.run(request, session, output);
         };
         if !matches!(command.run, Run::Read(_) | Run::Write(_)) {
+            // It goes step by step; others have their turn between two of them.
+            tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
-        let Ok((plan, mode)) = self.plan(request, command) else {
-            return self.run(request, session, output);
-        };
+        let (plan, mode) = self.plan(request, command);
         self.worker.stats().gate_waits.add(1);
         let now = || self.server.clock.now();
         let view = {
             let frame = || Frame { now: now(), ..self.frame(session) };
             self.server.keyspace.enter(&plan, mode, frame).await
         };
+        session.began_nanos = Some(self.server.clock.nanos());
         let mark = output.mark();
         if let Err(error) = self.run_in(view, request, entry, command, session, output) {
-            self.refuse(Some(entry), error, session, output, mark);
+            self.refuse(request, false, error, session, output, mark);
         }
         self.keep_reply(session, output, mark);
         Ran::Done
@@ -346,41 +392,60 @@ impl<'a> Batch<'a> {
     /// Enters a command that took long into the slow log.
     #[inline]
     pub fn note_slow(&self, request: Request<'_>, session: &Session, micros: u64) {
-        let threshold = self.settings.slowlog_micros;
-        if u64::try_from(threshold).is_ok_and(|threshold| micros >= threshold) {
-            self.add_slow(request, session, micros);
+        if passes(micros, self.settings.slowlog_micros) {
+            let entries_max = self.settings.slowlog_entries_max;
+            self.log(&self.server.slowlog, entries_max, request, session, micros);
+        }
+    }
+
+    /// Enters a command with a large request or reply into the logs of such.
+    #[inline]
+    pub fn note_large(
+        &self,
+        request: Request<'_>,
+        session: &Session,
+        request_bytes: usize,
+        reply_bytes: usize,
+    ) {
+        let (settings, server) = (self.settings, self.server);
+        let (asked, answered) = (request_bytes as u64, reply_bytes as u64);
+        if passes(asked, settings.request_log_bytes) {
+            let entries_max = settings.request_log_entries_max;
+            self.log(&server.large_requests, entries_max, request, session, asked);
+        }
+        if passes(answered, settings.reply_log_bytes) {
+            let entries_max = settings.reply_log_entries_max;
+            self.log(&server.large_replies, entries_max, request, session, answered);
         }
     }
 
     #[cold]
-    fn add_slow(&self, request: Request<'_>, session: &Session, micros: u64) {
-        let flags = request.entry.map_or(Flags::NONE, |entry| entry.command.flags);
-        if flags.has(Flags::SKIP_SLOWLOG) {
+    fn log(
+        &self,
+        log: &SlowLog,
+        entries_max: usize,
+        request: Request<'_>,
+        session: &Session,
+        amount: u64,
+    ) {
+        let Some(entry) = request.entry else { return };
+        if called(entry.command, request.words).flags.has(Flags::SKIP_SLOWLOG) {
             return;
         }
         let slow = Slow {
             id: 0,
             unix_seconds: self.now / 1000,
-            micros,
-            words: self.shown(request),
+            amount,
+            words: shortened(secrets::shown(entry.command.name, request.words)),
             address: session.client.address.clone(),
             name: session.client.names().name,
         };
-        self.server.slowlog.add(slow, self.settings.slowlog_entries_max);
-    }
-
-    /// A request's words as the slow log may keep them.
-    fn shown(&self, request: Request<'_>) -> Vec<Vec<u8>> {
-        let words = crate::slowlog::shortened(request.words);
-        match request.entry.map(|entry| entry.command.name) {
-            Some("CONFIG") => crate::commands::config::without_secrets(words),
-            _ => words,
-        }
+        log.add(slow, entries_max);
     }
 
     /// Counts what a transaction did, and drops what it left where that disturbs nobody.
     #[inline]
-    fn settle(&self, tally: Tally, command: &Command) {
+    pub fn settle(&self, tally: Tally, command: &Command) {
         let stats = self.worker.stats();
         stats.hits.add(tally.hits);
         stats.misses.add(tally.misses);
@@ -423,8 +488,15 @@ impl<'a> Batch<'a> {
         if !exempt && let Some(rest) = self.server.pause.holds(self.now, false) {
             return Ok(held(entry, command, session, rest));
         }
+        if self.server.monitor.is_watched() && session.progress == 0 {
+            self.tell_monitors(entry, command, session, request.words);
+        }
         let mut call = Call::new(*self, request.words, entry, command, session, output);
-        match guarded(|| run(&mut call))? {
+        let next = guarded(|| run(&mut call));
+        if !matches!(next, Ok(Next::Busy | Next::Later(_))) {
+            session.progress = 0;
+        }
+        match next? {
             Next::Done => Ok(Ran::Done),
             Next::Close => {
                 session.closing = true;
@@ -432,6 +504,7 @@ impl<'a> Batch<'a> {
             }
             Next::Busy => Ok(Ran::Busy),
             Next::Rest(millis) => Ok(Ran::Rest(millis)),
+            Next::Later(millis) => Ok(Ran::Paused(millis)),
         }
     }
 }
@@ -456,23 +529,21 @@ fn panicked() -> CommandError {
     CommandError::text("ERR internal error: this is a bug of the server, please report it")
 }
 
-/// The subcommand of a request, or the container itself if it runs without one.
-#[cold]
-fn subcommand(
-    container: &'static Command,
-    words: Words<'_>,
-) -> Result<&'static Command, CommandError> {
-    let Some(name) = words.get(1) else {
-        return match container.run {
-            Run::Container => Err(wrong_arity(container, container)),
-            _ => Ok(container),
-        };
-    };
-    container.subcommand(name).ok_or_else(|| unknown_subcommand(container, words))
+/// The command that a request calls: the subcommand that it names, if it names one.
+#[must_use]
+#[inline]
+pub fn called(command: &'static Command, words: Words<'_>) -> &'static Command {
+    if command.subcommands.is_empty() {
+        return command;
+    }
+    words.get(1).and_then(|name| command.subcommand(name)).unwrap_or(command)
 }
 
 #[cold]
 fn wrong_arity(container: &Command, command: &Command) -> CommandError {
+    if container.flags.has(Flags::PROTECTED) && !std::ptr::eq(container, command) {
+        return unknown_debug(command.name.to_lowercase().as_bytes());
+    }
     let name = if std::ptr::eq(container, command) {
         container.name.to_lowercase()
     } else {
@@ -484,8 +555,19 @@ fn wrong_arity(container: &Command, command: &Command) -> CommandError {
 #[cold]
 fn unknown_subcommand(container: &Command, words: Words<'_>) -> CommandError {
     let given = words.get(1).unwrap_or_default();
+    if container.flags.has(Flags::PROTECTED) {
+        return unknown_debug(given);
+    }
     let subcommand = quoted(given, QUOTED_BYTES_MAX).into();
     CommandError::UnknownSubcommand { subcommand, command: container.name }
+}
+
+/// DEBUG takes its words apart itself in Redis, and so says both things at once.
+fn unknown_debug(given: &[u8]) -> CommandError {
+    let given = quoted(given, QUOTED_BYTES_MAX);
+    CommandError::text(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{given}'. Try DEBUG HELP."
+    ))
 }
 
 #[cold]

@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use keyspace::Usage;
 
 use crate::client::Client;
+use crate::info::full_name;
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::stats::{Histogram, WorkerStats};
@@ -232,12 +233,14 @@ impl Facts<'_> {
     /// Commands that were called, or refused before they ran, by name and place in the table.
     fn each_command(&self, mut visit: impl FnMut(String, usize)) {
         for entry in self.server.table.iter() {
-            let seen = |stats: &WorkerStats| {
-                let each = &stats.each[entry.index];
-                each.calls.get() + each.rejected.get()
-            };
-            if self.total(seen) > 0 {
-                visit(entry.command.name.to_ascii_lowercase(), entry.index);
+            for (number, command) in entry.numbered() {
+                let seen = |stats: &WorkerStats| {
+                    let each = &stats.each[number];
+                    each.calls.get() + each.rejected.get()
+                };
+                if self.total(seen) > 0 {
+                    visit(full_name(entry.command, command), number);
+                }
             }
         }
     }

@@ -4,8 +4,6 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::Words;
-
 use crate::client::{Client, ClientId};
 use crate::session::Session;
 
@@ -45,7 +43,12 @@ impl Monitor {
 
     /// Tells all monitors of a command that runs now.
     #[cold]
-    pub fn tell(&self, unix_micros: u64, session: &Session, words: Words<'_>) {
+    pub fn tell<'a>(
+        &self,
+        unix_micros: u64,
+        session: &Session,
+        words: impl Iterator<Item = &'a [u8]>,
+    ) {
         let line: Arc<[u8]> = line(unix_micros, session, words).into_bytes().into();
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.iter().for_each(|client| client.send(Arc::clone(&line)));
@@ -53,11 +56,11 @@ impl Monitor {
 }
 
 /// `+1700000000.123456 [0 127.0.0.1:5000] "SET" "a" "b"`, as clients parse it.
-fn line(unix_micros: u64, session: &Session, words: Words<'_>) -> String {
+fn line<'a>(unix_micros: u64, session: &Session, words: impl Iterator<Item = &'a [u8]>) -> String {
     let (seconds, micros) = (unix_micros / 1_000_000, unix_micros % 1_000_000);
     let client = &session.client;
     let mut line = format!("+{seconds}.{micros:06} [{} {}]", session.db, client.address);
-    for word in words.iter() {
+    for word in words {
         line.push(' ');
         quote(word, &mut line);
     }

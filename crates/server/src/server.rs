@@ -14,9 +14,12 @@ use crate::client::{Kill, Registry};
 use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
 use crate::http::Guest;
+use crate::latency::LatencyMonitor;
 use crate::monitor::Monitor;
 use crate::pause::Pause;
+use crate::sampler::Sampler;
 use crate::settings::{Configuration, Settings};
+use crate::sha1::sha1;
 use crate::slowlog::SlowLog;
 use crate::stats::{Histogram, WorkerStats};
 
@@ -48,6 +51,16 @@ pub struct Server {
     pub monitor: Monitor,
     /// Commands that took long.
     pub slowlog: SlowLog,
+    /// Commands whose request was large.
+    pub large_requests: SlowLog,
+    /// Commands whose reply was large.
+    pub large_replies: SlowLog,
+    /// Events that took long.
+    pub latency: LatencyMonitor,
+    /// Rates and peaks.
+    pub sampler: Sampler,
+    /// What DEBUG has switched.
+    pub debugging: Debugging,
     /// What the listeners count.
     pub arrivals: Arrivals,
     /// All settings, as CONFIG shows them.
@@ -111,8 +124,8 @@ impl Server {
         let settings = Settings::of(live);
         let keyspace = Keyspace::new(shards, databases, secret);
         let table = command_table();
-        let stats = (0..workers).map(|_| WorkerStats::new(table.iter().len())).collect();
-        let nothing = WorkerStats::new(table.iter().len());
+        let stats = (0..workers).map(|_| WorkerStats::new(table.numbers())).collect();
+        let nothing = WorkerStats::new(table.numbers());
         let baseline = Baseline { workers: nothing, refused: 0 };
         Server {
             known: Mutex::new(vec![Known::default(); keyspace.shards()]),
@@ -127,6 +140,11 @@ impl Server {
             run_id,
             monitor: Monitor::default(),
             slowlog: SlowLog::default(),
+            large_requests: SlowLog::default(),
+            large_replies: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            sampler: Sampler::default(),
+            debugging: Debugging::default(),
             arrivals: Arrivals::default(),
             config,
             load: Load::new(workers),
@@ -201,6 +219,14 @@ impl Server {
         })
     }
 
+    /// A name for the data as it is since the start, 40 hexadecimal digits.
+    #[must_use]
+    pub fn replication_id(&self) -> String {
+        let renamings = self.debugging.renamings.load(Ordering::Relaxed);
+        let digest = sha1(format!("{} {renamings}", self.run_id).as_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Keys, and keys with a deadline, of each database. As [`Server::usage`].
     #[must_use]
     pub fn database_sizes(&self) -> Vec<(usize, usize)> {
@@ -271,12 +297,24 @@ impl Server {
         let refused = self.arrivals.refused.load(Ordering::Relaxed);
         let baseline = Arc::new(Baseline { workers, refused });
         *self.baseline.lock().unwrap_or_else(PoisonError::into_inner) = baseline;
+        self.stats.iter().for_each(|stats| stats.error_codes.reset());
         self.background.reset();
     }
 
     fn baseline(&self) -> Arc<Baseline> {
         Arc::clone(&self.baseline.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What DEBUG switches, for tests.
+#[derive(Debug, Default)]
+pub struct Debugging {
+    /// SET-ACTIVE-EXPIRE 0: what has expired is removed only when it is asked for.
+    pub expiry_paused: AtomicBool,
+    /// PAUSE-CRON 1: nothing is done that nobody asks for.
+    pub cron_paused: AtomicBool,
+    /// How often CHANGE-REPL-ID has given the data another name.
+    pub renamings: AtomicU64,
 }
 
 /// How many connections each worker has.
@@ -326,9 +364,11 @@ impl HttpDoor {
     }
 }
 
-fn command_table() -> CommandTable {
+/// The table of all rows.
+#[must_use]
+pub fn command_table() -> CommandTable {
     let keyspace = families::FAMILIES.iter().flat_map(|family| family.iter());
-    let keyspace = keyspace.map(|row: &'static Command| (row, None));
+    let keyspace = keyspace.chain(commands::READERS).map(|row: &'static Command| (row, None));
     let own = commands::ROWS.iter().flat_map(|rows| rows.iter());
     Table::new(keyspace.chain(own.map(|row| (&row.command, Some(row.run)))))
 }

@@ -38,6 +38,12 @@ pub struct Session {
     pub no_touch: bool,
     /// Whether the connection ends when its output is written.
     pub closing: bool,
+    /// How far a command has got that runs in steps; 0 at its beginning and when it is done.
+    pub progress: u64,
+    /// When the command that runs began, in ns of the clock, if it was not when its turn came.
+    pub began_nanos: Option<u64>,
+    /// When the command that sleeps fell asleep, in ns of the clock.
+    pub asleep_nanos: Option<u64>,
 }
 
 impl Session {
@@ -53,6 +59,9 @@ impl Session {
             reply_mode: ReplyMode::On,
             no_touch: false,
             closing: false,
+            progress: 0,
+            began_nanos: None,
+            asleep_nanos: None,
         }
     }
 

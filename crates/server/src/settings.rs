@@ -32,6 +32,12 @@ pub struct Settings {
     pub access: Access,
     pub slowlog_micros: i64,
     pub slowlog_entries_max: usize,
+    /// -1: none.
+    pub request_log_bytes: i64,
+    pub request_log_entries_max: usize,
+    /// -1: none.
+    pub reply_log_bytes: i64,
+    pub reply_log_entries_max: usize,
     pub latency_tracking: bool,
     pub latency_threshold_millis: u64,
     pub lazy_user_del: bool,
@@ -51,6 +57,8 @@ impl Settings {
     pub fn of(live: &Live) -> Settings {
         let seconds = |span: Option<std::time::Duration>| span.map_or(0, |span| span.as_secs());
         let normal = live.client_output_buffer_limit.normal;
+        let limit =
+            |bytes: Option<u64>| bytes.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let slowlog = live.slowlog_log_slower_than.map(|span| span.as_micros());
         let latency = live.latency_monitor_threshold.map(|span| span.as_millis());
         Settings {
@@ -71,6 +79,10 @@ impl Settings {
             access: access(live),
             slowlog_micros: slowlog.map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX)),
             slowlog_entries_max: live.slowlog_max_len,
+            request_log_bytes: limit(live.commandlog_request_larger_than),
+            request_log_entries_max: live.commandlog_large_request_max_len,
+            reply_log_bytes: limit(live.commandlog_reply_larger_than),
+            reply_log_entries_max: live.commandlog_large_reply_max_len,
             latency_tracking: live.latency_tracking,
             latency_threshold_millis: latency
                 .map_or(0, |millis| u64::try_from(millis).unwrap_or(u64::MAX)),
@@ -97,6 +109,13 @@ impl Settings {
     pub fn measures_each(&self) -> bool {
         (0..MEASURE_EACH_MICROS).contains(&self.slowlog_micros)
     }
+}
+
+/// Whether an amount passes a threshold, of which -1 means that there is none.
+#[must_use]
+#[inline]
+pub fn passes(amount: u64, threshold: i64) -> bool {
+    u64::try_from(threshold).is_ok_and(|threshold| amount >= threshold)
 }
 
 /// How use is recorded under the policy of eviction.
@@ -162,6 +181,10 @@ impl Default for Settings {
             access: Access::Lru,
             slowlog_micros: 10_000,
             slowlog_entries_max: 128,
+            request_log_bytes: 1 << 20,
+            request_log_entries_max: 128,
+            reply_log_bytes: 1 << 20,
+            reply_log_entries_max: 128,
             latency_tracking: true,
             latency_threshold_millis: 0,
             lazy_user_del: true,

@@ -1,9 +1,8 @@
-//! The slow log: the latest commands that took longer than a threshold.
+//! The command logs: the latest commands that took longer than a threshold (the slow log), and
+//! those whose request or reply was larger than one.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-
-use protocol::Words;
 
 /// Words of a command that are kept.
 const WORDS_MAX: usize = 32;
@@ -18,8 +17,8 @@ pub struct Slow {
     pub id: u64,
     /// When it ran, in seconds since the epoch.
     pub unix_seconds: u64,
-    /// How long it took.
-    pub micros: u64,
+    /// How long it took in microseconds, or how large it was in bytes.
+    pub amount: u64,
     /// Its words, the many and the long ones shortened.
     pub words: Vec<Vec<u8>>,
     /// Where the client came from.
@@ -77,11 +76,12 @@ impl SlowLog {
 
 /// The words of a command, shortened as Redis shortens them.
 #[must_use]
-pub fn shortened(words: Words<'_>) -> Vec<Vec<u8>> {
-    let kept = if words.len() > WORDS_MAX { WORDS_MAX - 1 } else { words.len() };
-    let mut short: Vec<Vec<u8>> = words.iter().take(kept).map(shorten).collect();
-    if kept < words.len() {
-        let more = words.len() - kept;
+pub fn shortened<'a>(words: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+    let count = words.len();
+    let kept = if count > WORDS_MAX { WORDS_MAX - 1 } else { count };
+    let mut short: Vec<Vec<u8>> = words.take(kept).map(shorten).collect();
+    if kept < count {
+        let more = count - kept;
         short.push(format!("... ({more} more arguments)").into_bytes());
     }
     short
@@ -95,5 +95,37 @@ fn shorten(word: &[u8]) -> Vec<u8> {
             short.extend_from_slice(format!("... ({more} more bytes)").as_bytes());
             short
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(amount: u64) -> Slow {
+        let (words, name) = (Vec::new(), Vec::new());
+        Slow { id: 0, unix_seconds: 1, amount, words, address: String::new(), name }
+    }
+
+    #[test]
+    fn the_newest_come_first_and_the_oldest_go() {
+        let log = SlowLog::default();
+        (0..5).for_each(|amount| log.add(entry(amount), 3));
+        let kept: Vec<_> =
+            log.newest(usize::MAX).iter().map(|slow| (slow.id, slow.amount)).collect();
+        assert_eq!(kept, [(4, 4), (3, 3), (2, 2)]);
+        log.reset();
+        log.add(entry(9), 3);
+        assert_eq!(log.newest(1)[0].id, 5, "ids go on after a reset");
+    }
+
+    #[test]
+    fn long_requests_are_cut_to_32_words_of_128_bytes() {
+        let word = [b'x'; 200];
+        let words = shortened((0..40).map(|_| &word[..]));
+        assert_eq!(words.len(), 32);
+        assert!(words[0].ends_with(b"x... (72 more bytes)"));
+        assert_eq!(words[31], b"... (9 more arguments)");
+        assert_eq!(shortened((0..32).map(|_| &b"a"[..])).len(), 32);
     }
 }

@@ -1,8 +1,9 @@
 //! What a worker counts. Only the worker writes, anybody reads, so counting is a load, an
 //! addition and a store, without a locked instruction and without a line that two workers write.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// A number that one thread writes and others read.
 #[derive(Default, Debug)]
@@ -100,7 +101,7 @@ fn highest(bucket: usize) -> u64 {
 /// What is counted of one command.
 #[derive(Default)]
 pub struct CommandStats {
-    /// Calls that ran.
+    /// Calls answered, those refused before they ran included.
     pub calls: Counter,
     /// Time they took together, in nanoseconds.
     pub nanos: Counter,
@@ -110,6 +111,46 @@ pub struct CommandStats {
     pub failed: Counter,
     /// How long calls took; made at the first.
     pub latency: OnceLock<Histogram>,
+}
+
+impl CommandStats {
+    /// Calls that ran.
+    #[must_use]
+    pub fn ran(&self) -> u64 {
+        self.calls.get().saturating_sub(self.rejected.get())
+    }
+}
+
+/// Error codes that are told apart.
+const ERROR_CODES_MAX: usize = 128;
+
+/// The code under which the others are counted, as in Redis.
+const OTHER_CODES: &str = "ERRORSTATS_OVERFLOW";
+
+/// How often each error code was answered. The lock is the worker's but for moments: only who
+/// asks for the counts takes it, too, and an error is no hot path.
+#[derive(Default)]
+pub struct ErrorCodes(Mutex<BTreeMap<Box<str>, u64>>);
+
+impl ErrorCodes {
+    /// Counts an error by its text, which begins with its code.
+    pub fn count(&self, text: &str) {
+        let code = text.split(' ').next().unwrap_or_default();
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = counts.len() < ERROR_CODES_MAX || counts.contains_key(code);
+        *counts.entry(if known { code } else { OTHER_CODES }.into()).or_default() += 1;
+    }
+
+    /// The counts, added to those of other workers.
+    pub fn add_to(&self, sum: &mut BTreeMap<Box<str>, u64>) {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().for_each(|(code, count)| *sum.entry(code.clone()).or_default() += count);
+    }
+
+    /// Forgets everything.
+    pub fn reset(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 /// What one worker counts.
@@ -138,6 +179,8 @@ pub struct WorkerStats {
     pub query_overflows: Counter,
     pub auth_failures: Counter,
     pub expire_cycles_capped: Counter,
+    pub error_codes: ErrorCodes,
+    /// By the numbers of the command table.
     pub each: Box<[CommandStats]>,
 }
 
@@ -185,6 +228,7 @@ impl WorkerStats {
             query_overflows,
             auth_failures,
             expire_cycles_capped,
+            error_codes: _,
             each: _,
         } = self;
         [
@@ -242,6 +286,20 @@ mod tests {
             let top = highest(bucket(nanos));
             assert!(top >= nanos && top - nanos <= nanos / 8, "{nanos} in a bucket up to {top}");
         }
+    }
+
+    #[test]
+    fn error_codes_are_counted_until_there_are_too_many() {
+        let codes = ErrorCodes::default();
+        for nth in 0..1000 {
+            codes.count(&format!("CODE{nth} text"));
+        }
+        codes.count("CODE3 text");
+        let mut sum = BTreeMap::new();
+        codes.add_to(&mut sum);
+        assert_eq!(sum.len(), ERROR_CODES_MAX + 1);
+        assert_eq!(sum["CODE3"], 2);
+        assert_eq!(sum[OTHER_CODES], 1000 - ERROR_CODES_MAX as u64);
     }
 
     #[test]

@@ -12,10 +12,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::client::{Arrival, Kill};
 use crate::connection;
-use crate::server::{CommandEntry, Server};
+use crate::server::Server;
 use crate::settings::Settings;
 use crate::socket::Incoming;
 use crate::stats::WorkerStats;
+use crate::{latency, sampler};
 
 /// Bytes that one read takes at most.
 pub const READ_BYTES: usize = 64 << 10;
@@ -125,18 +126,27 @@ impl Worker {
         }
     }
 
-    /// Counts a refusal.
+    /// Counts an error, and what it was to the command of this number: `rejected` before it ran,
+    /// or answered by it.
     #[cold]
-    pub fn count_error(&self, entry: Option<&CommandEntry>, error: &CommandError) {
-        self.stats().errors.add(1);
-        if let Some(entry) = entry {
-            let stats = &self.stats().each[entry.index];
-            match error {
-                CommandError::WrongArity(_) | CommandError::NoAuth | CommandError::OutOfMemory => {
-                    stats.rejected.add(1);
-                }
-                _ => stats.failed.add(1),
-            }
+    pub fn count_error(&self, number: Option<usize>, rejected: bool, error: &CommandError) {
+        let stats = self.stats();
+        stats.errors.add(1);
+        stats.error_codes.count(&error.to_string());
+        if let Some(number) = number {
+            let each = &stats.each[number];
+            if rejected { each.rejected.add(1) } else { each.failed.add(1) }
+        }
+    }
+
+    /// Records an event if it took longer than LATENCY's threshold.
+    #[inline]
+    pub fn note_latency(&self, settings: &Settings, event: &'static str, micros: u64) {
+        let threshold = settings.latency_threshold_millis;
+        if threshold > 0 && micros >= threshold.saturating_mul(1000) {
+            let unix_seconds = self.server.clock.now() / 1000;
+            let sample = latency::Sample { unix_seconds, millis: micros / 1000 };
+            self.server.latency.record(event, sample);
         }
     }
 }
@@ -156,6 +166,10 @@ pub fn run(server: Arc<Server>, index: usize, arriving: UnboundedReceiver<Arrivi
 
 async fn serve(worker: Rc<Worker>, mut arriving: UnboundedReceiver<Arriving>) {
     tokio::task::spawn_local(look_after(Rc::clone(&worker)));
+    if worker.index == 0 {
+        let worker = Rc::clone(&worker);
+        tokio::task::spawn_local(async move { sampler::run(&worker.server).await });
+    }
     tokio::task::spawn_local(look_at_clients(Rc::clone(&worker)));
     loop {
         tokio::select! {
@@ -214,13 +228,20 @@ async fn look_after(worker: Rc<Worker>) {
         let settings = worker.settings();
         let period = 1000 / settings.hz.clamp(1, 500);
         tokio::time::sleep(std::time::Duration::from_millis(period)).await;
-        if !settings.active_expire || server.pause.holds(server.clock.now(), true).is_some() {
+        let debugging = &server.debugging;
+        let paused = debugging.expiry_paused.load(Ordering::Relaxed)
+            || debugging.cron_paused.load(Ordering::Relaxed);
+        if paused
+            || !settings.active_expire
+            || server.pause.holds(server.clock.now(), true).is_some()
+        {
             continue;
         }
         let effort = settings.expire_effort.clamp(1, 10);
         let rest = 1000 / effort;
         let budget_micros = period * 1000 * (20 + 5 * effort) / 100;
         let start = server.clock.micros();
+        let mut micros_max = 0;
         'round: for (id, due) in &mut rounds {
             loop {
                 let frame = Frame {
@@ -230,7 +251,11 @@ async fn look_after(worker: Rc<Worker>) {
                     access: settings.access,
                     touch: false,
                 };
-                match server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest))) {
+                let step = server.clock.micros();
+                let maintained =
+                    server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest)));
+                micros_max = micros_max.max(server.clock.micros() - step);
+                match maintained {
                     Maintained::Step(tally) => {
                         worker.stats().expired.add(tally.expired);
                         if let Some(garbage) = tally.garbage.filter(|_| settings.lazy_expire) {
@@ -250,5 +275,6 @@ async fn look_after(worker: Rc<Worker>) {
                 }
             }
         }
+        worker.note_latency(&settings, latency::EXPIRE_CYCLE, micros_max);
     }
 }

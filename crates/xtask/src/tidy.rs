@@ -17,7 +17,6 @@ mod manifest;
 mod reach;
 mod source;
 mod text;
-mod transcripts;
 
 /// The text files of the repository by their path from its root.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +91,7 @@ impl fmt::Display for Complaint {
 /// Applies all rules, and prints how much `unsafe` there is.
 pub(crate) fn run(root: &Path) -> Result<(), String> {
     let tree = Tree::read(root)?;
-    let rules = [text::check, reach::check, arrows::check, fence::check, transcripts::check];
+    let rules = [text::check, reach::check, arrows::check, fence::check];
     let mut complaints: Vec<Complaint> = rules.iter().flat_map(|rule| rule(&tree)).collect();
     complaints.sort();
     complaints.iter().try_for_each(|complaint| say(&complaint.to_string()))?;

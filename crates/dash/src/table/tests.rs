@@ -182,6 +182,20 @@ fn a_snapshot_gets_every_home_once_whoever_comes_first() {
     assert_eq!(copied.len(), before.len(), "and nothing was copied twice");
 }
 
+/// Equal hashes split one segment until the directory is as deep as it gets. A choice at random
+/// went through a million entries that pointed to the same few segments.
+#[test]
+fn random_finds_a_handle_below_a_deep_directory() {
+    let mut model = Model::new(0);
+    let handles: Vec<u32> = (0..800).map(|_| model.insert(0x0123_4567_89ab_cdef)).collect();
+    assert_eq!(model.table.depth, DEPTH_MAX);
+    for chance in 0..2_000 {
+        assert!(model.table.random(mix(chance)).is_some_and(|handle| handle < 800));
+    }
+    handles.iter().for_each(|&handle| model.remove(handle));
+    assert_eq!(model.table.random(mix(1)), None);
+}
+
 #[test]
 fn random_finds_the_only_handle() {
     let mut model = Model::new(0);

@@ -43,8 +43,9 @@ fn encoding(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     Ok(())
 }
 
-/// The name that Redis has for a string's encoding.
-fn encoding_of(text: &[u8], raw: bool) -> &'static str {
+/// The name that Redis has for a string's encoding. `raw`: whether it was edited in place.
+#[must_use]
+pub fn encoding_of(text: &[u8], raw: bool) -> &'static str {
     /// The longest string that Redis keeps in one allocation with its header.
     const EMBEDDED_BYTES_MAX: usize = 44;
     match text {

@@ -35,6 +35,7 @@ const BASE: Command = Command {
 const CLIENT: Command = Command {
     name: "CLIENT",
     run: Run::Container,
+    category: Category::NONE,
     arity: Arity::AtLeast(2),
     flags: Flags::SENTINEL,
     since: "2.4.0",
@@ -143,7 +144,7 @@ fn id(call: &mut Call<'_>) {
 const IMPORT_SOURCE: Command = Command {
     name: "IMPORT-SOURCE",
     arity: Arity::Exactly(3),
-    flags: ALWAYS,
+    flags: Flags::NO_SCRIPT.and(Flags::LOADING).and(Flags::STALE),
     since: "8.1.0",
     summary: "Marks the connection as one that data is taken over from.",
     syntax: "ON | OFF",

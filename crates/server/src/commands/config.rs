@@ -161,37 +161,3 @@ pub fn is_local(client: &Client) -> bool {
     let address: Option<SocketAddr> = client.address.parse().ok();
     client.unix || address.is_some_and(|address| address.ip().to_canonical().is_loopback())
 }
-
-/// The words of a CONFIG SET as logs may keep them: without the values of secret settings.
-#[must_use]
-pub fn without_secrets(mut words: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let is_secret = |name: &[u8]| {
-        let name = std::str::from_utf8(name).unwrap_or_default();
-        config::find(name).is_some_and(config::Setting::is_secret)
-    };
-    for at in (2..words.len().saturating_sub(1)).step_by(2) {
-        if is_secret(&words[at]) {
-            words[at + 1] = b"(redacted)".to_vec();
-        }
-    }
-    words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(text: &str) -> Vec<Vec<u8>> {
-        text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
-    }
-
-    #[test]
-    fn a_password_is_not_kept() {
-        let given = words("CONFIG SET maxclients 5 REQUIREPASS secret");
-        assert_eq!(without_secrets(given), words("CONFIG SET maxclients 5 REQUIREPASS (redacted)"));
-        assert_eq!(
-            without_secrets(words("CONFIG GET requirepass")),
-            words("CONFIG GET requirepass")
-        );
-    }
-}

@@ -38,7 +38,7 @@ const BASE: Command = Command {
 const AUTH: Command = Command {
     name: "AUTH",
     arity: Arity::AtLeast(2),
-    flags: ALWAYS.and(Flags::SKIP_MONITOR).and(Flags::SKIP_SLOWLOG),
+    flags: ALWAYS,
     since: "1.0.0",
     summary: "Authenticates the connection.",
     complexity: "O(N) where N is the number of passwords of the user",
@@ -94,7 +94,7 @@ pub(crate) fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
 const HELLO: Command = Command {
     name: "HELLO",
     arity: Arity::AtLeast(1),
-    flags: ALWAYS.and(Flags::SKIP_MONITOR).and(Flags::SKIP_SLOWLOG),
+    flags: ALWAYS,
     since: "6.0.0",
     summary: "Agrees on a protocol version, and tells what the server is.",
     syntax: "[protover [AUTH username password] [SETNAME clientname]]",

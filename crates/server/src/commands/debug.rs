@@ -1,0 +1,468 @@
+//! DEBUG: what tests need to see and to do, and nobody else.
+//!
+//! Allowed only where `enable-debug-command` allows it. Subcommands that look at keys have rows of
+//! their own that say which shards they enter, so that what they tell is of one moment. Switches of
+//! parts that this server does not have are taken and do nothing, since test suites set them; what
+//! would break the server (SEGFAULT, PANIC, LEAK ...) is not there.
+
+use std::sync::atomic::Ordering;
+
+use command::{
+    Args, Arity, Command, CommandError, Done, Enter, Flags, Group, Key, KeySpec, KeyUse, Reply,
+    Run, View, event, parse_float, parse_integer,
+};
+use families::generic::encoding_of;
+use families::glob;
+use keyspace::{Access, Expiry, Mode, Plan, access};
+use protocol::Dialect;
+
+use super::{Call, HELP, Next, SessionRow};
+use crate::sha1::{Digest, sha1};
+
+/// The rows of this family.
+pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: DEBUG, run: debug }];
+
+const BASE: Command = Command {
+    run: Run::Session,
+    arity: Arity::Exactly(2),
+    flags: Flags::ADMIN
+        .and(Flags::NO_SCRIPT)
+        .and(Flags::LOADING)
+        .and(Flags::STALE)
+        .and(Flags::PROTECTED),
+    group: Group::Server,
+    complexity: "",
+    ..Command::BASE
+};
+
+const DEBUG: Command = Command {
+    name: "DEBUG",
+    run: Run::Container,
+    arity: Arity::AtLeast(2),
+    summary: "Shows and changes the inner state of the server, for tests.",
+    complexity: "Depends on subcommand.",
+    subcommands: &[
+        sub("ADVANCE-TIME", 3, "milliseconds", "Moves the server's clock ahead."),
+        sub("CHANGE-REPL-ID", 2, "", "Gives the data another replication id."),
+        Command {
+            run: Run::Read(digest),
+            enter: Enter::All,
+            ..sub("DIGEST", 2, "", "Returns a digest of all databases.")
+        },
+        Command {
+            run: Run::Read(digest_value),
+            keys: &[KeySpec::from(2, KeyUse::LOOK)],
+            arity: Arity::AtLeast(2),
+            ..sub("DIGEST-VALUE", 2, "[key ...]", "Returns a digest of each key's value.")
+        },
+        sub("DICT-RESIZING", 3, "0|1", "Does nothing: tables grow and shrink by segments."),
+        sub("ERROR", 3, "text", "Answers this text as an error."),
+        HELP,
+        Command {
+            run: Run::Read(tables),
+            enter: Enter::All,
+            arity: Arity::AtLeast(3),
+            ..sub("HTSTATS", 3, "dbid [full]", "Tells how full the tables of a database are.")
+        },
+        Command {
+            run: Run::Read(table_of_key),
+            keys: &[KeySpec::one(2, KeyUse::LOOK)],
+            arity: Arity::AtLeast(3),
+            ..sub("HTSTATS-KEY", 3, "key [full]", "The same of a key's value, if it is a table.")
+        },
+        sub("LOG", 3, "message", "Writes a message to the log."),
+        Command {
+            run: Run::Read(object),
+            keys: &[KeySpec::one(2, KeyUse::LOOK)],
+            arity: Arity::AtLeast(3),
+            ..sub("OBJECT", 3, "key [fast]", "Tells how a key's value is kept.")
+        },
+        sub("PAUSE-CRON", 3, "0|1", "1: nothing is done any more that nobody asks for."),
+        Command {
+            arity: Arity::AtLeast(3),
+            ..sub("POPULATE", 3, "count [prefix] [size]", "Makes keys that are not there yet.")
+        },
+        sub("PROTOCOL", 3, "type", "Answers an example of a type of the protocol."),
+        sub("QUICKLIST-PACKED-THRESHOLD", 3, "size", "Does nothing."),
+        Command {
+            arity: Arity::AtLeast(2),
+            ..sub("RELOAD", 2, "[option ...]", "Is refused: nothing is saved yet.")
+        },
+        Command {
+            arity: Arity::AtLeast(3),
+            ..sub("REPLICATE", 3, "argument ...", "Does nothing: there are no replicas.")
+        },
+        Command {
+            arity: Arity::AtLeast(3),
+            ..sub("REPLYBUFFER", 3, "what value", "Does nothing: replies have no fixed buffer.")
+        },
+        Command {
+            run: Run::Read(lengths),
+            keys: &[KeySpec::one(2, KeyUse::LOOK)],
+            ..sub("SDSLEN", 3, "key", "Returns the lengths of a key and of its string.")
+        },
+        sub("SET-ACTIVE-EXPIRE", 3, "0|1", "0: what has expired is removed only when asked for."),
+        sub("SET-DISABLE-DENY-SCRIPTS", 3, "0|1", "Does nothing: there are no scripts."),
+        sub(
+            "SLEEP",
+            3,
+            "seconds",
+            "Answers after a while. Other connections are served meanwhile.",
+        ),
+        sub("STOP-TIME", 2, "", "Stops the server's clock and returns what it shows, in ms."),
+        sub("STRINGMATCH-LEN", 4, "pattern text", "Tells whether a text matches a pattern."),
+    ],
+    ..BASE
+};
+
+const fn sub(
+    name: &'static str,
+    words: u8,
+    syntax: &'static str,
+    summary: &'static str,
+) -> Command {
+    Command { name, arity: Arity::Exactly(words), syntax, summary, ..BASE }
+}
+
+fn debug(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    let mut args = call.args();
+    let debugging = &call.batch.server.debugging;
+    match call.command.name {
+        "ADVANCE-TIME" => {
+            let millis: i64 = args.take()?;
+            let millis = u64::try_from(millis).map_err(|_| CommandError::NotPositive)?;
+            call.batch.server.clock.advance(millis);
+        }
+        "CHANGE-REPL-ID" => {
+            debugging.renamings.fetch_add(1, Ordering::Relaxed);
+        }
+        "ERROR" => return Err(CommandError::text(String::from_utf8_lossy(args.bytes()?))),
+        "HELP" => return Ok(call.help()),
+        "LOG" => tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.bytes()?)),
+        "PAUSE-CRON" => debugging.cron_paused.store(is_on(args.bytes()?), Ordering::Relaxed),
+        "POPULATE" => return populate(call, args),
+        "PROTOCOL" => {
+            show_type(call, args.bytes()?)?;
+            return Ok(Next::Done);
+        }
+        "RELOAD" => {
+            return Err(CommandError::text(
+                "ERR DEBUG RELOAD is not possible: this server does not save its data",
+            ));
+        }
+        "SET-ACTIVE-EXPIRE" => {
+            debugging.expiry_paused.store(!is_on(args.bytes()?), Ordering::Relaxed);
+        }
+        "SLEEP" => return sleep(call, args.bytes()?),
+        "STOP-TIME" => {
+            let now = call.batch.server.clock.stop();
+            call.reply().integer(i64::try_from(now).unwrap_or(i64::MAX));
+            return Ok(Next::Done);
+        }
+        "STRINGMATCH-LEN" => {
+            let (pattern, text): (&[u8], &[u8]) = args.parse()?;
+            call.reply().integer(i64::from(glob::matches(pattern, text, false)));
+            return Ok(Next::Done);
+        }
+        // A switch of something that is not there.
+        _ => {}
+    }
+    call.reply().ok();
+    Ok(Next::Done)
+}
+
+fn is_on(raw: &[u8]) -> bool {
+    parse_integer(raw).is_some_and(|number| number != 0)
+}
+
+/// Waits without keeping the worker: in Redis nobody is served meanwhile. The time counts as the
+/// command's own, so that the slow log and LATENCY can be tested with it.
+fn sleep(call: &mut Call<'_>, seconds: &[u8]) -> Result<Next, CommandError> {
+    const SECONDS_MAX: f64 = 86_400.0;
+    let clock = &call.batch.server.clock;
+    let micros = clock.micros();
+    if call.session.progress == 0 {
+        let seconds = parse_float(seconds).unwrap_or(0.0).clamp(0.0, SECONDS_MAX);
+        call.session.progress = micros + 1 + (seconds * 1e6) as u64;
+        call.session.asleep_nanos = Some(clock.nanos());
+    }
+    let left = call.session.progress.saturating_sub(micros);
+    if left > 1 {
+        // The next call is measured from here.
+        call.session.began_nanos = call.session.asleep_nanos;
+        return Ok(Next::Later(left.div_ceil(1000)));
+    }
+    call.session.progress = 0;
+    call.session.asleep_nanos = None;
+    call.reply().ok();
+    Ok(Next::Done)
+}
+
+/// Keys that one step of POPULATE makes: others have their turn between two steps.
+const STEP_KEYS: u64 = 512;
+
+fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result<Next, CommandError> {
+    const SIZE_MAX: i64 = 512 << 20;
+    let count = parse_integer(args.bytes()?).and_then(|count| u64::try_from(count).ok());
+    let count = count.ok_or(CommandError::NotPositive)?;
+    let prefix = if args.is_empty() { &b"key"[..] } else { args.bytes()? };
+    let size = match args.is_empty() {
+        true => None,
+        false => parse_integer(args.bytes()?).filter(|size| (0..=SIZE_MAX).contains(size)),
+    };
+    if call.words.len() > 5 {
+        return Err(CommandError::Syntax);
+    }
+    if call.words.len() == 5 && size.is_none() {
+        return Err(CommandError::NotPositive);
+    }
+    let first = call.session.progress;
+    for nth in first..count.min(first + STEP_KEYS) {
+        if call.batch.is_out_of_memory() {
+            return Err(CommandError::OutOfMemory);
+        }
+        let key = [prefix, b":", nth.to_string().as_bytes()].concat();
+        let mut value = format!("value:{nth}").into_bytes();
+        if let Some(size) = size {
+            value.resize(size as usize, 0);
+        }
+        if !make(call, &key, &value)? {
+            return Ok(Next::Busy);
+        }
+        call.session.progress = nth + 1;
+    }
+    if call.session.progress < count {
+        return Ok(Next::Busy);
+    }
+    call.session.progress = 0;
+    call.reply().ok();
+    Ok(Next::Done)
+}
+
+/// Makes a key if it is not there; `false` if its shard is busy.
+fn make(call: &mut Call<'_>, key: &[u8], value: &[u8]) -> Result<bool, CommandError> {
+    let keyspace = &call.batch.server.keyspace;
+    let plan = Plan::One(keyspace.shard_of(keyspace.hash(key)));
+    let frame = call.batch.frame(call.session);
+    let Some(mut view) = keyspace.try_enter(frame, &plan, Mode::Exclusive) else {
+        return Ok(false);
+    };
+    let mut entry = view.str_entry(key)?;
+    let made = if entry.exists() { Ok(()) } else { entry.set(value, Expiry::Clear, event::SET) };
+    call.batch.settle(view.publish(), call.command);
+    made?;
+    Ok(true)
+}
+
+/// `digest = sha1(digest xor sha1(bytes))`: the order of what is mixed in matters.
+fn mix(digest: &mut Digest, bytes: &[u8]) {
+    xor(digest, bytes);
+    *digest = sha1(digest);
+}
+
+/// `digest = digest xor sha1(bytes)`: the order does not matter.
+fn xor(digest: &mut Digest, bytes: &[u8]) {
+    digest.iter_mut().zip(sha1(bytes)).for_each(|(into, byte)| *into ^= byte);
+}
+
+/// Mixes in a value as Redis does, so that digests of the same data are the same there.
+fn mix_value(digest: &mut Digest, text: &[u8], expires: bool) {
+    const STRING: u32 = 0;
+    mix(digest, &STRING.to_be_bytes());
+    mix(digest, text);
+    if expires {
+        xor(digest, b"!!expire!!");
+    }
+}
+
+fn hex(digest: &Digest) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn digest(_: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let mut all = Digest::default();
+    for db in (0..keys.databases()).filter(|&db| !keys.is_empty(db)) {
+        mix(&mut all, &u32::from(db).to_be_bytes());
+        keys.each(db, |met| {
+            let mut own = Digest::default();
+            mix(&mut own, met.key);
+            mix_value(&mut own, met.str().as_bytes(), met.info().deadline.is_some());
+            xor(&mut all, &own);
+        });
+    }
+    reply.simple(&hex(&all));
+    Ok(())
+}
+
+fn digest_value(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    reply.array(args.len());
+    for key in args.rest() {
+        let mut own = Digest::default();
+        if let (Some(text), Some(info)) = (keys.peek(key), keys.info(key)) {
+            mix_value(&mut own, text.as_bytes(), info.deadline.is_some());
+        }
+        reply.simple(&hex(&own));
+    }
+    Ok(())
+}
+
+fn tables(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let db = u16::try_from(args.take::<i64>()?).ok().filter(|&db| db < keys.databases());
+    let db = db.ok_or_else(|| CommandError::text("ERR Out of range database"))?;
+    let text = format!(
+        "[Dictionary HT]\nHash table 0 stats (main hash table):\n table size: {}\n \
+         number of elements: {}\n[Expires HT]\nnumber of elements: {} (in the main hash table)\n",
+        keys.capacity(db),
+        keys.len(db),
+        keys.volatile(db),
+    );
+    reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn table_of_key(mut args: Args<'_>, keys: &View<'_>, _: &mut Reply<'_>) -> Done {
+    let key: Key<'_> = args.take()?;
+    keys.info(key.0).ok_or(CommandError::NoSuchKey)?;
+    Err(CommandError::text(
+        "ERR The value stored at the specified key is not represented using an hash table",
+    ))
+}
+
+/// The address is not told, since that would help who wants to break in.
+fn object(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let key: Key<'_> = args.take()?;
+    let known = keys.info(key.0).zip(keys.peek(key.0));
+    let (info, text) = known.ok_or(CommandError::NoSuchKey)?;
+    let text = text.as_bytes();
+    let encoding = encoding_of(text, info.raw);
+    let idle = match keys.frame().access {
+        Access::Lfu { .. } => 0,
+        Access::Lru => access::idle_seconds(info.access, keys.now()),
+    };
+    reply.simple(&format!(
+        "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{} lru:{} \
+         lru_seconds_idle:{idle}",
+        saved_len(text),
+        info.access,
+    ));
+    Ok(())
+}
+
+/// Bytes of a string in a dump, not compressed: small integers as such, else length and bytes.
+fn saved_len(text: &[u8]) -> usize {
+    let integer = parse_integer(text).and_then(|number| i32::try_from(number).ok());
+    match (integer, text.len()) {
+        (Some(-128..=127), _) => 2,
+        (Some(-32_768..=32_767), _) => 3,
+        (Some(_), _) => 5,
+        (None, len @ 0..=63) => 1 + len,
+        (None, len @ 64..=16_383) => 2 + len,
+        (None, len) => 5 + len,
+    }
+}
+
+fn lengths(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key,): (Key<'_>,) = args.parse()?;
+    let known = keys.info(key.0).zip(keys.peek(key.0));
+    let (info, text) = known.ok_or(CommandError::NoSuchKey)?;
+    reply.simple(&format!(
+        "key_sds_len:{} key_sds_avail:0 obj_alloc:{} val_sds_len:{} val_sds_avail:0 val_alloc:0",
+        key.0.len(),
+        info.bytes,
+        text.as_bytes().len(),
+    ));
+    Ok(())
+}
+
+/// Examples of each type, those of Redis, as clients test themselves with them.
+fn show_type(call: &mut Call<'_>, name: &[u8]) -> Result<(), CommandError> {
+    const BIG: &str = "1234567999999999999999999999999999999";
+    const TYPES: &str = "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|\
+                         true|false";
+    let name = name.to_ascii_lowercase();
+    let resp3 = call.session.dialect == Dialect::Resp3;
+    match &name[..] {
+        b"string" => call.reply().bulk(b"Hello World"),
+        b"integer" => call.reply().integer(12_345),
+        b"double" => call.reply().double(3.141),
+        b"null" => call.reply().null(),
+        b"bignum" if resp3 => call.raw(format!("({BIG}\r\n").as_bytes()),
+        b"bignum" => call.reply().bulk(BIG.as_bytes()),
+        b"array" => {
+            call.reply().array(3);
+            (0..3).for_each(|number| call.reply().integer(number));
+        }
+        b"set" => {
+            call.reply().set(3);
+            (0..3).for_each(|number| call.reply().integer(number));
+        }
+        b"map" => {
+            call.reply().map(3);
+            for number in 0..3 {
+                call.reply().integer(number);
+                call.reply().boolean(number == 1);
+            }
+        }
+        b"attrib" => {
+            if resp3 {
+                call.raw(b"|1\r\n");
+                call.reply().bulk(b"key-popularity");
+                call.reply().array(2);
+                call.reply().bulk(b"key:123");
+                call.reply().integer(90);
+            }
+            call.reply().bulk(b"Some real reply following the attribute");
+        }
+        b"push" if !resp3 => {
+            return Err(CommandError::text("ERR RESP2 is not supported by this command"));
+        }
+        b"push" => {
+            call.reply().bulk(b"Some real reply following the push reply");
+            call.reply().push(2);
+            call.reply().bulk(b"server-cpu-usage");
+            call.reply().integer(42);
+        }
+        b"verbatim" => call.reply().verbatim("txt", b"This is a verbatim\nstring"),
+        b"true" => call.reply().boolean(true),
+        b"false" => call.reply().boolean(false),
+        _ => {
+            return Err(CommandError::text(format!(
+                "ERR Wrong protocol type name. Please use one of the following: {TYPES}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_has_the_digest_it_has_in_redis() {
+        let digest = |text: &[u8], expires| {
+            let mut digest = Digest::default();
+            mix_value(&mut digest, text, expires);
+            hex(&digest)
+        };
+        assert_eq!(digest(b"b", false), "b78559cd22bce6e6df712eb99ce7f3b08e8f8f1f");
+        assert_ne!(digest(b"b", true), digest(b"b", false));
+    }
+
+    #[test]
+    fn saved_lengths_are_those_of_the_dump_format() {
+        let cases = [
+            (b"b".to_vec(), 2),
+            (b"12".to_vec(), 2),
+            (b"-129".to_vec(), 3),
+            (b"65536".to_vec(), 5),
+            (b"2147483648".to_vec(), 11),
+            (vec![b'x'; 63], 64),
+            (vec![b'x'; 64], 66),
+            (vec![b'x'; 16_384], 16_389),
+        ];
+        for (text, len) in cases {
+            assert_eq!(saved_len(&text), len, "{}", text.len());
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Anax itself, as its users start it: the binary, behind a socket.
+
+use std::path::Path;
+
+use testkit::server::ServerProcess;
+
+/// How a server is cut up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Threads that serve connections.
+    pub(crate) workers: usize,
+    /// Parts of the keyspace.
+    pub(crate) shards: usize,
+}
+
+/// Nothing happens at once, and all keys meet.
+pub(crate) const NARROW: Shape = Shape { workers: 1, shards: 1 };
+
+/// Things happen at once, and hardly two keys meet.
+pub(crate) const WIDE: Shape = Shape { workers: 2, shards: 64 };
+
+impl Shape {
+    /// Starts a server of this shape, whose clock can be moved.
+    pub(crate) fn start(self) -> ServerProcess {
+        let workers = format!("--proactor_threads={}", self.workers);
+        let shards = format!("--num_shards={}", self.shards);
+        let arguments = [
+            "--port={port}",
+            "--bind=127.0.0.1",
+            "--enable-debug-command=yes",
+            workers.as_str(),
+            shards.as_str(),
+        ];
+        ServerProcess::start(Path::new(env!("CARGO_BIN_EXE_anax")), &arguments)
+            .unwrap_or_else(|error| panic!("{self:?}: {error}"))
+    }
+}
