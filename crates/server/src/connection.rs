@@ -19,6 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use command::{Command, Flags, Shape};
+use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
 use crate::client::{Client, Kill};
@@ -30,8 +31,9 @@ use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
 
-/// With so much output waiting, a connection's further requests wait too.
-const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
+/// With so much output waiting, a connection's further requests wait too. A buffer that grows
+/// takes up to three times as much for a moment.
+const OUTPUT_PAUSE_BYTES: usize = 16 << 20;
 
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
@@ -90,15 +92,7 @@ enum News {
     Rung,
 }
 
-/// Serves a connection on the calling worker until it ends.
-pub fn serve(worker: &Rc<Worker>, arriving: Arriving) {
-    match admit(worker, arriving) {
-        Some(connection) => drop(tokio::task::spawn_local(connection.run())),
-        None => worker.server.load.leave(worker.index),
-    }
-}
-
-/// A connection as others see it: it is let go whatever ends it.
+/// Lets a connection go when it is dropped, whatever ended it.
 struct Present {
     worker: Rc<Worker>,
     client: Arc<Client>,
@@ -116,17 +110,27 @@ impl Drop for Present {
     }
 }
 
+/// Serves a connection on the calling worker until it ends.
+pub fn serve(worker: &Rc<Worker>, arriving: Arriving) {
+    match admit(worker, arriving) {
+        Some(connection) => drop(tokio::task::spawn_local(connection.run())),
+        None => worker.server.load.leave(worker.index),
+    }
+}
+
 fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
     let server = &worker.server;
     let settings = worker.settings();
     let Arriving { socket, arrival, first_bytes } = arriving;
-    let socket = socket.register().ok()?;
     let now = server.clock.now();
     let Some(client) = server.clients.arrive(settings.maxclients, worker.index, now, arrival)
     else {
         server.arrivals.refused.fetch_add(1, Ordering::Relaxed);
-        let refusal = b"-ERR max number of clients reached\r\n";
-        drop(socket.try_write(std::iter::once(&refusal[..])));
+        socket.say(b"-ERR max number of clients reached\r\n");
+        return None;
+    };
+    let Ok(socket) = socket.register() else {
+        server.clients.leave(client.id);
         return None;
     };
     worker.stats().connections.add(1);
@@ -193,7 +197,7 @@ impl Connection {
     fn is_http(&mut self, read: usize) -> bool {
         let scratch = self.worker.scratch.borrow();
         let input = if self.tail.is_empty() { &scratch.input[..read] } else { &self.tail };
-        let is_http = crate::http::is_request(input);
+        let is_http = looks_like_http(input);
         self.greeted = is_http == Some(false);
         if is_http == Some(true) && self.tail.is_empty() {
             self.tail.extend_from_slice(&scratch.input[..read]);

@@ -42,9 +42,6 @@ const GUESTS_MAX: usize = 64;
 /// Bytes that the head of a request may have.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
-/// Bytes of input after which a first line is none of HTTP.
-const LINE_BYTES_MAX: usize = 8 << 10;
-
 /// The user that a browser or a scraper names.
 const USER: &str = "default";
 
@@ -56,21 +53,6 @@ pub struct Guest {
     pub first_bytes: Vec<u8>,
     /// Whether it came by the admin port.
     pub admin: bool,
-}
-
-/// Whether input begins with the first line of an HTTP request; `None`: too little of it is here.
-///
-/// The whole line is looked at, since `GET /x` alone is a request of ours, written inline.
-#[must_use]
-pub fn is_request(input: &[u8]) -> Option<bool> {
-    if protocol::http::looks_like_http(input) == Some(false) {
-        return Some(false);
-    }
-    let Some(end) = input.iter().position(|&byte| byte == b'\n') else {
-        return (input.len() > LINE_BYTES_MAX).then_some(false);
-    };
-    let line = input[..end].trim_ascii_end();
-    Some(line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0"))
 }
 
 /// Serves the connections that workers hand over.
@@ -257,23 +239,6 @@ impl Write for Replayed {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_first_line_is_of_http_only_as_a_whole() {
-        let request = b"GET /metrics HTTP/1.1\r\n";
-        for end in 0..request.len() {
-            assert_eq!(is_request(&request[..end]), None, "{end}");
-        }
-        assert_eq!(is_request(request), Some(true));
-        assert_eq!(is_request(b"HEAD / HTTP/1.0\n"), Some(true));
-        let ours: [&[u8]; 5] =
-            [b"GET /x\r\n", b"GET x", b"*1\r\n", b"PING\r\n", b"GET /x HTTP/2\r\n"];
-        for input in ours {
-            assert_eq!(is_request(input), Some(false), "{}", input.escape_ascii());
-        }
-        let endless = [b"GET /".as_slice(), &[b'x'; LINE_BYTES_MAX]].concat();
-        assert_eq!(is_request(&endless), Some(false));
-    }
 
     #[test]
     fn base64_is_that_of_the_standard() {

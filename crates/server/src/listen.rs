@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use config::{BindAddress, ListenPort};
+use protocol::http::looks_like_http;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -353,7 +354,7 @@ async fn first_line(socket: &TcpStream, input: &mut Vec<u8>) -> io::Result<bool>
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
-        if let Some(is_http) = http::is_request(input) {
+        if let Some(is_http) = looks_like_http(input) {
             return Ok(is_http);
         }
     }

@@ -28,7 +28,8 @@ impl Pause {
         }
     }
 
-    /// Whether a pause was begun and not ended; its time may be over.
+    /// Whether a pause was begun and not ended, so that each command has to ask whether it is
+    /// held. Its time may be over.
     #[must_use]
     #[inline]
     pub fn is_on(&self) -> bool {
@@ -49,8 +50,13 @@ impl Pause {
         if until == 0 {
             return None;
         }
+        if until <= now {
+            // Its time is over; another one may have begun meanwhile.
+            let _ = self.until.compare_exchange(until, 0, Ordering::Release, Ordering::Relaxed);
+            return None;
+        }
         let held = writes || self.everything.load(Ordering::Relaxed);
-        until.checked_sub(now).filter(|&rest| rest > 0 && held)
+        held.then(|| until - now)
     }
 
     /// Waits until the pause is ended before its time; not at all if it has been.
@@ -75,7 +81,9 @@ mod tests {
         assert_eq!(pause.holds(0, true), None);
         pause.begin(100, 150, false);
         assert_eq!((pause.holds(100, true), pause.holds(100, false)), (Some(50), None));
+        assert!(pause.is_on());
         assert_eq!(pause.holds(150, true), None);
+        assert!(!pause.is_on());
     }
 
     #[test]

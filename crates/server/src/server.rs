@@ -372,3 +372,34 @@ pub fn command_table() -> CommandTable {
     let own = commands::ROWS.iter().flat_map(|rows| rows.iter());
     Table::new(keyspace.chain(own.map(|row| (&row.command, Some(row.run)))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_begin_anew_while_counters_go_on() {
+        let server = Server::new(2, 4, Configuration::default(), [1, 2], String::new());
+        let count = || {
+            server.stats[0].hits.add(2);
+            server.stats[1].hits.add(3);
+            let get = &server.stats[1].each[0];
+            get.calls.add(1);
+            get.latency.get_or_init(Histogram::default).record(1000, 1);
+            server.arrivals.refused.fetch_add(1, Ordering::Relaxed);
+        };
+        let hits = |stats: &WorkerStats| stats.hits.get();
+        let calls = |stats: &WorkerStats| stats.each[0].calls.get();
+        assert!(server.latency(0).is_none());
+        count();
+        assert_eq!((server.sum(hits), server.sum(calls), server.refused()), (5, 1, 1));
+        server.reset_stats();
+        assert_eq!((server.sum(hits), server.sum(calls), server.refused()), (0, 0, 0));
+        assert_eq!(server.latency(0).map(|latency| latency.nanos()), Some(0));
+        count();
+        assert_eq!((server.sum(hits), server.sum(calls), server.refused()), (5, 1, 1));
+        assert_eq!(server.total(hits), 10);
+        assert_eq!(server.latency(0).map(|latency| latency.nanos()), Some(1000));
+        assert_eq!(server.latency_total(0).map(|latency| latency.nanos()), Some(2000));
+    }
+}

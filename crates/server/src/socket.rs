@@ -1,6 +1,6 @@
 //! All socket I/O of connections, behind one type, so that another driver can take its place.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -27,6 +27,15 @@ pub enum Incoming {
 }
 
 impl Incoming {
+    /// Writes a line to a client that is not let in, if the socket takes it at once, as a new one
+    /// does. Nobody waits for it.
+    pub fn say(&self, line: &[u8]) {
+        drop(match self {
+            Incoming::Tcp(socket) => (&*socket).write(line),
+            Incoming::Unix(socket) => (&*socket).write(line),
+        });
+    }
+
     /// Registers the socket with the calling worker.
     ///
     /// # Errors

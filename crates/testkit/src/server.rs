@@ -101,7 +101,11 @@ impl ServerProcess {
 
     /// Whether the one that answers is this server, not another on its port.
     fn is_ready(&self, mut client: Client) -> bool {
-        let is_up = client.command(&["PING"]).is_ok_and(|reply| reply == Value::simple("PONG"));
+        let is_up = client.command(&["PING"]).is_ok_and(|reply| match reply {
+            // It wants a password, so it is up.
+            Value::Error(text) => text.starts_with(b"NOAUTH "),
+            other => other == Value::simple("PONG"),
+        });
         let says = |mut client: Client| info(&mut client, "process_id:").ok().flatten();
         is_up && says(client).is_none_or(|id| id == self.child.id().to_string())
     }

@@ -8,6 +8,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,6 +32,9 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a server is asked whether it is there yet.
 const ASK_EVERY: Duration = Duration::from_micros(200);
+
+/// The ports among which a server's is looked for.
+const PORTS: Range<u16> = 14_000..30_000;
 
 /// CPU time of a process in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,7 +79,6 @@ impl Running {
         let (target, stop) = (Target::loopback(port), stop.clone());
         let mut running = Self { child, folder, target, first_pong: Duration::ZERO, stop };
         running.await_pong(begin)?;
-        running.first_pong = begin.elapsed();
         Ok(running)
     }
 
@@ -104,8 +107,9 @@ impl Running {
     fn await_pong(&mut self, begin: Instant) -> Result<(), String> {
         loop {
             let connected = Client::connect(&self.target, &self.stop);
-            if connected.is_ok_and(|mut client| client.ask(&["PING"]).is_ok()) {
-                return Ok(());
+            if let Ok(mut client) = connected.and_then(pinged) {
+                self.first_pong = begin.elapsed();
+                return self.check_identity(&mut client);
             }
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("ended at once, {status}: {}", last_line(&self.folder)));
@@ -114,6 +118,19 @@ impl Running {
                 return Err(format!("did not answer: {}", last_line(&self.folder)));
             }
             thread::sleep(ASK_EVERY);
+        }
+    }
+
+    /// Makes sure that it is this server that answers, if it says which it is.
+    fn check_identity(&self, client: &mut Client) -> Result<(), String> {
+        let info = client.ask(&["INFO", "server"]).unwrap_or_default();
+        let info = String::from_utf8_lossy(&info);
+        let pid = machine::field(&info, "process_id").and_then(|pid| pid.parse::<u32>().ok());
+        match pid {
+            Some(pid) if pid != self.child.id() => {
+                Err("another server answers on its port".to_owned())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -138,6 +155,10 @@ impl Drop for Running {
         self.end();
         remove(&self.folder);
     }
+}
+
+fn pinged(mut client: Client) -> io::Result<Client> {
+    client.ask(&["PING"]).map(|_| client)
 }
 
 fn spawn(words: &[std::ffi::OsString], folder: &Path) -> io::Result<Child> {
@@ -178,9 +199,20 @@ fn remove(folder: &Path) {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago. It lies below those that the system gives
+/// out by itself, so that nobody is given it before the server takes it, and no
+/// attempt to connect can meet itself.
 fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    let first = process::id() as u16 % PORTS.len() as u16;
+    let mut tried = Err(io::ErrorKind::AddrInUse.into());
+    for at in 0..PORTS.len() as u16 {
+        let port = PORTS.start + (first + at) % PORTS.len() as u16;
+        tried = TcpListener::bind(("127.0.0.1", port)).map(|_| port);
+        if tried.is_ok() {
+            break;
+        }
+    }
+    tried
 }
 
 /// User and system time of a process: fields 14 and 15 of `/proc/PID/stat`,

@@ -2,13 +2,19 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Read};
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::CompareArgs;
 
 /// Connections that a server is told to accept.
 const CONNECTIONS_MAX: &str = "20000";
+
+/// How long a program may take to say its version.
+const VERSION_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How a server is told what it should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,26 +77,39 @@ impl Server {
 
 fn arguments(dialect: Dialect, port: u16, folder: &Path, workers: u16) -> Vec<OsString> {
     let (port, workers) = (port.to_string(), workers.to_string());
-    let folder = folder.as_os_str();
-    let mut words: Vec<OsString> = vec!["--port".into(), port.into()];
-    words.extend(["--bind".into(), "127.0.0.1".into(), "--dir".into(), folder.to_owned()]);
+    let mut settings: Vec<(&str, OsString)> = vec![
+        ("port", port.into()),
+        ("bind", "127.0.0.1".into()),
+        ("dir", folder.as_os_str().to_owned()),
+    ];
     if dialect == Dialect::Dragonfly {
-        words.push(format!("--proactor_threads={workers}").into());
-        words.extend(["--dbfilename".into(), OsString::new()]);
-        return words;
+        settings.push(("dbfilename", OsString::new()));
+    } else {
+        settings.extend([
+            ("save", OsString::new()),
+            ("appendonly", "no".into()),
+            ("protected-mode", "no".into()),
+            ("maxclients", CONNECTIONS_MAX.into()),
+        ]);
     }
-    for word in ["--save", "", "--appendonly", "no", "--protected-mode", "no", "--maxclients"] {
-        words.push(word.into());
-    }
-    words.push(CONNECTIONS_MAX.into());
     match dialect {
-        Dialect::Anax | Dialect::Dragonfly => {
-            words.push(format!("--proactor_threads={workers}").into());
-        }
-        Dialect::Redis => words.extend(["--io-threads".into(), workers.into()]),
-        Dialect::KeyDb => words.extend(["--server-threads".into(), workers.into()]),
+        Dialect::Anax | Dialect::Dragonfly => settings.push(("proactor_threads", workers.into())),
+        Dialect::Redis => settings.push(("io-threads", workers.into())),
+        Dialect::KeyDb => settings.push(("server-threads", workers.into())),
     }
-    words
+    let joined = matches!(dialect, Dialect::Anax | Dialect::Dragonfly);
+    settings.into_iter().flat_map(|(name, value)| as_words(name, value, joined)).collect()
+}
+
+/// `--name=value`, or `--name value` as Redis wants it.
+fn as_words(name: &str, value: OsString, joined: bool) -> Vec<OsString> {
+    let mut name = OsString::from(format!("--{name}"));
+    if joined {
+        name.push("=");
+        name.push(value);
+        return vec![name];
+    }
+    vec![name, value]
 }
 
 /// `NAME=COMMAND` as given on the command line.
@@ -147,14 +166,33 @@ fn locate(name: &str, program: &str, args: &CompareArgs) -> Result<Option<PathBu
     Ok(found.find(|found| found.is_file()))
 }
 
-/// The first line of what a program says of its version.
+/// The first line of what a program says of its version; nothing if it goes on
+/// to do something else.
 fn version_of(program: &Path) -> String {
-    let said = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-    let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
-    let text = text.unwrap_or_default();
+    let text = output_of(program).unwrap_or_default();
     let line = text.lines().next().unwrap_or_default();
     let end = line.find(" sha=").unwrap_or(line.len());
     line[..end].trim().to_owned()
+}
+
+fn output_of(program: &Path) -> io::Result<String> {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    let begin = Instant::now();
+    while child.try_wait()?.is_none() {
+        if begin.elapsed() > VERSION_PATIENCE {
+            child.kill()?;
+            child.wait()?;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut text = String::new();
+    if let Some(mut out) = child.stdout.take() {
+        out.read_to_string(&mut text)?;
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -175,7 +213,8 @@ mod tests {
             (Dialect::Dragonfly, "--proactor_threads=3"),
         ] {
             let words = words(dialect, 3);
-            assert!(words.starts_with("--port 7000 --bind 127.0.0.1 --dir /d"), "{words}");
+            let plain = words.replace('=', " ");
+            assert!(plain.starts_with("--port 7000 --bind 127.0.0.1 --dir /d"), "{words}");
             assert!(words.contains(workers), "{words}");
         }
     }
@@ -186,6 +225,11 @@ mod tests {
         let server = Server { name, version: String::new(), start: Start::Given { command } };
         let words = server.command(7000, Path::new("/d"), 2);
         assert_eq!(words, ["/bin/mine", "-p", "7000", "-w", "2", "-d", "/d"]);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_has_no_version() {
+        assert_eq!(version_of(Path::new("/no/such")), "");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Start-up time, memory when empty, memory for an idle connection.
 
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 use socket2::Socket;
@@ -22,6 +22,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// How long the answer on a new connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long all connections together may take.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Measures every server.
 pub(crate) fn measure(context: &Context<'_>, results: &mut Results) -> Result<(), String> {
@@ -61,9 +64,12 @@ fn one(context: &Context<'_>, server: &Server) -> Result<StartRow, String> {
 fn connect(context: &Context<'_>, running: &Running) -> Result<Vec<Socket>, String> {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let count = CONNECTIONS.min(files.saturating_sub(FILES_SPARE));
-    let mut sockets = Vec::new();
+    let (begin, mut sockets) = (Instant::now(), Vec::new());
     for at in 0..count {
         context.check_stop()?;
+        if begin.elapsed() > CONNECT_PATIENCE {
+            return Err(format!("only {at} connections in {CONNECT_PATIENCE:?}"));
+        }
         let socket = ping(running).map_err(|e| format!("connection {at}: {e}"))?;
         sockets.push(socket);
     }
