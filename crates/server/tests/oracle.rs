@@ -36,7 +36,7 @@ fn now_ms(oracle: &Oracle) -> u64 {
 /// The commands in which Anax does as Valkey does, and not as this server does.
 fn spared(oracle: &Oracle) -> &'static [&'static str] {
     match Flavour::of(oracle.target()) {
-        Flavour::Valkey => &[],
+        Flavour::Valkey | Flavour::Anax => &[],
         Flavour::Redis | Flavour::Redis7 => &["BITCOUNT", "GETEX"],
     }
 }
