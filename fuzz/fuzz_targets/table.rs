@@ -1,8 +1,9 @@
 //! The table against a plain map, whatever is done to it in whatever order.
 //!
 //! Input is read as steps of three bytes: what, and to which key. Keys are few and their hashes
-//! are made to collide: by the first byte in all bits, in all but the tag, in all but the home
-//! bucket, or hardly. A walk goes on beside the other steps, one home bucket at a time, and must
+//! are made to collide: by the first byte in all bits, in all but the tag, in all but the lowest
+//! half, in the middle, or hardly. The first three are rare, since they make a directory of a
+//! million entries. A walk goes on beside the other steps, one home bucket at a time, and must
 //! return whatever was there throughout.
 
 #![no_main]
@@ -40,11 +41,11 @@ fn key_of(handle: u32) -> u16 {
 fn hash(spread: u8, skip: u32, key: u16) -> u64 {
     let mixed = (u64::from(key) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = mixed ^ mixed >> 29;
-    let hash = match spread % 5 {
+    let hash = match spread % 16 {
         0 => 0x0123_4567_89ab_cdef,
         1 => mixed & 0xFF,
         2 => mixed & 0xFFFF_FF00,
-        3 => mixed & 0xFFFF_0000_0000_FFFF,
+        3..8 => mixed & 0xFFFF_0000_0000_FFFF,
         _ => mixed,
     };
     hash & u64::MAX >> skip
@@ -80,7 +81,7 @@ impl Pair {
 
     /// How many keys there are: fewer where all of them may end up in one list.
     fn keys(&self) -> u16 {
-        if self.spread % 5 < 3 { 1 << 10 } else { 1 << 14 }
+        if self.spread % 16 < 3 { 1 << 10 } else { 1 << 14 }
     }
 
     fn hash(&self, key: u16) -> u64 {

@@ -1,6 +1,6 @@
 //! What several commands share: when an entry is to expire, how long a string may be.
 
-use keyspace::Millis;
+use keyspace::{DEADLINE_MAX, Millis};
 
 use crate::args::{Args, parse_integer};
 use crate::error::CommandError;
@@ -43,7 +43,7 @@ pub struct Lifetime<'a> {
 }
 
 /// The moment that a number means, counted from `base` (0 for absolute times), for the command
-/// named in the error.
+/// named in the error; the last moment that can be kept, if it is later.
 ///
 /// # Errors
 /// [`CommandError::InvalidExpire`] if the moment is not one of 63 bits in ms. Negative moments are
@@ -60,7 +60,7 @@ pub fn deadline_of(
     };
     let moment = millis.and_then(|millis| millis.checked_add(i64::try_from(base).ok()?));
     let moment = moment.ok_or(CommandError::InvalidExpire(command))?;
-    Ok(Millis::try_from(moment).unwrap_or(0))
+    Ok(Millis::try_from(moment).unwrap_or(0).min(DEADLINE_MAX))
 }
 
 impl LifetimeWord {

@@ -37,6 +37,7 @@ pub use entry::{Expiry, StrEntry};
 pub use hash::KeyHasher;
 pub use keyspace::{Keyspace, Mode, Plan, Usage};
 pub use maintain::{Due, Maintained};
+pub use packed::DEADLINE_MAX;
 pub use scan::{Met, ScanCursor};
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};

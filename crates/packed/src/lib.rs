@@ -25,5 +25,5 @@ mod region;
 mod slabs;
 
 pub use class::RECORD_MAX;
-pub use record::{Garbage, INLINE_MAX, Kind, NewValue, Record, Records, StrRef};
+pub use record::{DEADLINE_MAX, Garbage, INLINE_MAX, Kind, NewValue, Record, Records, StrRef};
 pub use slabs::{Full, Handle};

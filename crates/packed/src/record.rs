@@ -56,8 +56,8 @@ const NUMBER_BYTES: usize = 4;
 
 const DEADLINE_BYTES: usize = 6;
 
-/// The latest deadline that can be kept: the year 10889.
-const DEADLINE_MAX: u64 = (1 << 48) - 1;
+/// The latest deadline that can be kept, in ms of Unix time: the year 10889.
+pub const DEADLINE_MAX: u64 = (1 << 48) - 1;
 
 // Offsets in the body, which is the record without its word.
 const KEY_LEN: usize = 0;

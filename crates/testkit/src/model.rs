@@ -58,15 +58,31 @@ pub enum Flavour {
     /// Valkey 9: `GETEX` checks its number before it looks for the key, and
     /// `BITCOUNT` may go without an end.
     Valkey,
+    /// Anax: as Valkey; and it keeps 48 bits of a deadline, so that the last one is in the
+    /// year 10889.
+    Anax,
 }
 
 impl Flavour {
     /// The one that is nearest to a server.
     pub fn of(target: &Target) -> Self {
         match (target.name.as_str(), target.version.first()) {
+            ("anax", _) => Self::Anax,
             ("valkey", _) => Self::Valkey,
             ("redis", Some(7)) => Self::Redis7,
             _ => Self::Redis,
+        }
+    }
+
+    fn is_like_valkey(self) -> bool {
+        matches!(self, Self::Valkey | Self::Anax)
+    }
+
+    /// The deadline that is kept of one that was given.
+    fn kept_ms(self, deadline_ms: i64) -> i64 {
+        match self {
+            Self::Anax => deadline_ms.min((1 << 48) - 1),
+            Self::Redis | Self::Redis7 | Self::Valkey => deadline_ms,
         }
     }
 }

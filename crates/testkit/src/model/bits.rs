@@ -43,7 +43,7 @@ pub(super) fn bitcount(model: &mut Model, selected: usize, words: &[Vec<u8>]) ->
     }
     let (start, end, unit) = match &words[2..] {
         [] => return Ok(length(ones(model.bytes(selected, &words[1])).len())),
-        [start] if model.flavour == Flavour::Valkey => (start, &b"-1".to_vec(), &b"BYTE"[..]),
+        [start] if model.flavour.is_like_valkey() => (start, &b"-1".to_vec(), &b"BYTE"[..]),
         [start, end] => (start, end, &b"BYTE"[..]),
         [start, end, unit] => (start, end, &unit[..]),
         _ => return Err(syntax()),

@@ -48,6 +48,7 @@ fn expire_in(model: &mut Model, selected: usize, words: &[Vec<u8>], unit: Unit) 
     let conditions = Conditions::parse(&words[3..])?;
     let number = numbers::integer(&words[2])?;
     let new_ms = unit.deadline_ms(number, model.now_ms).ok_or_else(|| invalid(words))?;
+    let new_ms = model.flavour.kept_ms(new_ms);
 
     let now_ms = model.now_ms;
     let Some(entry) = model.databases[selected].get_mut(&words[1]) else {

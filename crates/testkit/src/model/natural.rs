@@ -10,11 +10,16 @@ pub(super) struct Natural(Vec<u32>);
 impl Natural {
     /// Reads decimal digits.
     pub(super) fn from_decimal(digits: &str) -> Self {
+        Self::from_digits(digits, 10).expect("they are decimal digits")
+    }
+
+    /// Reads digits of a base up to 36; `None` if one is not a digit.
+    pub(super) fn from_digits(digits: &str, base: u32) -> Option<Self> {
         let mut number = Self(Vec::new());
-        for digit in digits.bytes() {
-            number.multiply_add(10, u32::from(digit - b'0'));
+        for digit in digits.chars() {
+            number.multiply_add(base, digit.to_digit(base)?);
         }
-        number
+        Some(number)
     }
 
     pub(super) fn from_u64(number: u64) -> Self {

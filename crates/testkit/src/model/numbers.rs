@@ -53,7 +53,7 @@ impl LongDouble {
     pub(super) const ZERO: Self =
         Self { is_finite: true, is_negative: false, mantissa: 0, exponent: 0 };
 
-    /// Reads a decimal number, with or without an exponent.
+    /// Reads a decimal number, with or without an exponent, or a hexadecimal one without.
     ///
     /// # Panics
     ///
@@ -67,6 +67,10 @@ impl LongDouble {
         };
         if digits.eq_ignore_ascii_case("inf") || digits.eq_ignore_ascii_case("infinity") {
             return Ok(Self { is_finite: false, ..Self::ZERO });
+        }
+        if let Some((number, bits)) = hexadecimal(digits) {
+            let unit = Natural::from_u64(1).shifted_up(bits);
+            return Ok(Self::quotient(is_negative, &number, &unit));
         }
         let (number, power) = decimal(digits).ok_or_else(refused)?;
         assert!(power.abs() <= EXPONENT_MAX, "the model does not add numbers like {text}");
@@ -187,6 +191,15 @@ fn shifted_down(number: u128, by: u32) -> u128 {
     floor + u128::from(rest > half || rest == half && floor & 1 == 1)
 }
 
+/// The digits of a hexadecimal number, and how many bits of it are a fraction.
+fn hexadecimal(text: &str) -> Option<(Natural, u32)> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all = format!("{whole}{fraction}");
+    let number = Natural::from_digits(&all, 16).filter(|_| !all.is_empty())?;
+    Some((number, 4 * u32::try_from(fraction.len()).ok()?))
+}
+
 /// The digits of a decimal number, and the power of ten they are multiplied by.
 fn decimal(text: &str) -> Option<(Natural, i32)> {
     let (digits, power) = match text.split_once(['e', 'E']) {
@@ -235,13 +248,17 @@ mod tests {
         assert_sum("9223372036854775807", "0.5", "9223372036854775807.5");
         assert_sum("123456789012345678901234567890", "1e30", "1123456789012345678933207810048");
         assert_sum("1e-25", "0", "0");
+        assert_sum("0x7e3", "+0.25", "2019.25");
+        assert_sum("-0X.8", "0xA", "9.5");
         // Twice the size leaves no bit for the half.
         assert_sum("18446744073709551614", "0.5", "18446744073709551614");
     }
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "-", ".", "1e", "abc", " 1", "1 ", "1.2.3", "--1"] {
+        for text in
+            ["", "-", ".", "1e", "abc", " 1", "1 ", "1.2.3", "--1", "0x", "0x.", "0xg", "0x1e-2"]
+        {
             assert!(LongDouble::parse(text.as_bytes()).is_err(), "{text:?}");
         }
     }

@@ -2,9 +2,7 @@
 
 use super::expiry::{self, Unit};
 use super::numbers::{self, LongDouble};
-use super::{
-    Done, Entry, Flavour, Model, STRING_BYTES_MAX, Value, length, syntax, truth, wrong_arity,
-};
+use super::{Done, Entry, Model, STRING_BYTES_MAX, Value, length, syntax, truth, wrong_arity};
 
 pub(super) fn get(model: &mut Model, selected: usize, words: &[Vec<u8>]) -> Done {
     Ok(found(model, selected, &words[1]))
@@ -75,8 +73,8 @@ impl<'a> Options<'a> {
         !self.bare && self.expiry.is_none_or(|(given, _)| given == unit)
     }
 
-    fn deadline_ms(&self, words: &[Vec<u8>], now_ms: i64) -> Result<Option<i64>, String> {
-        self.expiry.map(|(unit, number)| deadline_ms(unit, number, words, now_ms)).transpose()
+    fn deadline_ms(&self, words: &[Vec<u8>], model: &Model) -> Result<Option<i64>, String> {
+        self.expiry.map(|(unit, number)| deadline_ms(unit, number, words, model)).transpose()
     }
 }
 
@@ -90,15 +88,15 @@ fn unit(name: &[u8]) -> Option<Unit> {
     }
 }
 
-fn deadline_ms(unit: Unit, number: &[u8], words: &[Vec<u8>], now_ms: i64) -> Result<i64, String> {
+fn deadline_ms(unit: Unit, number: &[u8], words: &[Vec<u8>], model: &Model) -> Result<i64, String> {
     let number = numbers::integer(number)?;
-    let deadline = unit.deadline_ms(number, now_ms).filter(|_| number > 0);
-    deadline.ok_or_else(|| expiry::invalid(words))
+    let deadline = unit.deadline_ms(number, model.now_ms).filter(|_| number > 0);
+    deadline.map(|at_ms| model.flavour.kept_ms(at_ms)).ok_or_else(|| expiry::invalid(words))
 }
 
 pub(super) fn set(model: &mut Model, selected: usize, words: &[Vec<u8>]) -> Done {
     let options = Options::parse(&words[3..], b"KEEPTTL", true)?;
-    let new_ms = options.deadline_ms(words, model.now_ms)?;
+    let new_ms = options.deadline_ms(words, model)?;
 
     let old = found(model, selected, &words[1]);
     let is_there = old != Value::Nil;
@@ -141,16 +139,16 @@ pub(super) fn psetex(model: &mut Model, selected: usize, words: &[Vec<u8>]) -> D
 }
 
 fn set_with(model: &mut Model, selected: usize, words: &[Vec<u8>], unit: Unit) -> Done {
-    let deadline_ms = Some(deadline_ms(unit, &words[2], words, model.now_ms)?);
+    let deadline_ms = Some(deadline_ms(unit, &words[2], words, model)?);
     put(model, selected, words, Entry { bytes: words[3].clone(), deadline_ms });
     Ok(Value::ok())
 }
 
 pub(super) fn getex(model: &mut Model, selected: usize, words: &[Vec<u8>]) -> Done {
     let options = Options::parse(&words[2..], b"PERSIST", false)?;
-    let new_ms = options.deadline_ms(words, model.now_ms);
+    let new_ms = options.deadline_ms(words, model);
     let Some(mut entry) = model.read(selected, &words[1]).cloned() else {
-        return if model.flavour == Flavour::Valkey {
+        return if model.flavour.is_like_valkey() {
             new_ms.and(Ok(Value::Nil))
         } else {
             Ok(Value::Nil)
