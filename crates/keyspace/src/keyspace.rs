@@ -19,6 +19,10 @@ use crate::shard::{Shard, ShardId};
 use crate::view::{Entered, Frame, Guard, View};
 use crate::{DbIndex, Millis};
 
+/// Rounds of spinning before an entry of several gates waits as a task: those who hold many gates
+/// hold them for some microseconds.
+const SPIN_ROUNDS_MAX: usize = 10;
+
 /// Rounds of trying before an entry takes its gates in order.
 const ROUNDS_MAX: usize = 3;
 
@@ -203,10 +207,7 @@ impl Keyspace {
     pub fn try_enter(&self, frame: Frame, plan: &Plan, mode: Mode) -> Option<View<'_>> {
         let entered = match plan {
             Plan::One(id) => Entered::One(*id, self.try_one(*id, mode)?),
-            Plan::Some(ids) => {
-                let guard = |id: &ShardId| Some((*id, self.try_one(*id, mode)?));
-                Entered::Some(ids.iter().map(guard).collect::<Option<_>>()?)
-            }
+            Plan::Some(ids) => Entered::Some(self.spin_some(ids, mode)?),
             Plan::All => {
                 let guards = self.shard_ids().map(|id| self.try_one(id, mode));
                 Entered::All(guards.collect::<Option<_>>()?)
@@ -230,6 +231,33 @@ impl Keyspace {
             }
         };
         View::new(self, frame(), entered)
+    }
+
+    /// Enters several gates; gives back what it got while it spins on one that is busy.
+    fn spin_some(&self, ids: &[ShardId], mode: Mode) -> Option<Vec<(ShardId, Guard<'_>)>> {
+        for _ in 0..SPIN_ROUNDS_MAX {
+            let mut guards = Vec::with_capacity(ids.len());
+            let busy = ids.iter().find(|&&id| match self.look_one(id, mode) {
+                Some(guard) => {
+                    guards.push((id, guard));
+                    false
+                }
+                None => true,
+            });
+            let Some(&busy) = busy else { return Some(guards) };
+            drop(guards);
+            // Whether it came free within the spin or not: another look tells.
+            drop(self.try_one(busy, mode));
+        }
+        None
+    }
+
+    /// Enters a gate if that is possible now.
+    fn look_one(&self, id: ShardId, mode: Mode) -> Option<Guard<'_>> {
+        match mode {
+            Mode::Shared => self.gate(id).try_read().map(Guard::Shared),
+            Mode::Exclusive => self.gate(id).try_write().map(Guard::Exclusive),
+        }
     }
 
     async fn wait_some(&self, ids: &[ShardId], mode: Mode) -> Vec<(ShardId, Guard<'_>)> {

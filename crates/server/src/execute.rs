@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape};
-use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View};
+use keyspace::{DbIndex, Frame, Leftovers, Millis, Mode, Plan, Tally, View};
 use protocol::{Output, Reply, Words};
+use smallvec::SmallVec;
 
 use crate::commands::{Call, Next};
 use crate::secrets;
@@ -298,7 +299,7 @@ impl<'a> Batch<'a> {
     ///
     /// None if its words do not say where its keys are: then its function refuses them, in the
     /// order and the words of that command.
-    pub fn plan(&self, request: Request<'a>, command: &Command) -> (Plan, Mode) {
+    pub fn plan(&self, request: Request<'a>, command: &Command, db: DbIndex) -> (Plan, Mode) {
         let keyspace = &self.server.keyspace;
         let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
@@ -308,7 +309,11 @@ impl<'a> Batch<'a> {
             (_, Enter::Keys) => {
                 let positions = command.key_positions(request.words).unwrap_or_default();
                 let keys = positions.iter().filter_map(|&at| request.words.get(at));
-                keyspace.plan(keys.map(|key| keyspace.hash(key)))
+                let hashes: SmallVec<[u64; 16]> = keys.map(|key| keyspace.hash(key)).collect();
+                // What is asked for now need not be waited for while many gates are held.
+                hashes.iter().for_each(|&hash| keyspace.prefetch_bucket(db, hash));
+                hashes.iter().for_each(|&hash| keyspace.prefetch_record(db, hash));
+                keyspace.plan(hashes)
             }
         };
         (plan, mode)
@@ -326,7 +331,7 @@ impl<'a> Batch<'a> {
         if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
             return Ok(held(entry, command, session, rest));
         }
-        let (plan, mode) = self.plan(request, command);
+        let (plan, mode) = self.plan(request, command, session.db);
         let frame = self.frame(session);
         let Some(view) = self.server.keyspace.try_enter(frame, &plan, mode) else {
             return Ok(Ran::Busy);
@@ -383,7 +388,7 @@ impl<'a> Batch<'a> {
             tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
-        let (plan, mode) = self.plan(request, command);
+        let (plan, mode) = self.plan(request, command, session.db);
         self.worker.stats().gate_waits.add(1);
         let now = || self.server.clock.now();
         let view = {
