@@ -216,3 +216,43 @@ fn another_database_has_other_keys() {
         assert_eq!(view.scan(ScanCursor::default(), 10, |_| panic!("a key")), ScanCursor(0));
     });
 }
+
+#[test]
+fn each_meets_every_key_of_a_database_that_has_not_expired() {
+    for shards in [1, 64] {
+        let keyspace = keyspace(shards);
+        put(&keyspace, "k", 0..1_000, Expiry::Clear);
+        put(&keyspace, "gone", 0..100, Expiry::At(50));
+        write_in(&keyspace, frame(2, 0), |view| set(view, b"other", b"w", Expiry::Clear));
+        let view = keyspace.enter_blocking(&Plan::All, Mode::Shared, || frame(0, 60));
+        let mut met = BTreeSet::new();
+        view.each(0, |entry| {
+            assert_eq!(entry.str().as_bytes(), b"v");
+            assert!(met.insert(entry.key.to_vec()), "met once");
+        });
+        assert_eq!(met, (0..1_000).map(|n| key("k", n)).collect());
+        let mut others = 0;
+        view.each(2, |entry| others += usize::from(entry.str().as_bytes() == b"w"));
+        assert_eq!(others, 1);
+        view.each(1, |_| panic!("it is empty"));
+        assert!(view.capacity(0) >= 1_000 && view.capacity(1) == 0);
+    }
+}
+
+#[test]
+fn a_sample_of_deadlines_tells_what_is_left_to_live() {
+    let keyspace = keyspace(4);
+    put(&keyspace, "forever", 0..100, Expiry::Clear);
+    for id in keyspace.shard_ids() {
+        assert_eq!(keyspace.try_sample_ttls(id, 0, 1).unwrap()[0], (0, 0), "none has a deadline");
+    }
+    put(&keyspace, "mortal", 0..1_000, Expiry::At(5_000));
+    let samples = keyspace.shard_ids().map(|id| keyspace.try_sample_ttls(id, 1_000, 99).unwrap());
+    let (count, sum) = samples.fold((0, 0), |sum, of| (sum.0 + of[0].0, sum.1 + of[0].1));
+    assert!(count > 0);
+    assert_eq!(sum, count * 4_000);
+    assert_eq!(
+        keyspace.try_sample_ttls(keyspace.shard_ids().next().unwrap(), 9_000, 3).unwrap()[0].1,
+        0
+    );
+}

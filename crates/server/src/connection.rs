@@ -260,10 +260,13 @@ impl Connection {
         match ran {
             Ran::Done => {}
             Ran::Rest(millis) => self.rest(millis).await,
-            Ran::Paused(millis) => {
+            Ran::Paused(millis) | Ran::Later(millis) => {
                 let client = Arc::clone(&self.session.client);
                 client.blocked.store(true, Ordering::Relaxed);
-                self.pause(&server, millis).await;
+                match ran {
+                    Ran::Paused(_) => self.pause(&server, millis).await,
+                    _ => self.rest(millis).await,
+                }
                 client.blocked.store(false, Ordering::Relaxed);
             }
             Ran::Busy => self.run_front_waiting(&server).await,
@@ -792,8 +795,10 @@ impl<'a> Meter<'a> {
         };
         if !same {
             self.finish(connection);
-            let began = connection.session.began_nanos.take();
-            self.since = began.unwrap_or_else(|| self.batch.server.clock.nanos());
+            self.since = match std::mem::take(&mut connection.session.began_nanos) {
+                0 => self.batch.server.clock.nanos(),
+                began => began,
+            };
             self.running = entry.map(|entry| (entry, 0));
         }
     }

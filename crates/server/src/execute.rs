@@ -11,7 +11,7 @@ use crate::secrets;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
 use crate::settings::{Allowed, Settings, passes};
-use crate::slowlog::{Slow, SlowLog, shortened};
+use crate::slowlog::{Slow, shortened};
 use crate::worker::Worker;
 
 /// How much of an unknown command's words its error quotes.
@@ -25,6 +25,14 @@ const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-de
     option is set to \"local\", you can run it from a local connection, otherwise you need to set \
     this option in the configuration file, and then restart the server.";
 
+/// The logs of commands.
+#[derive(Clone, Copy)]
+enum LogKind {
+    Slow,
+    LargeRequest,
+    LargeReply,
+}
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ran {
@@ -36,6 +44,8 @@ pub enum Ran {
     Paused(Millis),
     /// It is answered; the connection does nothing more for so many ms.
     Rest(Millis),
+    /// It is to be run again in so many ms. Nothing was written.
+    Later(Millis),
 }
 
 /// What is the same for all requests of a batch.
@@ -165,7 +175,7 @@ impl<'a> Batch<'a> {
         });
         match answered {
             Ok(Ran::Busy) => Ran::Busy,
-            Ok(Ran::Paused(rest)) => Ran::Paused(rest),
+            Ok(waits @ (Ran::Paused(_) | Ran::Later(_))) => waits,
             Ok(ran) => {
                 self.keep_reply(session, output, mark);
                 ran
@@ -380,7 +390,7 @@ impl<'a> Batch<'a> {
             let frame = || Frame { now: now(), ..self.frame(session) };
             self.server.keyspace.enter(&plan, mode, frame).await
         };
-        session.began_nanos = Some(self.server.clock.nanos());
+        session.began_nanos = self.server.clock.nanos();
         let mark = output.mark();
         if let Err(error) = self.run_in(view, request, entry, command, session, output) {
             self.refuse(request, false, error, session, output, mark);
@@ -393,8 +403,7 @@ impl<'a> Batch<'a> {
     #[inline]
     pub fn note_slow(&self, request: Request<'_>, session: &Session, micros: u64) {
         if passes(micros, self.settings.slowlog_micros) {
-            let entries_max = self.settings.slowlog_entries_max;
-            self.log(&self.server.slowlog, entries_max, request, session, micros);
+            self.log(LogKind::Slow, request, session, micros);
         }
     }
 
@@ -407,29 +416,35 @@ impl<'a> Batch<'a> {
         request_bytes: usize,
         reply_bytes: usize,
     ) {
-        let (settings, server) = (self.settings, self.server);
         let (asked, answered) = (request_bytes as u64, reply_bytes as u64);
-        if passes(asked, settings.request_log_bytes) {
-            let entries_max = settings.request_log_entries_max;
-            self.log(&server.large_requests, entries_max, request, session, asked);
+        if passes(asked, self.settings.request_log_bytes) {
+            self.log(LogKind::LargeRequest, request, session, asked);
         }
-        if passes(answered, settings.reply_log_bytes) {
-            let entries_max = settings.reply_log_entries_max;
-            self.log(&server.large_replies, entries_max, request, session, answered);
+        if passes(answered, self.settings.reply_log_bytes) {
+            self.log(LogKind::LargeReply, request, session, answered);
         }
     }
 
     #[cold]
-    fn log(
-        &self,
-        log: &SlowLog,
-        entries_max: usize,
-        request: Request<'_>,
-        session: &Session,
-        amount: u64,
-    ) {
+    fn log(&self, kind: LogKind, request: Request<'_>, session: &Session, amount: u64) {
         let Some(entry) = request.entry else { return };
-        if called(entry.command, request.words).flags.has(Flags::SKIP_SLOWLOG) {
+        // The command itself may have changed what is logged.
+        let settings = self.worker.settings();
+        let server = self.server;
+        let (log, threshold, entries_max) = match kind {
+            LogKind::Slow => {
+                (&server.slowlog, settings.slowlog_micros, settings.slowlog_entries_max)
+            }
+            LogKind::LargeRequest => {
+                let entries_max = settings.request_log_entries_max;
+                (&server.large_requests, settings.request_log_bytes, entries_max)
+            }
+            LogKind::LargeReply => {
+                (&server.large_replies, settings.reply_log_bytes, settings.reply_log_entries_max)
+            }
+        };
+        let flags = called(entry.command, request.words).flags;
+        if flags.has(Flags::SKIP_SLOWLOG) || !passes(amount, threshold) {
             return;
         }
         let slow = Slow {
@@ -488,13 +503,14 @@ impl<'a> Batch<'a> {
         if !exempt && let Some(rest) = self.server.pause.holds(self.now, false) {
             return Ok(held(entry, command, session, rest));
         }
-        if self.server.monitor.is_watched() && session.progress == 0 {
-            self.tell_monitors(entry, command, session, request.words);
-        }
         let mut call = Call::new(*self, request.words, entry, command, session, output);
         let next = guarded(|| run(&mut call));
         if !matches!(next, Ok(Next::Busy | Next::Later(_))) {
             session.progress = 0;
+            // A monitor that has just left is not told.
+            if self.server.monitor.is_watched() {
+                self.tell_monitors(entry, command, session, request.words);
+            }
         }
         match next? {
             Next::Done => Ok(Ran::Done),
@@ -504,7 +520,7 @@ impl<'a> Batch<'a> {
             }
             Next::Busy => Ok(Ran::Busy),
             Next::Rest(millis) => Ok(Ran::Rest(millis)),
-            Next::Later(millis) => Ok(Ran::Paused(millis)),
+            Next::Later(millis) => Ok(Ran::Later(millis)),
         }
     }
 }

@@ -40,10 +40,8 @@ pub struct Session {
     pub closing: bool,
     /// How far a command has got that runs in steps; 0 at its beginning and when it is done.
     pub progress: u64,
-    /// When the command that runs began, in ns of the clock, if it was not when its turn came.
-    pub began_nanos: Option<u64>,
-    /// When the command that sleeps fell asleep, in ns of the clock.
-    pub asleep_nanos: Option<u64>,
+    /// When the command that runs began, in ns of the clock; 0: when its turn came.
+    pub began_nanos: u64,
 }
 
 impl Session {
@@ -60,8 +58,7 @@ impl Session {
             no_touch: false,
             closing: false,
             progress: 0,
-            began_nanos: None,
-            asleep_nanos: None,
+            began_nanos: 0,
         }
     }
 

@@ -352,6 +352,7 @@ impl Control {
         self.report_ready(live.unixsocket.as_deref());
         let server = Arc::clone(&self.server);
         let mut left = team.len();
+        let mut is_whole = true;
         loop {
             tokio::select! {
                 () = server.stopped() => break,
@@ -362,13 +363,15 @@ impl Control {
                 Some(request) = self.moves.recv() => self.follow(request).await,
                 _ = ends.recv() => {
                     left -= 1;
-                    tracing::error!("a worker has ended on its own; the server ends too");
-                    server.shut_down();
+                    if !server.is_stopping() {
+                        tracing::error!("a worker has ended on its own; the server ends too");
+                        is_whole = false;
+                        server.shut_down();
+                    }
                 }
             }
         }
         // The listeners end with the server; the workers write what they have promised.
-        let is_whole = left == team.len();
         while left > 0 {
             tokio::select! {
                 _ = ends.recv() => left -= 1,

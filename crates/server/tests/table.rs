@@ -1,8 +1,8 @@
 //! The rows of all commands: rules that hold of each, and the facts that clients know of them.
 //!
 //! `data/commands.tsv` has one line for each command of Redis 8 and Valkey 9 in the groups that are
-//! served: what COMMAND INFO of those servers tells. A flag behind `?` is known to Valkey only, and a
-//! row may have it or not. A row may differ elsewhere where [`DIFFERENT`] says so.
+//! served: what COMMAND INFO of those servers tells. A flag behind `?` is known to Valkey only, and
+//! a row may have it or not. A row may differ elsewhere where [`DIFFERENT`] says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -179,21 +179,18 @@ fn is_on(raw: &[u8]) -> bool {
 /// command's own, so that the slow log and LATENCY can be tested with it.
 fn sleep(call: &mut Call<'_>, seconds: &[u8]) -> Result<Next, CommandError> {
     const SECONDS_MAX: f64 = 86_400.0;
-    let clock = &call.batch.server.clock;
-    let micros = clock.micros();
+    let seconds = parse_float(seconds).unwrap_or(0.0).clamp(0.0, SECONDS_MAX);
+    let length_micros = (seconds * 1e6) as u64;
+    let now = call.batch.server.clock.micros();
     if call.session.progress == 0 {
-        let seconds = parse_float(seconds).unwrap_or(0.0).clamp(0.0, SECONDS_MAX);
-        call.session.progress = micros + 1 + (seconds * 1e6) as u64;
-        call.session.asleep_nanos = Some(clock.nanos());
+        call.session.progress = now + length_micros;
     }
-    let left = call.session.progress.saturating_sub(micros);
-    if left > 1 {
-        // The next call is measured from here.
-        call.session.began_nanos = call.session.asleep_nanos;
-        return Ok(Next::Later(left.div_ceil(1000)));
+    let end = call.session.progress;
+    if now < end {
+        // The next call is measured from the beginning of the first.
+        call.session.began_nanos = (end - length_micros) * 1000;
+        return Ok(Next::Later((end - now).div_ceil(1000)));
     }
-    call.session.progress = 0;
-    call.session.asleep_nanos = None;
     call.reply().ok();
     Ok(Next::Done)
 }
@@ -234,7 +231,6 @@ fn populate(call: &mut Call<'_>, mut args: Args<'_>) -> Result<Next, CommandErro
     if call.session.progress < count {
         return Ok(Next::Busy);
     }
-    call.session.progress = 0;
     call.reply().ok();
     Ok(Next::Done)
 }
@@ -384,7 +380,7 @@ fn show_type(call: &mut Call<'_>, name: &[u8]) -> Result<(), CommandError> {
     match &name[..] {
         b"string" => call.reply().bulk(b"Hello World"),
         b"integer" => call.reply().integer(12_345),
-        b"double" => call.reply().double(3.141),
+        b"double" => call.reply().double(f64::from(3141) / 1000.0),
         b"null" => call.reply().null(),
         b"bignum" if resp3 => call.raw(format!("({BIG}\r\n").as_bytes()),
         b"bignum" => call.reply().bulk(BIG.as_bytes()),

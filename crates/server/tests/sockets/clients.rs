@@ -228,6 +228,53 @@ fn nobody_waits_whom_unblock_could_wake() {
 }
 
 #[test]
+fn hello_tells_what_the_server_is() {
+    in_all_ways(|_, client| {
+        let own = id(client);
+        for (line, proto) in
+            [("HELLO 2 SETNAME ann", 2), ("HELLO", 2), ("HELLO 3", 3), ("HELLO", 3)]
+        {
+            let told = match run(client, line) {
+                Value::Map(pairs) if proto == 3 => {
+                    pairs.into_iter().flat_map(<[Value; 2]>::from).collect()
+                }
+                Value::Array(values) if proto == 2 => values,
+                other => panic!("{line}: {other}"),
+            };
+            let names: Vec<String> = told.iter().step_by(2).map(text).collect();
+            assert_eq!(names, ["server", "version", "proto", "id", "mode", "role", "modules"]);
+            assert_eq!(told[5], Value::Integer(proto));
+            assert_eq!(told[7], Value::Integer(own));
+            assert_eq!((&told[9], &told[11]), (&Value::bulk("standalone"), &Value::bulk("master")));
+            assert_eq!(run(client, "CLIENT GETNAME"), Value::bulk("ann"));
+        }
+    });
+}
+
+#[test]
+fn a_password_that_is_set_later_keeps_out_newcomers_alone() {
+    with_workers(&[], |server| {
+        let mut client = connect(server);
+        assert_eq!(run(&mut client, "CONFIG SET requirepass secret"), Value::ok());
+        assert_eq!(run(&mut client, "SET k 1"), Value::ok());
+        let mut newcomer = connect(server);
+        let no = Value::error("NOAUTH Authentication required.");
+        assert_eq!(run(&mut newcomer, "GET k"), no);
+        assert_eq!(run(&mut newcomer, "AUTH secret"), Value::ok());
+        assert_eq!(run(&mut client, "CONFIG SET requirepass other"), Value::ok());
+        assert_eq!(run(&mut newcomer, "GET k"), Value::bulk("1"));
+        assert!(run(&mut newcomer, "AUTH secret").is_error());
+        // Whoever was in stays in, also after a wrong guess.
+        assert_eq!(run(&mut newcomer, "GET k"), Value::bulk("1"));
+        assert_eq!(run(&mut client, "RESET"), Value::simple("RESET"));
+        assert_eq!(run(&mut client, "GET k"), no);
+        assert_eq!(run(&mut client, "AUTH other"), Value::ok());
+        assert_eq!(run(&mut client, "CONFIG SET requirepass ''"), Value::ok());
+        assert_eq!(run(&mut connect(server), "GET k"), Value::bulk("1"));
+    });
+}
+
+#[test]
 fn a_password_keeps_out_who_does_not_know_it() {
     with_workers(&["--requirepass=secret"], |server| {
         let mut client = connect(server);

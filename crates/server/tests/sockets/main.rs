@@ -21,7 +21,7 @@ const ASKS_MAX: u32 = 1_000_000;
 /// A server with so many workers and these flags besides.
 fn anax_with(workers: usize, flags: &[&str]) -> ServerProcess {
     let workers = format!("--proactor_threads={workers}");
-    let own = ["--port={port}", &workers];
+    let own = ["--port={port}", "--bind=127.0.0.1", &workers];
     let flags: Vec<&str> = own.into_iter().chain(flags.iter().copied()).collect();
     let binary = Path::new(env!("CARGO_BIN_EXE_anax"));
     ServerProcess::start(binary, &flags).expect("the server starts")
