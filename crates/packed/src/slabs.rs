@@ -522,7 +522,8 @@ impl Slabs {
 
     /// Gives the pages of a slab back, or its region if it was the last there.
     fn cool(&mut self, at: u32) {
-        let (region, slab) = (at as usize / SLABS_EACH, at as usize % SLABS_EACH);
+        let region = at as usize / SLABS_EACH;
+        let slab = at as usize - region * SLABS_EACH;
         let space = &mut self.spaces[region];
         let mapped = space.as_mut().expect("the region of a warm slab is mapped");
         if region > 0 && mapped.is_last(slab) {
