@@ -80,15 +80,6 @@ impl Region {
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
     }
-
-    /// Gives the pages of `len` bytes from offset `at` back to the system.
-    ///
-    /// What the bytes hold afterwards is not defined (zero, or what they held,
-    /// if the system refuses), but they stay initialised.
-    pub(crate) fn discard(&mut self, at: usize, len: usize) {
-        assert!(at <= REGION_BYTES && len <= REGION_BYTES - at, "the range is the region's");
-        discard(self.base.as_ptr().wrapping_add(at), len);
-    }
 }
 
 impl Drop for Region {
@@ -166,20 +157,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_is_zero_writable_and_zero_again_after_a_discard() {
-        let mut region = Region::take().unwrap();
+    fn a_region_is_readable_and_writable_to_its_end() {
+        let region = Region::take().unwrap();
         let last = region.base().as_ptr().wrapping_add(REGION_BYTES - 1);
         // SAFETY: the last byte of a mapped region, which nobody else knows.
-        assert_eq!(unsafe { last.read() }, 0);
-        // SAFETY: as above.
         unsafe { last.write(7) };
         // SAFETY: as above.
         assert_eq!(unsafe { last.read() }, 7);
-
-        region.discard(REGION_BYTES - 16384, 16384);
-        // SAFETY: as above; discarded bytes stay mapped.
-        let byte = unsafe { last.read() };
-        assert_eq!(byte, if cfg!(all(target_os = "linux", not(miri))) { 0 } else { 7 });
     }
 
     #[test]
@@ -188,11 +172,5 @@ mod tests {
         let mut starts: Vec<usize> = regions.iter().map(|one| one.base().addr().get()).collect();
         starts.sort_unstable();
         assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= REGION_BYTES));
-    }
-
-    #[test]
-    #[should_panic(expected = "the range is the region's")]
-    fn a_discard_beyond_the_end_is_refused() {
-        Region::take().unwrap().discard(REGION_BYTES - 4096, 8192);
     }
 }

@@ -24,11 +24,10 @@
 //! # Invariants
 //!
 //! 1. A slab has a class if and only if it has a slot in use; otherwise it is
-//!    warm, or cold in its region.
+//!    warm, or without memory.
 //! 2. A slab is in its class' list if and only if it has a free slot.
 //! 3. `used_bytes` is the sum of the slot sizes of all slots in use.
-//! 4. A region other than the first is mapped if and only if a slab of it is warm
-//!    or has a class.
+//! 4. A slab has memory if and only if it is warm or has a class.
 //!
 //! # Safety contract
 //!
@@ -56,9 +55,6 @@ use crate::region::{REGION_BYTES, Region};
 
 /// Regions a handle can name: 16 GiB.
 const REGIONS_MAX: usize = 1 << 20;
-
-/// Slabs of a region.
-const SLABS_EACH: usize = REGION_BYTES / SLAB_BYTES;
 
 /// Bits of a handle below the slab.
 const SLAB_SHIFT: u32 = (SLAB_BYTES / UNIT).trailing_zeros();
@@ -177,39 +173,6 @@ struct Rooms {
     last: u32,
 }
 
-/// A mapped region and which of its slabs are cold: without a class or pages.
-struct Space {
-    region: Region,
-    cold: u8,
-}
-
-/// All slabs of a region are cold.
-const ALL_COLD: u8 = (1 << SLABS_EACH) - 1;
-
-impl Space {
-    fn take_region() -> Option<Self> {
-        Some(Self { region: Region::take()?, cold: ALL_COLD })
-    }
-
-    /// Takes the lowest cold slab.
-    fn take(&mut self) -> Option<u32> {
-        let lowest = (self.cold != 0).then(|| self.cold.trailing_zeros())?;
-        self.cold &= self.cold - 1;
-        Some(lowest)
-    }
-
-    /// Makes a slab cold: its pages go back to the system.
-    fn cool(&mut self, slab: usize) {
-        self.cold |= 1 << slab;
-        self.region.discard(slab * SLAB_BYTES, SLAB_BYTES);
-    }
-
-    /// Whether `slab` is the only one that is not cold.
-    fn is_last(&self, slab: usize) -> bool {
-        self.cold | 1 << slab == ALL_COLD
-    }
-}
-
 /// Slots of memory; see the module.
 pub(crate) struct Slabs {
     /// The class of each slab, up to the highest ever used.
@@ -217,14 +180,13 @@ pub(crate) struct Slabs {
     /// Where each region begins; null where none is mapped.
     bases: Vec<*mut u8>,
     slabs: Vec<Slab>,
-    spaces: Vec<Option<Space>>,
+    /// The memory of each slab; `None` where it went back.
+    regions: Vec<Option<Region>>,
     rooms: [Rooms; CLASSES],
     /// Empty slabs with their pages, the one emptied last at the end.
     warm: Vec<u32>,
-    /// Indices of regions that went back.
-    vacant: Vec<usize>,
-    /// No region below this one has a cold slab.
-    first_cold: usize,
+    /// Indices of slabs whose memory went back.
+    vacant: Vec<u32>,
     /// Slabs which have a class.
     in_use: usize,
     used_bytes: usize,
@@ -250,11 +212,10 @@ impl Slabs {
             classes: Vec::new(),
             bases: Vec::new(),
             slabs: Vec::new(),
-            spaces: Vec::new(),
+            regions: Vec::new(),
             rooms: [Rooms { first: NO_SLAB, last: NO_SLAB }; CLASSES],
             warm: Vec::new(),
             vacant: Vec::new(),
-            first_cold: 0,
             in_use: 0,
             used_bytes: 0,
             regions_max,
@@ -494,7 +455,7 @@ impl Slabs {
     fn open_slab(&mut self, class: u8) -> Result<u32, Full> {
         let at = match self.warm.pop() {
             Some(at) => at,
-            None => self.take_cold().ok_or(Full)?,
+            None => self.take_region().ok_or(Full)?,
         };
         let index = at as usize;
         if index >= self.slabs.len() {
@@ -520,53 +481,31 @@ impl Slabs {
         self.warm.push(at);
     }
 
-    /// Gives the pages of a slab back, or its region if it was the last there.
+    /// Gives the memory of a slab back.
     fn cool(&mut self, at: u32) {
-        let region = at as usize / SLABS_EACH;
-        let slab = at as usize - region * SLABS_EACH;
-        let space = &mut self.spaces[region];
-        let mapped = space.as_mut().expect("the region of a warm slab is mapped");
-        if region > 0 && mapped.is_last(slab) {
-            self.bases[region] = std::ptr::null_mut();
-            *space = None;
-            self.vacant.push(region);
-        } else {
-            mapped.cool(slab);
-            self.first_cold = self.first_cold.min(region);
-        }
+        let index = at as usize;
+        self.bases[index] = std::ptr::null_mut();
+        self.regions[index] = None;
+        self.vacant.push(at);
     }
 
-    /// A cold slab of the lowest region that has one, or of a new region.
-    fn take_cold(&mut self) -> Option<u32> {
-        for region in self.first_cold..self.spaces.len() {
-            self.first_cold = region;
-            let slab = self.spaces[region].as_mut().and_then(Space::take);
-            if let Some(slab) = slab {
-                return Some(region as u32 * SLABS_EACH as u32 + slab);
-            }
-        }
-        self.map_region()?;
-        self.take_cold()
-    }
-
-    /// Maps one more region, at the lowest index that is free.
-    fn map_region(&mut self) -> Option<()> {
+    /// Takes the memory of one more slab, at an index that is free.
+    fn take_region(&mut self) -> Option<u32> {
         let vacant = self.vacant.last().copied();
-        let region = vacant.unwrap_or(self.spaces.len());
-        if region == self.regions_max {
+        let at = vacant.unwrap_or(self.regions.len() as u32);
+        if at as usize == self.regions_max {
             return None;
         }
-        let space = Space::take_region()?;
+        let region = Region::take()?;
         if vacant.is_some() {
             self.vacant.pop();
         } else {
-            self.spaces.push(None);
+            self.regions.push(None);
             self.bases.push(std::ptr::null_mut());
         }
-        self.bases[region] = space.region.base().as_ptr();
-        self.spaces[region] = Some(space);
-        self.first_cold = self.first_cold.min(region);
-        Some(())
+        self.bases[at as usize] = region.base().as_ptr();
+        self.regions[at as usize] = Some(region);
+        Some(at)
     }
 
     // --- Figures ----------------------------------------------------------
@@ -584,7 +523,7 @@ impl Slabs {
 
     /// Bytes of address space taken from the system.
     pub(crate) fn mapped_bytes(&self) -> usize {
-        self.spaces.iter().flatten().count() * REGION_BYTES
+        self.regions.iter().flatten().count() * REGION_BYTES
     }
 }
 

@@ -53,7 +53,6 @@ const RUNTIME_BYTES: usize = 512;
 
 /// A connection.
 struct Connection {
-    _present: Present,
     worker: Rc<Worker>,
     socket: Socket,
     session: Session,
@@ -92,24 +91,6 @@ enum News {
     Rung,
 }
 
-/// Lets a connection go when it is dropped, whatever ended it.
-struct Present {
-    worker: Rc<Worker>,
-    client: Arc<Client>,
-}
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        let server = &self.worker.server;
-        server.monitor.leave(&self.client);
-        server.clients.leave(self.client.id);
-        server.load.leave(self.worker.index);
-        if std::thread::panicking() {
-            self.worker.mend();
-        }
-    }
-}
-
 /// Serves a connection on the calling worker until it ends.
 pub fn serve(worker: &Rc<Worker>, arriving: Arriving) {
     match admit(worker, arriving) {
@@ -138,7 +119,6 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
         client.kill(Kill::AfterReply);
     }
     Some(Box::new(Connection {
-        _present: Present { worker: Rc::clone(worker), client: Arc::clone(&client) },
         session: Session::new(client, &settings),
         worker: Rc::clone(worker),
         socket,
@@ -148,6 +128,19 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
         soft_since: None,
         greeted: false,
     }))
+}
+
+/// A connection is let go whatever ended it, a panic included.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let (server, client) = (&self.worker.server, &self.session.client);
+        server.monitor.leave(client);
+        server.clients.leave(client.id);
+        server.load.leave(self.worker.index);
+        if std::thread::panicking() {
+            self.worker.mend();
+        }
+    }
 }
 
 impl Connection {
@@ -170,8 +163,8 @@ impl Connection {
                 }
                 Ended::Http => {
                     let server = Arc::clone(&self.worker.server);
-                    let admin = self.session.client.admin;
-                    return crate::listen::hand_over_http(&server, self.socket, self.tail, admin);
+                    let (tail, admin) = (std::mem::take(&mut self.tail), self.session.client.admin);
+                    return crate::listen::hand_over_http(&server, &self.socket, tail, admin);
                 }
                 Ended::Waits(ran) => {
                     Box::pin(self.wait(ran)).await;

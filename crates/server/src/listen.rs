@@ -439,8 +439,8 @@ fn refuse_unprotected(socket: &TcpStream) {
 }
 
 /// Gives a connection that speaks HTTP to the control thread, with what it has sent.
-pub fn hand_over_http(server: &Server, socket: Socket, first_bytes: Vec<u8>, admin: bool) {
-    if let Some(socket) = socket.into_tcp() {
+pub fn hand_over_http(server: &Server, socket: &Socket, first_bytes: Vec<u8>, admin: bool) {
+    if let Some(socket) = socket.duplicate_tcp() {
         server.http.send(Guest { socket, first_bytes, admin });
     }
 }

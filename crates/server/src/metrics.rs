@@ -19,6 +19,7 @@ use keyspace::Usage;
 
 use crate::client::Client;
 use crate::info::full_name;
+use crate::process;
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::stats::{Histogram, WorkerStats};
@@ -108,8 +109,9 @@ pub const METRICS: &[Metric] = &[
 
     gauge("dragonfly_memory_used_bytes", "Bytes that are allocated and not freed.", |_, out| out.one(packed::heap::used_bytes())),
     gauge("dragonfly_used_memory", "The same as dragonfly_memory_used_bytes.", |_, out| out.one(packed::heap::used_bytes())),
+    gauge("dragonfly_memory_used_peak_bytes", "Most bytes that were allocated and not freed, as far as was looked.", |facts, out| out.one(facts.used_peak_bytes())),
     gauge("dragonfly_memory_max_bytes", "Most bytes that may be used; 0 is no limit.", |facts, out| out.one(facts.settings.maxmemory)),
-    gauge("dragonfly_used_memory_rss_bytes", "Bytes of the machine's memory that the process holds.", |_, out| out.maybe(resident_bytes())),
+    gauge("dragonfly_used_memory_rss_bytes", "Bytes of the machine's memory that the process holds.", |_, out| out.one(process::memory().resident_bytes)),
     gauge("dragonfly_memory_by_class_bytes", "Bytes by what they are for.", memory_by_class).by(&["class"]),
 
     counter("dragonfly_net_input_bytes_total", "Bytes received.", |facts, out| out.one(facts.total(|stats| stats.bytes_in.get()))),
@@ -119,7 +121,7 @@ pub const METRICS: &[Metric] = &[
     counter("dragonfly_pipeline_commands_total", "Commands that came together with others.", |facts, out| out.one(facts.total(|stats| stats.batched_commands.get()))),
 
     counter("dragonfly_commands_processed_total", "Commands run, by listener: main, or other for the admin port.", commands_by_listener).by(&["listener"]),
-    counter("dragonfly_commands_total", "Calls of a command.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].calls.get())))).by(&["cmd"]),
+    counter("dragonfly_commands_total", "Calls of a command that ran.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].ran())))).by(&["cmd"]),
     counter("dragonfly_commands_duration_seconds", "Time that the calls of a command took together.", |facts, out| facts.each_command(|name, at| out.of(&[&name], seconds(facts.total(|stats| stats.each[at].nanos.get()))))).by(&["cmd"]),
     counter("dragonfly_oom_errors_total", "Commands refused because memory was used up.", |facts, out| out.of(&[&"cmd"], facts.total(|stats| stats.oom_refusals.get()))).by(&["type"]),
 
@@ -212,6 +214,12 @@ impl Facts<'_> {
 
     fn clients(&self, wanted: impl Fn(&Client) -> bool) -> usize {
         self.clients.iter().filter(|client| wanted(client)).count()
+    }
+
+    fn used_peak_bytes(&self) -> u64 {
+        let server = self.server;
+        let used = packed::heap::used_bytes() as u64;
+        server.sampler.used_peak(used, server.clock.now() / 1000).0
     }
 
     fn waiting_bytes(&self) -> u64 {
@@ -323,13 +331,6 @@ impl Samples<'_> {
         self.sample("", &[], None, &value);
     }
 
-    /// As [`Samples::one`], if the value is known.
-    fn maybe(&mut self, value: Option<impl Display>) {
-        if let Some(value) = value {
-            self.one(value);
-        }
-    }
-
     /// A sample with a value for each label.
     fn of(&mut self, labels: &[&dyn Display], value: impl Display) {
         self.sample("", labels, None, &value);
@@ -383,14 +384,6 @@ fn escaped_label(value: &str) -> String {
 
 fn escaped_help(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n")
-}
-
-/// Bytes of the machine's memory that the process holds, where the system tells.
-#[must_use]
-pub fn resident_bytes() -> Option<u64> {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }
 
 #[cfg(test)]

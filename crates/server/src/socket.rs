@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -95,11 +96,11 @@ impl Socket {
         }
     }
 
-    /// Takes a TCP socket back from its worker.
+    /// A TCP socket for another thread, the same as this one, which is then to be dropped.
     #[must_use]
-    pub fn into_tcp(self) -> Option<std::net::TcpStream> {
+    pub fn duplicate_tcp(&self) -> Option<std::net::TcpStream> {
         match self {
-            Socket::Tcp(socket) => socket.into_std().ok(),
+            Socket::Tcp(socket) => SockRef::from(socket).try_clone().map(Into::into).ok(),
             Socket::Unix(_) => None,
         }
     }

@@ -32,7 +32,7 @@ fn check(slabs: &Slabs) {
     assert_eq!(slabs.in_use, in_use);
     assert!(slabs.warm.len() <= WARM_MAX);
     (0..CLASSES).for_each(|class| check_rooms(slabs, class as u8));
-    (0..slabs.spaces.len()).for_each(|region| check_space(slabs, region));
+    (0..slabs.regions.len()).for_each(|region| check_region(slabs, region));
 }
 
 fn check_rooms(slabs: &Slabs, class: u8) {
@@ -54,25 +54,12 @@ fn check_rooms(slabs: &Slabs, class: u8) {
     assert_eq!(listed, expected, "invariant 2, class {class}");
 }
 
-fn check_space(slabs: &Slabs, region: usize) {
-    assert_eq!(slabs.bases[region].is_null(), slabs.spaces[region].is_none());
-    let first = region * SLABS_EACH;
-    let is_busy = |at: usize| {
-        slabs.classes.get(at).is_some_and(|&class| class != NO_CLASS)
-            || slabs.warm.contains(&(at as u32))
-    };
-    match &slabs.spaces[region] {
-        None => assert!(!(first..first + SLABS_EACH).any(is_busy), "invariant 4"),
-        Some(space) => {
-            for slab in 0..SLABS_EACH {
-                let is_cold = space.cold >> slab & 1 == 1;
-                assert_eq!(is_cold, !is_busy(first + slab), "slab {slab}");
-                assert!(!is_cold || slabs.first_cold <= region);
-            }
-            let is_used = (first..first + SLABS_EACH).any(is_busy);
-            assert!(region == 0 || is_used, "invariant 4");
-        }
-    }
+fn check_region(slabs: &Slabs, at: usize) {
+    assert_eq!(slabs.bases[at].is_null(), slabs.regions[at].is_none());
+    let has_class = slabs.classes.get(at).is_some_and(|&class| class != NO_CLASS);
+    let is_busy = has_class || slabs.warm.contains(&(at as u32));
+    assert_eq!(slabs.regions[at].is_some(), is_busy, "invariant 4");
+    assert_eq!(slabs.vacant.contains(&(at as u32)), !is_busy);
 }
 
 fn fill(slabs: &mut Slabs, handle: Handle, byte: u8) {
@@ -133,9 +120,7 @@ fn empty_slabs_beyond_the_warm_ones_give_their_pages_back() {
     handles.into_iter().for_each(|handle| slabs.free(handle));
     assert_eq!(slabs.resident_bytes(), WARM_MAX * SLAB_BYTES);
     check(&slabs);
-    // The first region stays whatever becomes of it.
-    let kept = WARM_MAX * SLAB_BYTES + REGION_BYTES;
-    assert_eq!(slabs.mapped_bytes(), kept);
+    assert_eq!(slabs.mapped_bytes(), WARM_MAX * SLAB_BYTES);
 }
 
 #[test]

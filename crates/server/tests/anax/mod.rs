@@ -1,5 +1,7 @@
 //! Anax itself, as its users start it: the binary, behind a socket.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::path::Path;
 
 use testkit::server::ServerProcess;
