@@ -233,8 +233,9 @@ fn msetnx_has_one_winner_who_sets_everything() {
     });
     let mut client = server.client().expect("it listens");
     for round in 0..ROUNDS {
-        let mine = |&client: &usize| won[client].get(round) == Some(&true);
-        let winners: Vec<usize> = (0..CLIENTS).filter(mine).collect();
+        let attempts = won.iter().enumerate();
+        let winners: Vec<usize> =
+            attempts.filter(|(_, won)| won[round]).map(|(client, _)| client).collect();
         let names: String = keys(round).map(|key| format!(" {key}")).collect();
         let value = untorn(say(&mut client, &format!("MGET{names}")));
         assert_eq!(winners, [usize::try_from(number(&value)).unwrap()], "round {round}");
