@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! 1. The scratch is borrowed only between two awaits.
-//! 2. What waits for a client that does not read is bounded: beyond [`OUTPUT_PAUSE_BYTES`] no
+//! 2. What waits for a client that does not read is bounded: beyond `OUTPUT_PAUSE_BYTES` no
 //!    more of its requests are run.
 
 use std::future::poll_fn;

@@ -1,14 +1,14 @@
 //! HTTP: metrics, health, and a page that links them. Served on the control thread.
 //!
 //! It must answer while every worker is at 100 %, so nothing here waits for a worker or a gate.
-//! A connection serves one request and has [`PATIENCE`] for it: who scrapes connects anew, and
+//! A connection serves one request and has `PATIENCE` for it: who scrapes connects anew, and
 //! nobody holds a connection for nothing.
 //!
 //! # Invariants
 //!
 //! 1. With a password set, nothing is told to who does not know it, unless the request came by an
 //!    admin port that needs none.
-//! 2. At most [`GUESTS_MAX`] connections are served at one time.
+//! 2. At most `GUESTS_MAX` connections are served at one time.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,6 +1,6 @@
 //! What is measured by looking again and again: rates, and the highest marks of memory.
 //!
-//! One task takes a sample each [`PERIOD`]. Rates are means over the last [`KEPT`] samples, as in
+//! One task takes a sample each `PERIOD`. Rates are means over the last `KEPT` samples, as in
 //! Redis. Peaks are those of the samples; whoever asks adds what it sees itself.
 
 use std::collections::VecDeque;
