@@ -1,6 +1,6 @@
 //! Bitmaps: strings seen as rows of bits, the most significant bit of a byte first.
 //!
-//! The rules ([`rules`]) are pure functions over byte slices, which work a word at a time; the
+//! The rules (`rules`) are pure functions over byte slices, which work a word at a time; the
 //! command functions carry data between request, keyspace and rule. Bits behind the end of a
 //! string are 0.
 
