@@ -80,7 +80,7 @@ impl StrEntry<'_> {
     /// Writes a string, over the one that is there if there is one.
     #[inline]
     pub fn set(&mut self, bytes: &[u8], expiry: Expiry, event: Event) -> Result<(), Refused> {
-        self.store(bytes, expiry, false)?;
+        self.store(bytes, expiry)?;
         self.noted(event);
         Ok(())
     }
@@ -94,7 +94,7 @@ impl StrEntry<'_> {
                 database.records.set_raw(new, true);
                 self.at = Some(database.moved(hash, at, new));
             }
-            None => self.store(more, Expiry::Keep, false)?,
+            None => self.store(more, Expiry::Keep)?,
         }
         self.noted(event);
         Ok(())
@@ -176,17 +176,16 @@ impl StrEntry<'_> {
     }
 
     #[inline]
-    fn store(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
+    fn store(&mut self, bytes: &[u8], expiry: Expiry) -> Result<(), Refused> {
         let hash = self.hash;
         self.writing.before_change(hash);
         if let Some(at) = self.at
-            && !raw
             && !matches!(expiry, Expiry::At(_))
             && self.writing.database_mut().records.rewrite(Handle::from_bits(at.handle()), bytes)
         {
             return Ok(());
         }
-        let value = NewValue::Str { bytes, raw };
+        let value = NewValue::Str { bytes, raw: false };
         let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
         let (at, garbage) = self.writing.database_mut().replace_str(hash, at, value, expiry)?;
         self.at = Some(at);
