@@ -191,6 +191,7 @@ fn serve(config: Config, file: Option<PathBuf>, log: Log) -> Result<ExitCode, Pr
     let (doors, arriving): (Vec<Door>, Vec<_>) = (0..workers).map(|_| worker::door()).unzip();
     let control = runtime.block_on(Control::open(&server, doors, &live, log, workers))?;
     let (ended, ends) = unbounded_channel();
+    let ends = Ends { ends, left: workers };
     let mut team = Vec::with_capacity(workers);
     for (index, arriving) in arriving.into_iter().enumerate() {
         let [seed] = random()?;
@@ -211,6 +212,27 @@ impl Drop for Ended {
     fn drop(&mut self) {
         // Nobody listens once the process ends.
         let _ = self.0.send(());
+    }
+}
+
+/// Tells of workers that end.
+struct Ends {
+    ends: UnboundedReceiver<()>,
+    /// How many have not.
+    left: usize,
+}
+
+impl Ends {
+    /// Waits for one to end; for ever when all have.
+    async fn next(&mut self) {
+        if self.left == 0 {
+            return std::future::pending().await;
+        }
+        match self.ends.recv().await {
+            Some(()) => self.left -= 1,
+            // Whoever would tell is gone, and so are they all.
+            None => self.left = 0,
+        }
     }
 }
 
@@ -344,14 +366,13 @@ impl Control {
     /// Runs until the server ends, then ends it in order.
     async fn run(
         mut self,
-        mut ends: UnboundedReceiver<()>,
+        mut ends: Ends,
         team: Vec<JoinHandle<()>>,
         live: &Live,
     ) -> Result<ExitCode, Problem> {
         let leftovers = write_files(live);
         self.report_ready(live.unixsocket.as_deref());
         let server = Arc::clone(&self.server);
-        let mut left = team.len();
         let mut is_whole = true;
         loop {
             tokio::select! {
@@ -361,8 +382,7 @@ impl Control {
                     server.shut_down();
                 }
                 Some(request) = self.moves.recv() => self.follow(request).await,
-                _ = ends.recv() => {
-                    left -= 1;
+                () = ends.next() => {
                     if !server.is_stopping() {
                         tracing::error!("a worker has ended on its own; the server ends too");
                         is_whole = false;
@@ -372,9 +392,9 @@ impl Control {
             }
         }
         // The listeners end with the server; the workers write what they have promised.
-        while left > 0 {
+        while ends.left > 0 {
             tokio::select! {
-                _ = ends.recv() => left -= 1,
+                () = ends.next() => {}
                 name = self.signals.end() => {
                     tracing::warn!("received {name} again, ending at once");
                     std::process::exit(i32::from(FAILED));
@@ -509,6 +529,9 @@ impl Process {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Config {
@@ -531,6 +554,29 @@ mod tests {
     fn words_of_chance_differ() {
         let [one, other] = random().unwrap();
         assert_ne!(one, other);
+    }
+
+    /// A server whose workers ended before it had looked went on for ever: it counted ends that
+    /// there were not, below zero.
+    #[test]
+    fn a_worker_ends_once() {
+        let mut context = Context::from_waker(Waker::noop());
+        let (ended, receiver) = unbounded_channel();
+        let mut ends = Ends { ends: receiver, left: 2 };
+        let mut is_told = |ends: &mut Ends| pin!(ends.next()).poll(&mut context).is_ready();
+        assert!(!is_told(&mut ends));
+        drop((Ended(ended.clone()), Ended(ended.clone())));
+        assert!(is_told(&mut ends));
+        assert!(is_told(&mut ends));
+        assert_eq!(ends.left, 0);
+        drop(ended);
+        assert!(!is_told(&mut ends), "nobody is left to end");
+
+        let (ended, receiver) = unbounded_channel();
+        let mut ends = Ends { ends: receiver, left: 2 };
+        drop(ended);
+        assert!(is_told(&mut ends));
+        assert_eq!(ends.left, 0);
     }
 
     #[test]
