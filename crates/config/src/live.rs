@@ -105,6 +105,8 @@ pub struct Live {
     pub dbfilename: String,
     /// File for the process id, if there shall be one.
     pub pidfile: Option<PathBuf>,
+    /// Zone shown to clients; empty if it is not known.
+    pub availability_zone: String,
 }
 
 /// Where a listener listens.
@@ -219,6 +221,8 @@ pub enum EvictionPolicy {
     AllkeysLru,
     AllkeysLfu,
     AllkeysRandom,
+    VolatileLrm,
+    AllkeysLrm,
     NoEviction,
 }
 
@@ -351,6 +355,8 @@ impl<'a> Values<'a> {
             b"allkeys-lru" => EvictionPolicy::AllkeysLru,
             b"allkeys-lfu" => EvictionPolicy::AllkeysLfu,
             b"allkeys-random" => EvictionPolicy::AllkeysRandom,
+            b"volatile-lrm" => EvictionPolicy::VolatileLrm,
+            b"allkeys-lrm" => EvictionPolicy::AllkeysLrm,
             _ => EvictionPolicy::NoEviction,
         }
     }
@@ -449,6 +455,7 @@ impl Live {
             dir: path(values.raw("dir")),
             dbfilename: values.text("dbfilename").into_owned(),
             pidfile: values.path("pidfile"),
+            availability_zone: values.text("availability-zone").into_owned(),
         }
     }
 }

@@ -15,6 +15,8 @@ const POLICY: Kind = Kind::Choice(&[
     "allkeys-lfu",
     "allkeys-random",
     "noeviction",
+    "volatile-lrm",
+    "allkeys-lrm",
 ]);
 
 const FACTOR: Kind = Kind::Float { min: 0.0, max: 1_000.0 };
@@ -68,6 +70,7 @@ pub(super) const THREADS: &[Setting] = &[
     live("proactor_threads", int(0, 1024), "0", "workers, the threads that serve connections; 0 is one a CPU").fixed(),
     live("num_shards", int(0, 65_536), "0", "shards of the keyspace, rounded up to a power of two; 0 chooses by the number of workers").fixed(),
     inert("io-threads", int(1, 256), "1", "threads that read and write for one that runs commands; see `proactor_threads`"),
+    inert("lookahead", int(1, i32::MAX as i64), "16", "requests that are parsed ahead"),
     inert("prefetch-batch-max-size", int(0, 128), "16", "requests whose keys are prefetched together"),
     later("proactor_affinity_mode", Kind::Choice(&["on", "off", "auto"]), "on", "pin workers to CPUs").fixed(),
     later("conn_io_threads", LONG, "0", "workers that take connections; 0 is all").fixed(),

@@ -143,8 +143,10 @@ fn hello(call: &mut Call<'_>) -> Result<Next, CommandError> {
     call.session.speak(dialect);
     let id = call.session.client.id as i64;
     let number = if dialect == Dialect::Resp3 { 3 } else { 2 };
+    let config = call.batch.server.config.current();
+    let zone = &config.live().availability_zone;
     let mut reply = call.reply();
-    reply.map(7);
+    reply.map(7 + usize::from(!zone.is_empty()));
     for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         reply.bulk(name.as_bytes());
         reply.bulk(value.as_bytes());
@@ -159,6 +161,10 @@ fn hello(call: &mut Call<'_>) -> Result<Next, CommandError> {
     }
     reply.bulk(b"modules");
     reply.array(0);
+    if !zone.is_empty() {
+        reply.bulk(b"availability_zone");
+        reply.bulk(zone.as_bytes());
+    }
     Ok(Next::Done)
 }
 
