@@ -11,8 +11,11 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering;
 
+use keyspace::{Counts, lengths};
+
 use crate::commands::REDIS_VERSION;
 use crate::process;
+use crate::sampler::Rates;
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::stats::{CommandStats, Histogram};
@@ -64,6 +67,7 @@ pub const SECTIONS: &[Section] = &[
     Section { default: false, ..section("latencystats", "Latencystats", latency_stats) },
     section("cluster", "Cluster", |_, lines| lines.put("cluster_enabled", 0)),
     section("keyspace", "Keyspace", keyspace),
+    section("keysizes", "Keysizes", key_sizes),
 ];
 
 /// The sections that the words of a request ask for, in the order of the table.
@@ -545,7 +549,7 @@ fn keyspace(scene: &Scene<'_>, lines: &mut Lines) {
     let now = server.clock.now();
     let mut ttls = vec![(0_u64, 0_u64); usize::from(server.keyspace.databases())];
     let counts = server.database_sizes();
-    if counts.iter().any(|(_, volatile)| *volatile > 0) {
+    if counts.iter().any(|counts| counts.volatile > 0) {
         for id in server.keyspace.shard_ids() {
             let sample = server.keyspace.try_sample_ttls(id, now, scene.chance);
             for (sum, (count, millis)) in ttls.iter_mut().zip(sample.into_iter().flatten()) {
@@ -553,13 +557,33 @@ fn keyspace(scene: &Scene<'_>, lines: &mut Lines) {
             }
         }
     }
-    for (db, ((keys, volatile), (count, millis))) in counts.into_iter().zip(ttls).enumerate() {
+    for (db, (Counts { keys, volatile, .. }, (count, millis))) in
+        counts.into_iter().zip(ttls).enumerate()
+    {
         if keys > 0 {
             let mean = millis.checked_div(count).unwrap_or(0);
             let value = format_args!("keys={keys},expires={volatile},avg_ttl={mean},subexpiry=0");
             lines.put(format_args!("db{db}"), value);
         }
     }
+}
+
+/// How long strings are: how many there are from each length to below the next one that is shown
+/// or could be, which is the double of it.
+fn key_sizes(scene: &Scene<'_>, lines: &mut Lines) {
+    for (db, counts) in scene.server.string_lengths() {
+        let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let shown: Vec<String> =
+            filled.map(|(at, count)| format!("{}={count}", rounded(lengths::least(at)))).collect();
+        lines.put(format_args!("db{db}_distrib_strings_sizes"), shown.join(","));
+    }
+}
+
+/// A power of two with a letter for its thousands: 512, 1K, 32M.
+fn rounded(power: u64) -> String {
+    const UNITS: [&str; 5] = ["", "K", "M", "G", "T"];
+    let unit = (power.max(1).ilog2() as usize / 10).min(UNITS.len() - 1);
+    format!("{}{}", power >> (10 * unit), UNITS[unit])
 }
 
 #[cfg(test)]
@@ -590,6 +614,14 @@ mod tests {
             assert_eq!(human(bytes), text);
         }
         assert_eq!(human(u64::MAX), "16384.00P");
+    }
+
+    #[test]
+    fn a_length_is_shown_with_the_letter_of_its_thousands() {
+        let cases = [(0, "0"), (1, "1"), (512, "512"), (1 << 10, "1K"), (1 << 19, "512K")];
+        for (power, text) in cases.into_iter().chain([(1 << 25, "32M"), (1 << 31, "2G")]) {
+            assert_eq!(rounded(power), text);
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What all workers of a server share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use command::{Command, Table};
 use config::SetError;
-use keyspace::{Keyspace, ShardId, Usage};
+use keyspace::lengths::DOUBLINGS;
+use keyspace::{Counts, DbIndex, Keyspace, Lengths, ShardId, Usage};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -97,8 +99,9 @@ pub struct Arrivals {
 #[derive(Clone, Default)]
 struct Known {
     usage: Usage,
-    /// Keys and keys with a deadline of each database.
-    counts: Vec<(usize, usize)>,
+    /// Of each database.
+    counts: Vec<Counts>,
+    lengths: Vec<(DbIndex, Lengths)>,
 }
 
 /// What had been counted at some moment.
@@ -227,22 +230,38 @@ impl Server {
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Keys, and keys with a deadline, of each database. As [`Server::usage`].
+    /// What each database holds. As [`Server::usage`].
     #[must_use]
-    pub fn database_sizes(&self) -> Vec<(usize, usize)> {
+    pub fn database_sizes(&self) -> Vec<Counts> {
         let shards = self.look(|known, id| {
             if let Some(now) = self.keyspace.try_counts(id) {
                 known.counts = now;
             }
             known.counts.clone()
         });
-        let mut sizes = vec![(0, 0); usize::from(self.keyspace.databases())];
+        let mut sizes = vec![Counts::default(); usize::from(self.keyspace.databases())];
         for shard in shards {
-            for (sum, count) in sizes.iter_mut().zip(shard) {
-                *sum = (sum.0 + count.0, sum.1 + count.1);
-            }
+            sizes.iter_mut().zip(shard).for_each(|(sum, counts)| *sum = sum.with(counts));
         }
         sizes
+    }
+
+    /// How many strings there are of each doubling of length, in each database that has keys. As
+    /// [`Server::usage`].
+    #[must_use]
+    pub fn string_lengths(&self) -> BTreeMap<DbIndex, [u64; DOUBLINGS]> {
+        let shards = self.look(|known, id| {
+            if let Some(now) = self.keyspace.try_lengths(id) {
+                known.lengths = now;
+            }
+            known.lengths.clone()
+        });
+        let mut sums = BTreeMap::new();
+        for (db, lengths) in shards.into_iter().flatten() {
+            let sum = sums.entry(db).or_insert([0; DOUBLINGS]);
+            sum.iter_mut().zip(lengths.counts()).for_each(|(sum, &count)| *sum += u64::from(count));
+        }
+        sums
     }
 
     fn look<T>(&self, mut look: impl FnMut(&mut Known, ShardId) -> T) -> Vec<T> {
