@@ -22,9 +22,6 @@ fn is_ours(name: &str) -> bool {
 const DIFFERENT: &[(&str, &str)] = &[
     // Redis had it first.
     ("MSETEX", "since"),
-    // It runs as its siblings do.
-    ("OBJECT|HELP", "flags"),
-    ("OBJECT|HELP", "categories"),
     // Those servers do not show this one.
     ("DEBUG", "flags"),
 ];

@@ -117,7 +117,7 @@ const HELP: Command = Command {
     name: "HELP",
     run: Run::Read(help),
     arity: Arity::Exactly(2),
-    flags: Flags::LOADING.and(Flags::STALE),
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::READS_NOTHING),
     category: Category::KEYSPACE,
     group: Group::Generic,
     since: "6.2.0",

@@ -43,6 +43,7 @@ pub(super) const RENAMENX: Command = Command {
     keys: &[KeySpec::one(1, KeyUse::TAKE), KeySpec::one(2, KeyUse::CREATE)],
     flags: Flags::FAST,
     summary: "Gives a key another name, unless there is a key of that name.",
+    history: &[("3.2.0", "Both names may be the same.")],
     ..RENAME
 };
 

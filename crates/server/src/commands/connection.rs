@@ -43,6 +43,7 @@ const AUTH: Command = Command {
     summary: "Authenticates the connection.",
     complexity: "O(N) where N is the number of passwords of the user",
     syntax: "[username] password",
+    history: &[("6.0.0", "A username may come first.")],
     ..BASE
 };
 
@@ -98,6 +99,7 @@ const HELLO: Command = Command {
     since: "6.0.0",
     summary: "Agrees on a protocol version, and tells what the server is.",
     syntax: "[protover [AUTH username password] [SETNAME clientname]]",
+    history: &[("6.2.0", "The version may be left out: nothing is changed then.")],
     ..BASE
 };
 

@@ -39,6 +39,7 @@ const DEBUG: Command = Command {
     name: "DEBUG",
     run: Run::Container,
     arity: Arity::AtLeast(2),
+    flags: BASE.flags.and(Flags::SYSTEM),
     summary: "Shows and changes the inner state of the server, for tests.",
     complexity: "Depends on subcommand.",
     subcommands: &[

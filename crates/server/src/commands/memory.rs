@@ -45,7 +45,7 @@ const DOCTOR: Command = Command {
 const MALLOC_STATS: Command = Command {
     name: "MALLOC-STATS",
     summary: "Returns what the allocator and the system tell.",
-    complexity: "",
+    complexity: "Depends on how much memory is allocated.",
     tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     ..BASE
 };
@@ -53,7 +53,7 @@ const MALLOC_STATS: Command = Command {
 const PURGE: Command = Command {
     name: "PURGE",
     summary: "Asks the allocator to give back what it holds in reserve.",
-    complexity: "",
+    complexity: "Depends on how much memory is allocated.",
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     ..BASE
 };
