@@ -39,6 +39,8 @@ enum LogKind {
 pub enum Ran {
     /// It is answered.
     Done,
+    /// It is answered with an error, before it ran.
+    Refused,
     /// A gate is busy: it must be entered by waiting. Nothing was written.
     Busy,
     /// Commands like it are paused for so many ms. Nothing was written.
@@ -184,7 +186,7 @@ impl<'a> Batch<'a> {
             Err(error) => {
                 self.refuse(request, rejected, error, session, output, mark);
                 self.keep_reply(session, output, mark);
-                Ran::Done
+                if rejected { Ran::Refused } else { Ran::Done }
             }
         }
     }

@@ -377,8 +377,7 @@ fn threads(scene: &Scene<'_>, lines: &mut Lines) {
 /// Commands that ran, on all workers.
 #[must_use]
 pub fn commands_ran(server: &Server) -> u64 {
-    let rejected: u64 = server.sum(|stats| stats.each.iter().map(|each| each.rejected.get()).sum());
-    server.sum(|stats| stats.commands.get()).saturating_sub(rejected)
+    server.sum(|stats| stats.commands.get())
 }
 
 fn stats(scene: &Scene<'_>, lines: &mut Lines) {
@@ -485,7 +484,7 @@ fn command_stats(scene: &Scene<'_>, lines: &mut Lines) {
     for (name, number) in called(server) {
         let sum =
             |counter: fn(&CommandStats) -> u64| server.sum(|stats| counter(&stats.each[number]));
-        let (calls, micros) = (sum(CommandStats::ran), sum(|each| each.nanos.get()) / 1000);
+        let (calls, micros) = (sum(|each| each.calls.get()), sum(|each| each.nanos.get()) / 1000);
         let mean = ratio(micros, calls);
         let (rejected, failed) = (sum(|each| each.rejected.get()), sum(|each| each.failed.get()));
         let value = format_args!(

@@ -123,7 +123,7 @@ pub const METRICS: &[Metric] = &[
     counter("dragonfly_pipeline_commands_total", "Commands that came together with others.", |facts, out| out.one(facts.total(|stats| stats.batched_commands.get()))),
 
     counter("dragonfly_commands_processed_total", "Commands run, by listener: main, or other for the admin port.", commands_by_listener).by(&["listener"]),
-    counter("dragonfly_commands_total", "Calls of a command that ran.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].ran())))).by(&["cmd"]),
+    counter("dragonfly_commands_total", "Calls of a command that ran.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].calls.get())))).by(&["cmd"]),
     counter("dragonfly_commands_duration_seconds", "Time that the calls of a command took together.", |facts, out| facts.each_command(|name, at| out.of(&[&name], seconds(facts.total(|stats| stats.each[at].nanos.get()))))).by(&["cmd"]),
     counter("dragonfly_oom_errors_total", "Commands refused because memory was used up.", |facts, out| out.of(&[&"cmd"], facts.total(|stats| stats.oom_refusals.get()))).by(&["type"]),
 

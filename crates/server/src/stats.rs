@@ -101,7 +101,7 @@ fn highest(bucket: usize) -> u64 {
 /// What is counted of one command.
 #[derive(Default)]
 pub struct CommandStats {
-    /// Calls answered, those refused before they ran included.
+    /// Calls that ran.
     pub calls: Counter,
     /// Time they took together, in nanoseconds.
     pub nanos: Counter,
@@ -111,14 +111,6 @@ pub struct CommandStats {
     pub failed: Counter,
     /// How long calls took; made at the first.
     pub latency: OnceLock<Histogram>,
-}
-
-impl CommandStats {
-    /// Calls that ran.
-    #[must_use]
-    pub fn ran(&self) -> u64 {
-        self.calls.get().saturating_sub(self.rejected.get())
-    }
 }
 
 /// Error codes that are told apart.
