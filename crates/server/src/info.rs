@@ -151,7 +151,7 @@ fn server(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("redis_git_sha1", "00000000");
     lines.put("redis_git_dirty", 0);
     lines.put("redis_build_id", VERSION);
-    lines.put("redis_mode", "standalone");
+    lines.same(&["redis_mode", "server_mode"], "standalone");
     lines.put("os", process::system_name());
     lines.put("arch_bits", usize::BITS);
     lines.put("monotonic_clock", "POSIX clock_gettime");
@@ -167,9 +167,33 @@ fn server(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("lru_clock", (unix_micros / 1_000_000) & 0xFF_FFFF);
     lines.put("executable", process::executable());
     lines.put("config_file", file);
+    lines.put("availability_zone", &server.config.current().live().availability_zone);
     lines.put("io_threads_active", u8::from(server.stats.len() > 1));
     lines.put("thread_count", server.stats.len());
     lines.put("shard_count", server.keyspace.shards());
+    for (nth, listener) in listeners(server).into_iter().enumerate() {
+        lines.put(format_args!("listener{nth}"), listener);
+    }
+}
+
+/// Where the server listens, as the settings say it, each with its kind.
+fn listeners(server: &Server) -> Vec<String> {
+    let config = server.config.current();
+    let words = |name: &str| {
+        let value = String::from_utf8_lossy(config.value(name).unwrap_or_default()).into_owned();
+        if value.is_empty() { None } else { Some(value) }
+    };
+    let everywhere = || words("bind").unwrap_or_else(|| "*".to_owned());
+    let tcp = |name: &str, hosts: String, port: u16| {
+        let hosts: String = hosts.split(' ').map(|host| format!(",bind={host}")).collect();
+        (port > 0).then(|| format!("name={name}{hosts},port={port}"))
+    };
+    let main = server.arrivals.tcp_port.load(Ordering::Relaxed);
+    let admin = server.arrivals.admin_port.load(Ordering::Relaxed);
+    let admin_hosts = words("admin_bind").unwrap_or_else(everywhere);
+    let unix = words("unixsocket").map(|path| format!("name=unix,bind={path}"));
+    let all = [tcp("tcp", everywhere(), main), unix, tcp("admin", admin_hosts, admin)];
+    all.into_iter().flatten().collect()
 }
 
 fn clients(scene: &Scene<'_>, lines: &mut Lines) {
@@ -400,9 +424,10 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("accept_errors", server.arrivals.accept_errors.load(Ordering::Relaxed));
     lines.same(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
     lines.put("expired_keys", sum(|stats| stats.expired.get()));
-    lines.put("expired_subkeys", 0);
+    lines.same(&["expired_subkeys", "expired_fields"], 0);
     lines.put("expired_stale_perc", "0.00");
     lines.put("expired_time_cap_reached_count", sum(|stats| stats.expire_cycles_capped.get()));
+    lines.put("expire_cycle_cpu_milliseconds", sum(|stats| stats.expire_micros.get()) / 1000);
     lines.same(&["evicted_keys", "evicted_clients", "evicted_scripts"], 0);
     lines.same(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"], 0);
     lines.put("oom_rejections", sum(|stats| stats.oom_refusals.get()));
@@ -431,14 +456,34 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     let overflows = sum(|stats| stats.output_overflows.get());
     lines.put("client_output_buffer_limit_disconnections", overflows);
     lines.same(&["reply_buffer_shrinks", "reply_buffer_expands"], 0);
+    let batches = sum(|stats| stats.batches.get());
+    lines.put("io_threaded_total_prefetch_batches", batches);
+    let entries = sum(|stats| stats.batched_commands.get());
+    lines.put("io_threaded_total_prefetch_entries", entries);
+    lines.put("io_threaded_freed_objects", server.background.freed());
+    lines.same(&["io_threaded_accept_processed", "io_threaded_poll_processed"], 0);
+    event_loop(server, rates, lines);
     lines.put("acl_access_denied_auth", sum(|stats| stats.auth_failures.get()));
     lines.same(&["acl_access_denied_cmd", "acl_access_denied_key"], 0);
-    lines.put("acl_access_denied_channel", 0);
+    lines.same(&["acl_access_denied_channel", "acl_access_denied_db"], 0);
+    lines.put("acl_access_denied_tls_cert", 0);
+}
+
+/// What Redis tells of its event loop. Here each input that is served is a cycle, on whichever
+/// worker, and its duration is the processor time that the process took.
+fn event_loop(server: &Server, rates: Rates, lines: &mut Lines) {
+    lines.put("eventloop_cycles", server.sum(|stats| stats.reads.get()));
+    lines.put("eventloop_duration_sum", server.cpu_nanos() / 1000);
+    let commands = server.sum(|stats| stats.each.iter().map(|each| each.nanos.get()).sum());
+    lines.put("eventloop_duration_cmd_sum", commands / 1000);
+    lines.put("instantaneous_eventloop_cycles_per_sec", rates.cycles as u64);
+    let micros = if rates.cycles > 0.0 { rates.cpu_nanos / rates.cycles / 1000.0 } else { 0.0 };
+    lines.put("instantaneous_eventloop_duration_usec", micros as u64);
 }
 
 fn replication(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("role", "master");
-    lines.put("connected_slaves", 0);
+    lines.same(&["connected_slaves", "replicas_waiting_psync"], 0);
     lines.put("master_failover_state", "no-failover");
     lines.put("master_replid", scene.server.replication_id());
     lines.put("master_replid2", "0".repeat(40));
@@ -449,6 +494,8 @@ fn replication(scene: &Scene<'_>, lines: &mut Lines) {
 }
 
 fn cpu(_: &Scene<'_>, lines: &mut Lines) {
+    let active = process::cpu_nanos() as f64 / 1e9;
+    lines.put("used_active_time_main_thread", format_args!("{active:.6}"));
     let (own, children) = process::cpu();
     let times =
         [("", own), ("_children", children), ("_main_thread", process::cpu_of_main_thread())];

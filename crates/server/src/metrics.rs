@@ -134,6 +134,7 @@ pub const METRICS: &[Metric] = &[
     counter("dragonfly_keyspace_misses_total", "Keys that were looked up and not found.", |facts, out| out.one(facts.total(|stats| stats.misses.get()))),
     counter("dragonfly_keyspace_mutations_total", "Changes of keys.", |facts, out| out.one(facts.total(|stats| stats.changes.get()))),
     counter("dragonfly_expired_keys_total", "Keys removed because their time had come.", |facts, out| out.one(facts.total(|stats| stats.expired.get()))),
+    counter("dragonfly_evicted_keys_total", "Keys removed to free memory: none, as nothing is evicted yet.", |_, out| out.one(0)),
 
     gauge("anax_command_duration_seconds", "How long calls of a command took; only commands that were called.", latencies).by(&["cmd"]).histogram(),
     counter("anax_command_rejected_total", "Calls of a command that were refused before it ran.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].rejected.get())))).by(&["cmd"]),
@@ -182,7 +183,10 @@ pub fn docs_page() -> String {
          \n\
          Names that begin with `dragonfly_` are Dragonfly's and mean the same. Counters rise while\n\
          the process lives; CONFIG RESETSTAT does not reset them. Commands appear once they have\n\
-         been called. The numbers of a shard that is busy are those that were last seen.\n\
+         been called. The numbers of a shard that is busy are those that were last seen. Metrics of\n\
+         what this server does not have are left out, and so is `dragonfly_connections_libs`, whose\n\
+         labels would come from clients without a bound. Of hits, misses and expired keys there is\n\
+         one sum for all databases.\n\
          \n\
          A histogram has the series `_bucket` with the label `le`, `_sum` and `_count`. Latencies\n\
          of constant-time commands that came together are measured together, and each counts with\n\

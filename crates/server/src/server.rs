@@ -19,6 +19,7 @@ use crate::http::Guest;
 use crate::latency::LatencyMonitor;
 use crate::monitor::Monitor;
 use crate::pause::Pause;
+use crate::process;
 use crate::sampler::Sampler;
 use crate::settings::{Configuration, Settings};
 use crate::sha1::sha1;
@@ -85,6 +86,8 @@ pub struct Server {
 pub struct Arrivals {
     /// The port of the main listener; 0: there is none.
     pub tcp_port: AtomicU16,
+    /// The port of the admin listener; 0: there is none.
+    pub admin_port: AtomicU16,
     /// Connections refused, for whatever reason.
     pub refused: AtomicU64,
     /// Those of them that came from elsewhere while protected mode was on.
@@ -109,6 +112,7 @@ struct Known {
 struct Baseline {
     workers: WorkerStats,
     refused: u64,
+    cpu_nanos: u64,
 }
 
 impl Server {
@@ -129,7 +133,7 @@ impl Server {
         let table = command_table();
         let stats = (0..workers).map(|_| WorkerStats::new(table.numbers())).collect();
         let nothing = WorkerStats::new(table.numbers());
-        let baseline = Baseline { workers: nothing, refused: 0 };
+        let baseline = Baseline { workers: nothing, ..Baseline::default() };
         Server {
             known: Mutex::new(vec![Known::default(); keyspace.shards()]),
             baseline: Mutex::new(Arc::new(baseline)),
@@ -287,6 +291,12 @@ impl Server {
         now.saturating_sub(self.baseline().refused)
     }
 
+    /// Processor time of the process since statistics were last reset, in nanoseconds.
+    #[must_use]
+    pub fn cpu_nanos(&self) -> u64 {
+        process::cpu_nanos().saturating_sub(self.baseline().cpu_nanos)
+    }
+
     /// How long the calls of a command took since statistics were last reset; `None`: not called.
     /// The number is that of its entry in the table.
     #[must_use]
@@ -314,7 +324,7 @@ impl Server {
     pub fn reset_stats(&self) {
         let workers = WorkerStats::together(&self.stats);
         let refused = self.arrivals.refused.load(Ordering::Relaxed);
-        let baseline = Arc::new(Baseline { workers, refused });
+        let baseline = Arc::new(Baseline { workers, refused, cpu_nanos: process::cpu_nanos() });
         *self.baseline.lock().unwrap_or_else(PoisonError::into_inner) = baseline;
         self.stats.iter().for_each(|stats| stats.error_codes.reset());
         self.background.reset();

@@ -364,6 +364,7 @@ impl Control {
             tokio::spawn(listen::accept_unix(Arc::clone(server), listener, path, doors));
         }
         server.arrivals.tcp_port.store(main.port(), Ordering::Relaxed);
+        server.arrivals.admin_port.store(admin.port(), Ordering::Relaxed);
         let (mover, moves) = unbounded_channel();
         let process = Process { log, workers, moves: mover, server: Arc::downgrade(server) };
         server.config.reach(Box::new(process));
@@ -558,12 +559,6 @@ mod tests {
         assert_eq!(shards(config(&[("num_shards", "100")]).live(), 1), 128);
     }
 
-    #[test]
-    fn words_of_chance_differ() {
-        let [one, other] = random().unwrap();
-        assert_ne!(one, other);
-    }
-
     /// A server whose workers ended before it had looked went on for ever: it counted ends that
     /// there were not, below zero.
     #[test]
@@ -585,6 +580,12 @@ mod tests {
         drop(ended);
         assert!(is_told(&mut ends));
         assert_eq!(ends.left, 0);
+    }
+
+    #[test]
+    fn words_of_chance_differ() {
+        let [one, other] = random().unwrap();
+        assert_ne!(one, other);
     }
 
     #[test]

@@ -171,6 +171,7 @@ pub struct WorkerStats {
     pub query_overflows: Counter,
     pub auth_failures: Counter,
     pub expire_cycles_capped: Counter,
+    pub expire_micros: Counter,
     pub error_codes: ErrorCodes,
     /// By the numbers of the command table.
     pub each: Box<[CommandStats]>,
@@ -196,7 +197,7 @@ impl WorkerStats {
     }
 
     /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 22] {
+    fn counters(&self) -> [&Counter; 23] {
         let WorkerStats {
             connections,
             commands,
@@ -220,6 +221,7 @@ impl WorkerStats {
             query_overflows,
             auth_failures,
             expire_cycles_capped,
+            expire_micros,
             error_codes: _,
             each: _,
         } = self;
@@ -246,6 +248,7 @@ impl WorkerStats {
             query_overflows,
             auth_failures,
             expire_cycles_capped,
+            expire_micros,
         ]
     }
 }
