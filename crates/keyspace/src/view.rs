@@ -295,6 +295,14 @@ impl<'g> View<'g> {
         Some(database.info(handle))
     }
 
+    /// What is known of an entry; counted as a hit or a miss, but no use.
+    #[must_use]
+    pub fn look(&self, key: &[u8]) -> Option<Info> {
+        let found = self.info(key);
+        self.log.count(found.is_some());
+        found
+    }
+
     /// A string, neither counted nor a use of its key.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<Str<'_>> {
