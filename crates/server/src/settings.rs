@@ -281,13 +281,25 @@ impl Configuration {
     /// # Errors
     /// If there is no file, or it cannot be read or written.
     pub fn rewrite(&self) -> Result<(), RewriteError> {
+        self.write(Config::rewrite)
+    }
+
+    /// The same with a line for every setting.
+    ///
+    /// # Errors
+    /// As [`Configuration::rewrite`].
+    pub fn rewrite_all(&self) -> Result<(), RewriteError> {
+        self.write(Config::rewrite_all)
+    }
+
+    fn write(&self, rewritten: fn(&Config, &str) -> String) -> Result<(), RewriteError> {
         let path = self.file().ok_or(RewriteError::NoFile)?;
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = match fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             read => read,
         };
-        let text = self.current().rewrite(&old.map_err(RewriteError::System)?);
+        let text = rewritten(&self.current(), &old.map_err(RewriteError::System)?);
         replace(path, text.as_bytes()).map_err(RewriteError::System)
     }
 }

@@ -127,7 +127,16 @@ fn set(call: &mut Call<'_>) -> Result<Next, CommandError> {
 }
 
 fn rewrite(call: &mut Call<'_>) -> Result<Next, CommandError> {
-    match call.batch.server.config.rewrite() {
+    let written = call.batch.server.config.rewrite();
+    tell_rewritten(call, written)
+}
+
+/// Answers how a rewrite of the configuration file went.
+pub(super) fn tell_rewritten(
+    call: &mut Call<'_>,
+    written: Result<(), RewriteError>,
+) -> Result<Next, CommandError> {
+    match written {
         Ok(()) => {
             tracing::info!("CONFIG REWRITE wrote the configuration file");
             call.reply().ok();
