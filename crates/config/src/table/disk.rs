@@ -8,7 +8,7 @@ use crate::setting::{
 #[rustfmt::skip]
 pub(super) const PERSISTENCE: &[Setting] = &[
     live("dir", Kind::Custom(&DIR), "./", "working folder; snapshots and logs of changes go there").protected(),
-    live("dbfilename", Kind::Custom(&DB_FILE), "dump.rdb", "name of the snapshot file").protected(),
+    later("dbfilename", Kind::Custom(&DB_FILE), "dump.rdb", "name of the snapshot file").protected(),
     later("save", Kind::Custom(&SAVE), "3600 1 300 100 60 10000", "save a snapshot after so many seconds with so many changes").off(&[""]),
     later("snapshot_cron", Kind::Text, "", "cron line by which snapshots are saved"),
     later("save_schedule", Kind::Text, "", "time of day at which snapshots are saved; see `snapshot_cron`").fixed(),

@@ -24,7 +24,7 @@ const FACTOR: Kind = Kind::Float { min: 0.0, max: 1_000.0 };
 #[rustfmt::skip]
 pub(super) const MEMORY: &[Setting] = &[
     live("maxmemory", ANY_BYTES, "0", "most bytes the process may use before commands that need more are refused; 0 is no limit"),
-    live("maxmemory-policy", POLICY, "noeviction", "what is evicted when `maxmemory` is reached").only(&["noeviction"]),
+    live("maxmemory-policy", POLICY, "noeviction", "what is evicted when `maxmemory` is reached; nothing is yet, so commands that need more are refused").only(&["noeviction"]),
     later("maxmemory-samples", int(1, 64), "5", "keys looked at to choose one to evict"),
     later("maxmemory-eviction-tenacity", PERCENT, "10", "how long one round of eviction may take"),
     later("cache_mode", Kind::Bool, "no", "evict what is used least when memory runs short").fixed(),
@@ -33,7 +33,7 @@ pub(super) const MEMORY: &[Setting] = &[
     live("active-expire-effort", int(1, 10), "1", "how hard expired keys are looked for"),
     live("hz", Kind::Custom(&HERTZ), "10", "background rounds a second"),
     later("dynamic-hz", Kind::Bool, "yes", "more background rounds with more clients"),
-    live("lazyfree-lazy-eviction", Kind::Bool, "no", "free evicted values in the background"),
+    later("lazyfree-lazy-eviction", Kind::Bool, "no", "free evicted values in the background"),
     live("lazyfree-lazy-expire", Kind::Bool, "no", "free expired values in the background"),
     live("lazyfree-lazy-server-del", Kind::Bool, "no", "free values that a command overwrites in the background"),
     live("lazyfree-lazy-user-del", Kind::Bool, "no", "DEL frees in the background as UNLINK does"),
