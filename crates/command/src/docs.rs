@@ -2,8 +2,9 @@
 //!
 //! The syntax is the notation of the manual: words in upper case are tokens, words in lower case
 //! are values, `[...]` is optional, `|` parts alternatives, `...` repeats what stands before it,
-//! `(...)` groups; a token belongs to the value or the group right behind it. `key [EX seconds | PX milliseconds]` says that a key comes first, then perhaps
-//! one of two blocks of a token and a value.
+//! `(...)` groups; a token belongs to the value or the group right behind it.
+//! `key [EX seconds | PX milliseconds]` says that a key comes first, then perhaps one of two blocks
+//! of a token and a value.
 
 /// One argument of a command's syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]

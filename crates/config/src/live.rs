@@ -47,6 +47,8 @@ pub struct Live {
     pub client_output_buffer_limit: OutputLimits,
     /// Most bytes of one argument.
     pub proto_max_bulk_len: u64,
+    /// Most keys remembered for CLIENT TRACKING; 0 is no limit.
+    pub tracking_table_max_keys: usize,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
     /// Whether only clients of this machine are answered without a password.
@@ -444,6 +446,7 @@ impl Live {
             log_format: values.log_format("log_format"),
             slowlog_log_slower_than: values.threshold("slowlog-log-slower-than").map(micros),
             slowlog_max_len: values.number("slowlog-max-len"),
+            tracking_table_max_keys: values.number("tracking-table-max-keys"),
             commandlog_request_larger_than: values.threshold("commandlog-request-larger-than"),
             commandlog_large_request_max_len: values.number("commandlog-large-request-max-len"),
             commandlog_reply_larger_than: values.threshold("commandlog-reply-larger-than"),

@@ -160,6 +160,11 @@ impl Keyspace {
         set
     }
 
+    /// Says whether the sink is told of changes from now on.
+    pub fn listen(&self, on: bool) {
+        self.listening.store(on, Ordering::Release);
+    }
+
     pub(crate) fn sink(&self) -> Option<&dyn Sink> {
         self.sink.get().map(|sink| &**sink)
     }

@@ -136,6 +136,9 @@ impl Drop for Connection {
         let (server, client) = (&self.worker.server, &self.session.client);
         server.monitor.leave(client);
         server.clients.leave(client.id);
+        if self.session.tracking.is_some() {
+            server.tracking.leave(&server.keyspace, client);
+        }
         server.load.leave(self.worker.index);
         if std::thread::panicking() {
             self.worker.mend();

@@ -213,8 +213,8 @@ fn clients(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("client_recent_max_output_buffer", output);
     lines.put("client_read_buffer_bytes", query_bytes(scene));
     lines.put("blocked_clients", blocked);
-    let none = ["tracking_clients", "pubsub_clients", "watching_clients"];
-    lines.same(&none, 0);
+    lines.put("tracking_clients", server.tracking.tracked().clients);
+    lines.same(&["pubsub_clients", "watching_clients"], 0);
     lines.same(&["clients_in_timeout_table", "total_watched_keys"], 0);
     lines.same(&["total_blocking_keys", "total_blocking_keys_on_nokey"], 0);
     let rest = server.pause.holds(server.clock.now(), true);
@@ -441,8 +441,10 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.same(&defrag, 0);
     lines.same(&["active_defrag_key_misses", "total_active_defrag_time"], 0);
     lines.put("current_active_defrag_time", 0);
-    let tracking = ["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"];
-    lines.same(&tracking, 0);
+    let tracked = server.tracking.tracked();
+    lines.put("tracking_total_keys", tracked.keys);
+    lines.put("tracking_total_items", tracked.items);
+    lines.put("tracking_total_prefixes", tracked.prefixes);
     lines.put("unexpected_error_replies", 0);
     lines.put("total_error_replies", sum(|stats| stats.errors.get()));
     lines.put("total_protocol_errors", sum(|stats| stats.protocol_errors.get()));

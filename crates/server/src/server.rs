@@ -25,6 +25,7 @@ use crate::settings::{Configuration, Settings};
 use crate::sha1::sha1;
 use crate::slowlog::SlowLog;
 use crate::stats::{Histogram, WorkerStats};
+use crate::tracking::{Teller, Tracking};
 
 /// All commands: those of the keyspace, and the server's own with their functions.
 pub type CommandTable = Table<Option<SessionFn>>;
@@ -52,6 +53,8 @@ pub struct Server {
     pub run_id: String,
     /// Who watches every command.
     pub monitor: Monitor,
+    /// Who is told when a key that was read may be another.
+    pub tracking: Arc<Tracking>,
     /// Commands that took long.
     pub slowlog: SlowLog,
     /// Commands whose request was large.
@@ -130,6 +133,9 @@ impl Server {
         let databases = u16::try_from(live.databases).unwrap_or(u16::MAX);
         let settings = Settings::of(live);
         let keyspace = Keyspace::new(shards, databases, secret);
+        let tracking = Arc::new(Tracking::new(keyspace.shards()));
+        keyspace.set_sink(Box::new(Teller(Arc::clone(&tracking))));
+        keyspace.listen(false);
         let table = command_table();
         let stats = (0..workers).map(|_| WorkerStats::new(table.numbers())).collect();
         let nothing = WorkerStats::new(table.numbers());
@@ -146,6 +152,7 @@ impl Server {
             background: Background::start(),
             run_id,
             monitor: Monitor::default(),
+            tracking,
             slowlog: SlowLog::default(),
             large_requests: SlowLog::default(),
             large_replies: SlowLog::default(),

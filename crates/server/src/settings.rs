@@ -49,6 +49,8 @@ pub struct Settings {
     pub hz: u64,
     pub http_on_main_port: bool,
     pub debug_command: Allowed,
+    /// 0: any number.
+    pub tracked_keys_max: usize,
 }
 
 impl Settings {
@@ -99,6 +101,7 @@ impl Settings {
                 config::Allowed::Everybody => Allowed::Yes,
                 config::Allowed::Local => Allowed::Local,
             },
+            tracked_keys_max: live.tracking_table_max_keys,
         }
     }
 
@@ -196,6 +199,7 @@ impl Default for Settings {
             hz: 10,
             http_on_main_port: true,
             debug_command: Allowed::No,
+            tracked_keys_max: 1_000_000,
         }
     }
 }

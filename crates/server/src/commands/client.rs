@@ -11,6 +11,7 @@ use crate::session::ReplyMode;
 
 mod filter;
 mod line;
+mod tracking;
 
 use filter::Filter;
 
@@ -42,8 +43,10 @@ const CLIENT: Command = Command {
     summary: "Commands about client connections.",
     complexity: "Depends on subcommand.",
     subcommands: &[
+        tracking::CACHING,
         CAPA,
         GETNAME,
+        tracking::GETREDIR,
         HELP,
         ID,
         IMPORT_SOURCE,
@@ -56,6 +59,8 @@ const CLIENT: Command = Command {
         REPLY,
         SETINFO,
         SETNAME,
+        tracking::TRACKING,
+        tracking::TRACKINGINFO,
         UNBLOCK,
         UNPAUSE,
     ],
@@ -64,8 +69,10 @@ const CLIENT: Command = Command {
 
 fn client(call: &mut Call<'_>) -> Result<Next, CommandError> {
     match call.command.name {
+        "CACHING" => tracking::caching(call)?,
         "CAPA" => capa(call),
         "GETNAME" => name(call),
+        "GETREDIR" => tracking::redirection(call),
         "HELP" => return Ok(call.help()),
         "ID" => id(call),
         "IMPORT-SOURCE" => import_source(call)?,
@@ -78,6 +85,8 @@ fn client(call: &mut Call<'_>) -> Result<Next, CommandError> {
         "REPLY" => reply(call)?,
         "SETINFO" => set_info(call)?,
         "SETNAME" => set_name_of_connection(call)?,
+        "TRACKING" => tracking::tracking(call)?,
+        "TRACKINGINFO" => tracking::information(call),
         "UNBLOCK" => unblock(call)?,
         _ => unpause(call),
     }

@@ -271,7 +271,9 @@ const RESET: Command = Command {
 };
 
 fn reset(call: &mut Call<'_>) -> Result<Next, CommandError> {
-    call.batch.server.monitor.leave(&call.session.client);
+    let server = call.batch.server;
+    server.monitor.leave(&call.session.client);
+    server.tracking.leave(&server.keyspace, &call.session.client);
     let settings = call.batch.settings;
     call.session.reset(settings);
     call.reply().simple("RESET");
