@@ -157,7 +157,9 @@ impl Config {
             let parsed = setting.parse_text(&values[at], text.as_ref());
             let parsed = parsed.map_err(|why| {
                 let given = String::from_utf8_lossy(given.as_ref());
-                let own = setting.names().find(|own| setting::same_name(own, &given));
+                let exact = setting.names().find(|own| own.eq_ignore_ascii_case(&given));
+                let own =
+                    exact.or_else(|| setting.names().find(|own| setting::same_name(own, &given)));
                 SetError::Failed { name: own.unwrap_or(setting.name).to_owned(), why }
             })?;
             if load::reason(setting, &parsed) == Some(Reason::Unprotected) {
