@@ -92,7 +92,8 @@ unsafe impl GlobalAlloc for CountingAlloc {
     }
 }
 
-/// Bytes that are allocated and not yet freed, in the whole process, slots of slabs and pages included.
+/// Bytes that are allocated and not yet freed, in the whole process, slots of slabs and pages
+/// included.
 ///
 /// Exact when no other thread allocates meanwhile; otherwise each thread counts
 /// as it was at some moment during the call. Only slots and pages are counted

@@ -50,8 +50,7 @@ use std::sync::atomic::AtomicU32;
 use std::{error, slice};
 
 use crate::class::{CLASSES, NO_CLASS, SLAB_BYTES, UNIT, class_of, spec};
-use crate::heap;
-use crate::region::{REGION_BYTES, Region};
+use memory::{REGION_BYTES, Region, heap};
 
 /// Regions a handle can name: 16 GiB.
 const REGIONS_MAX: usize = 1 << 20;

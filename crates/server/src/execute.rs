@@ -292,7 +292,7 @@ impl<'a> Batch<'a> {
     #[inline]
     pub fn is_out_of_memory(&self) -> bool {
         let limit = self.settings.maxmemory;
-        limit > 0 && packed::heap::used_bytes() as u64 > limit
+        limit > 0 && memory::heap::used_bytes() as u64 > limit
     }
 
     /// The shards that a request of the keyspace needs, and how.
