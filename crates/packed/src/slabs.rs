@@ -307,14 +307,15 @@ impl Slabs {
         unsafe { source.copy_to_nonoverlapping(target, len) };
     }
 
-    /// Asks the processor to fetch the first two cache lines of a slot.
+    /// Asks the processor to fetch the first cache lines of a slot.
+    ///
+    /// The second may belong to the next slot: to find that out costs more than to fetch it.
     #[inline]
     pub(crate) fn prefetch(&self, handle: Handle) {
-        let size = spec(self.class(handle)).size();
         if let Some(base) = self.bases.get(handle.region()) {
             let at = base.wrapping_add(handle.offset());
             prefetch_line(at);
-            prefetch_line(at.wrapping_add(size.clamp(1, 2 * CACHE_LINE_BYTES) - 1));
+            prefetch_line(at.wrapping_add(CACHE_LINE_BYTES));
         }
     }
 

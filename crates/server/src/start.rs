@@ -30,9 +30,8 @@ use crate::settings::{Configuration, Outside};
 use crate::worker::{self, Door};
 use crate::{http, threads};
 
-/// Shards for each worker, and the fewest there are.
-const SHARDS_PER_WORKER: usize = 16;
-const SHARDS_MIN: usize = 64;
+/// Shards for each worker.
+const SHARDS_PER_WORKER: usize = 64;
 
 /// File descriptors that are no connections: files, listeners, the control thread.
 const RESERVED_FILES: u64 = 64;
@@ -152,7 +151,7 @@ fn enter_folder(config: Config) -> Result<Config, Problem> {
 /// A shard for whoever comes, but so many that two keys rarely meet.
 fn shards(live: &Live, workers: usize) -> usize {
     let wanted = match live.num_shards {
-        0 => (SHARDS_PER_WORKER * workers).max(SHARDS_MIN),
+        0 => SHARDS_PER_WORKER * workers,
         given => given,
     };
     wanted.next_power_of_two()
@@ -545,8 +544,8 @@ mod tests {
     fn shards_are_a_power_of_two_with_many_for_each_worker() {
         let by_default = config(&[]);
         assert_eq!(shards(by_default.live(), 1), 64);
-        assert_eq!(shards(by_default.live(), 4), 64);
-        assert_eq!(shards(by_default.live(), 6), 128);
+        assert_eq!(shards(by_default.live(), 4), 256);
+        assert_eq!(shards(by_default.live(), 6), 512);
         assert_eq!(shards(config(&[("num_shards", "100")]).live(), 1), 128);
     }
 
