@@ -28,10 +28,22 @@ const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// How much is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Amount {
-    /// This many requests.
-    Requests(u64),
+    /// This many requests, or as many of them as fit into a time.
+    Requests {
+        /// How many.
+        count: u64,
+        /// The time, if there is a limit.
+        within: Option<Duration>,
+    },
     /// Whatever fits into this time.
     Time(Duration),
+}
+
+impl Amount {
+    /// This many requests, however long they take.
+    pub(crate) fn requests(count: u64) -> Self {
+        Self::Requests { count, within: None }
+    }
 }
 
 /// When a request is sent.
