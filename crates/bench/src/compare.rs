@@ -59,10 +59,14 @@ const ROUNDS_QUICK: u32 = 2;
 const CELL: Duration = Duration::from_secs(1);
 const CELL_QUICK: Duration = Duration::from_millis(200);
 
-/// Keys in the runs for CPU and memory. A quick run has a power of two less, so
-/// that the servers' tables are as full.
+/// Keys in the runs for CPU and memory. A quick run has fewer for CPU: a power of
+/// two less, so that the servers' tables are as full. For memory it has them all,
+/// because what a server has anyway would weigh more on each of fewer keys.
 const KEYS: u64 = 1_000_000;
 const KEYS_QUICK: u64 = KEYS / 4;
+
+/// How much shorter waits are in a quick comparison.
+const WAIT_DIVISOR: u32 = 3;
 
 /// The time of a cell that may be asked for, in seconds.
 const CELL_SECONDS: std::ops::RangeInclusive<f64> = 0.05..=3600.0;
@@ -142,7 +146,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,2",
           value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) threads: Vec<u16>,
-    /// Keys in the runs for CPU and memory [default: 1000000, or 250000 with --quick]
+    /// Keys in the runs for CPU and memory [default: 1000000; 250000 for CPU with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(crate) keys: Option<u64>,
     /// The date that the results bear; the clock's without it
@@ -175,8 +179,9 @@ pub(crate) struct Context<'a> {
     rounds: u32,
     /// How long one server is under one load in one round.
     cell: Duration,
-    /// Keys in the runs for CPU and memory.
+    /// Keys in the runs for CPU, and in those for memory.
     keys: u64,
+    memory_keys: u64,
     progress: Progress,
 }
 
@@ -213,13 +218,14 @@ impl<'a> Context<'a> {
             rounds: args.rounds.unwrap_or(if quick { ROUNDS_QUICK } else { ROUNDS }),
             cell: cell.unwrap_or(if quick { CELL_QUICK } else { CELL }),
             keys: args.keys.unwrap_or(if quick { KEYS_QUICK } else { KEYS }),
+            memory_keys: args.keys.unwrap_or(KEYS),
             progress: Progress::new(),
         })
     }
 
     /// A time to wait, shorter in a quick comparison.
     fn wait(&self, time: Duration) -> Duration {
-        if self.args.quick { time / 2 } else { time }
+        if self.args.quick { time / WAIT_DIVISOR } else { time }
     }
 
     /// The number of workers in the sections that vary something else.

@@ -61,7 +61,7 @@ const KEYS_A_SECOND: f64 = 800_000.0;
 /// Plans a step for each content and server.
 pub(crate) fn plan(context: &Context<'_>) {
     let settle_s = 2.0 * context.wait(SETTLE).as_secs_f64();
-    let guess_s = 0.2 + settle_s + context.keys as f64 / KEYS_A_SECOND;
+    let guess_s = 0.2 + settle_s + context.memory_keys as f64 / KEYS_A_SECOND;
     context.progress.plan(PART, CONTENTS.len() * context.servers.len(), guess_s);
 }
 
@@ -89,7 +89,7 @@ fn overhead(
     let running = Running::start(server, workers, &cores, context.stop)?;
     context.pause(context.wait(SETTLE))?;
     let before = running.resident_bytes()?;
-    let keys = context.keys;
+    let keys = context.memory_keys;
     // Each request takes two numbers of the walk: one for the key, one for the value.
     let shape = Shape {
         workers,

@@ -110,7 +110,8 @@ impl Results {
             ("Kernel", machine.kernel.clone()),
             ("Rounds", format!("{}{quick}", context.rounds)),
             ("Time of a cell", format!("{} s", context.cell.as_secs_f64())),
-            ("Keys for CPU and memory", context.keys.to_string()),
+            ("Keys for CPU", context.keys.to_string()),
+            ("Keys for memory", context.memory_keys.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
@@ -312,7 +313,7 @@ impl Results {
         let bars = rows.map(|row| (row.load.clone(), self.label(&row.server), row.cpu_us));
         BarChart {
             title: format!("CPU time per operation, {}", plural(workers)),
-            note: "microseconds of CPU time of the server for an operation; less is better",
+            note: "the server's CPU time for an operation, in microseconds (us); less is better",
             unit: "us",
             // Pipelined operations cost a tenth: each group has its own scale.
             own_scales: true,
@@ -327,7 +328,7 @@ impl Results {
         let bars = rows.map(|row| (row.load.clone(), self.label(&row.server), row.rate));
         BarChart {
             title: format!("Operations per second, {}", plural(workers)),
-            note: "operations per second; more is better",
+            note: "operations per second (/s), thousands (k), millions (M); more is better",
             unit: "/s",
             own_scales: true,
             series: self.series(),
@@ -340,7 +341,7 @@ impl Results {
         let bars = rows.map(|r| (r.content.clone(), self.label(&r.server), r.overhead_bytes));
         BarChart {
             title: "Memory per key beyond key (16 B) and value".to_owned(),
-            note: "resident bytes per key; less is better",
+            note: "resident bytes (B) per key; less is better",
             unit: "B",
             own_scales: false,
             series: self.series(),
@@ -358,7 +359,7 @@ impl Results {
         });
         BarChart {
             title: format!("Waits of another client in the event, {}", plural(self.workers)),
-            note: "milliseconds that another client's GET takes; less is better",
+            note: "how long another client's GET takes, in milliseconds (ms); less is better",
             unit: "ms",
             own_scales: true,
             series: self.series(),

@@ -31,8 +31,10 @@ const GAP: f64 = 14.0;
 const FIELD: f64 = 320.0;
 const AXIS: f64 = 52.0;
 
-/// Where the field of curves begins, right of the names of its axis.
+/// Where the field of curves begins, right of the names of its axis, and where it
+/// ends, left of the names of the curves.
 const FIELD_LEFT: f64 = 84.0;
+const FIELD_RIGHT: f64 = 630.0;
 
 /// Height of a line of text.
 const LINE: f64 = 15.0;
@@ -116,18 +118,18 @@ impl BarChart {
         let bottom = page.top + field;
         let mut note = self.note.to_owned();
         if self.own_scales {
-            note.push_str("; each group has a scale of its own");
+            note.push_str("; each group has its own scale");
         } else {
             let step = tick_step(full);
             let mut value = 0.0;
             while value <= full {
                 let x = NAMES + bar_length(value, full);
                 page.grid_line((x, page.top - 4.0), (x, bottom));
-                page.text("f m", x, bottom + 14.0, &format!("{} {}", figure(value), self.unit));
+                page.text("f m", x, bottom + 12.0, &format!("{} {}", round(value), self.unit));
                 value += step;
             }
         }
-        page.text("f", NAMES, bottom + 34.0, &note);
+        page.text("f", EDGE, bottom + 36.0, &note);
     }
 
     fn bar(&self, page: &mut Page, y: f64, series: &str, value: f64, full: f64) {
@@ -234,7 +236,7 @@ fn axes(page: &mut Page, scale: Scale) {
     let bottom = scale.top + FIELD;
     for decade in scale.lowest..=scale.highest {
         let ms = 10_f64.powi(decade);
-        page.grid_line((FIELD_LEFT, scale.y(ms)), (field_right(), scale.y(ms)));
+        page.grid_line((FIELD_LEFT, scale.y(ms)), (FIELD_RIGHT, scale.y(ms)));
         page.text("f e", FIELD_LEFT - 6.0, scale.y(ms) + 4.0, &format!("{ms} ms"));
     }
     for (share, name) in
@@ -262,14 +264,10 @@ fn move_apart(places: &mut [f64], bottom: f64) {
     }
 }
 
-fn field_right() -> f64 {
-    WIDTH - VALUES - 25.0
-}
-
 /// Where a share lies on the axis.
 fn share_x(share: f64) -> f64 {
     let nines = -(1.0 - share).max(1e-4).log10();
-    FIELD_LEFT + (field_right() - FIELD_LEFT) * nines / 4.0
+    FIELD_LEFT + (FIELD_RIGHT - FIELD_LEFT) * nines / 4.0
 }
 
 /// SVG text that grows.
@@ -348,6 +346,13 @@ fn largest<'a>(bars: impl IntoIterator<Item = &'a (String, f64)>) -> f64 {
 
 fn colour(all: &[Series], name: &str) -> usize {
     all.iter().find(|series| series.name == name).map_or(0, |series| series.colour) % COLOURS
+}
+
+/// A round value without the zeros behind its point.
+fn round(value: f64) -> String {
+    let text = figure(value);
+    let digits = text.trim_end_matches('0');
+    if text.contains('.') { digits.trim_end_matches('.').to_owned() } else { text }
 }
 
 /// A value with three digits that matter; thousands as `k`, millions as `M`.
@@ -502,7 +507,7 @@ mod tests {
         }
         let svg = BarChart { own_scales: false, ..chart([50.0, 97.0]) }.render();
         check_well_formed(&svg);
-        for text in [">0 us<", ">20.0 us<", ">80.0 us<"] {
+        for text in [">0 us<", ">20 us<", ">80 us<"] {
             assert!(svg.contains(text), "{text}");
         }
     }
