@@ -118,7 +118,7 @@ pub fn sample(server: &Server) {
         bytes_in: server.total(|stats| stats.bytes_in.get()),
         bytes_out: server.total(|stats| stats.bytes_out.get()),
     });
-    let used = packed::heap::used_bytes() as u64;
+    let used = memory::heap::used_bytes() as u64;
     let first =
         sampler.used_bytes_start.compare_exchange(0, used, Ordering::Relaxed, Ordering::Relaxed);
     if first.is_ok() || sampler.used_bytes_max.load(Ordering::Relaxed) < used {

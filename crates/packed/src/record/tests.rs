@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use proptest::prelude::*;
 
 use super::*;
-use crate::region::REGION_BYTES;
 use crate::slabs::tests::cases;
+use memory::REGION_BYTES;
 
 fn text(bytes: &[u8]) -> NewValue<'_> {
     NewValue::Str { bytes, raw: false }
