@@ -57,7 +57,7 @@ const ROUNDS_QUICK: u32 = 2;
 
 /// The time of a cell in a full comparison and in a quick one.
 const CELL: Duration = Duration::from_secs(1);
-const CELL_QUICK: Duration = Duration::from_millis(200);
+const CELL_QUICK: Duration = Duration::from_millis(150);
 
 /// Keys in the runs for CPU and memory. A quick run has fewer for CPU: a power of
 /// two less, so that the servers' tables are as full. For memory it has them all,
@@ -133,7 +133,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: Option<u32>,
     /// The time of a cell, one server under one load in one round: so many requests are sent as
-    /// a first short run says fit into it [default: 1, or 0.2 with --quick]
+    /// a first short run says fit into it [default: 1, or 0.15 with --quick]
     #[arg(long, value_name = "SECONDS", value_parser = cell_seconds)]
     pub(crate) cell_seconds: Option<f64>,
     /// Shorter cells, smaller loads and fewer rounds: two minutes rather than a quarter of an hour

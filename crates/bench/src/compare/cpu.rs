@@ -137,6 +137,19 @@ impl Cell<'_> {
         Ok(count_in(trial.rate(), context.cell).max((CLIENTS * self.depth) as u64))
     }
 
+    /// The first run, and how many requests it and those after it take. A server
+    /// may be slow for a moment just when it is tried; then the run is too short
+    /// to say much, but long enough to say how many requests it should have had.
+    fn first(&self, context: &Context<'_>, running: &Running) -> Result<(u64, Sample), String> {
+        let count = self.count(context, running)?;
+        let sample = self.sample(context, running, count)?;
+        if sample.outcome.elapsed >= context.cell / 2 {
+            return Ok((count, sample));
+        }
+        let count = count_in(sample.outcome.rate(), context.cell).max(count);
+        Ok((count, self.sample(context, running, count)?))
+    }
+
     fn sample(
         &self,
         context: &Context<'_>,
@@ -243,11 +256,12 @@ fn compare(
         for ((side, samples), count) in sides.iter().zip(&mut samples).zip(&mut counts) {
             let step = Step { part: PART, what: &what, server: side.server };
             let sample = context.attempt(results, step, || {
-                let requests = match *count {
-                    Some(known) => known,
-                    None => *count.insert(cell.count(context, &side.running)?),
-                };
-                cell.sample(context, &side.running, requests)
+                if let Some(known) = *count {
+                    return cell.sample(context, &side.running, known);
+                }
+                let (found, sample) = cell.first(context, &side.running)?;
+                *count = Some(found);
+                Ok(sample)
             })?;
             samples.extend(sample);
         }

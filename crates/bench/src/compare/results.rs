@@ -328,8 +328,8 @@ impl Results {
         let bars = rows.map(|row| (row.load.clone(), self.label(&row.server), row.rate));
         BarChart {
             title: format!("Operations per second, {}", plural(workers)),
-            note: "operations per second (/s), thousands (k), millions (M); more is better",
-            unit: "/s",
+            note: "thousands (k) and millions (M) of operations per second; more is better",
+            unit: "ops/s",
             own_scales: true,
             series: self.series(),
             groups: groups(bars),

@@ -58,7 +58,7 @@ const FLUSH_WATCH: Duration = Duration::from_secs(3);
 
 /// How much longer than a short run says it may take to write the keys that are
 /// to expire: so many times as long, and this.
-const FILL_MARGIN: f64 = 2.0;
+const FILL_MARGIN: f64 = 1.5;
 const FILL_MARGIN_TIME: Duration = Duration::from_millis(500);
 
 /// More rounds than this say nothing new.
