@@ -4,6 +4,8 @@
 //! full the segment is full, which happens at 91 % on average, and the table splits it. Nothing
 //! is displaced to make room: it would read records, and brings less than a percent.
 
+use memory::{PAGE_BYTES, Page};
+
 use crate::bucket::{Bucket, SLOTS};
 
 /// Home buckets in a segment.
@@ -20,7 +22,7 @@ pub const SEGMENT_SLOTS: usize = BUCKETS * SLOTS;
 /// Bytes that a segment takes.
 pub const SEGMENT_BYTES: usize = size_of::<Segment>();
 
-const _: () = assert!(SEGMENT_BYTES == 4096, "a segment is one page");
+const _: () = assert!(SEGMENT_BYTES == PAGE_BYTES, "a segment is one page");
 const _: () = assert!(HOMES <= 64, "a stamp has one bit for each home");
 
 /// Where a handle lies in its segment: a bucket and a slot, or a place in the overflow list.
@@ -66,8 +68,8 @@ fn next_of(home: usize) -> usize {
 }
 
 impl Segment {
-    pub(crate) fn new(depth: u8) -> Box<Segment> {
-        Box::new(Segment {
+    pub(crate) fn new(depth: u8) -> Page<Segment> {
+        Page::new(Segment {
             depth,
             len: 0,
             version: 0,

@@ -2,13 +2,15 @@
 //!
 //! # Safety contract
 //!
-//! Every pointer in `directory` comes from `Box::into_raw` of a live segment, and the entries of
+//! Every pointer in `directory` comes from `Page::leak` of a live segment, and the entries of
 //! one segment lie side by side ([`Table::span_of`] computes which). Only [`Table::new`],
 //! [`Table::split`], [`Table::merge`] and `drop` make, replace or free them, and each leaves this
 //! true. A segment is borrowed only through `&self` or `&mut self`, by [`Table::segment`] and
 //! [`Table::segment_mut`], so Rust's rules for the table are those for its segments.
 
 use std::ptr::NonNull;
+
+use memory::Page;
 
 use crate::scan::{Cursor, DEPTH_MAX};
 use crate::segment::{HOMES, Place, SEGMENT_BYTES, SEGMENT_SLOTS, Segment, home_of};
@@ -65,7 +67,7 @@ impl Table {
     pub fn new(skip: u32) -> Table {
         assert!(skip <= 16, "16 bits choose a shard at most");
         Table {
-            directory: vec![leak(Segment::new(0))],
+            directory: vec![Segment::new(0).leak()],
             depth: 0,
             skip,
             len: 0,
@@ -218,7 +220,7 @@ impl Table {
         left.depth += 1;
         right.inherit(left);
         let handles = left.take_all();
-        let right = leak(right);
+        let right = right.leak();
         self.directory[middle..span.end].fill(right);
         self.segments += 1;
         for handle in handles {
@@ -252,8 +254,8 @@ impl Table {
         }
         let right = self.directory[left + width];
         // SAFETY: the entries that pointed to this segment are overwritten on the next lines, so
-        // the box is its only owner again.
-        let mut right = unsafe { Box::from_raw(right.as_ptr()) };
+        // the page is its only owner again.
+        let mut right = unsafe { Page::from_leaked(right) };
         let entry = self.directory[left];
         self.directory[left + width..left + 2 * width].fill(entry);
         self.segments -= 1;
@@ -441,16 +443,12 @@ impl Drop for Table {
         let mut index = 0;
         while index < self.directory.len() {
             let span = self.span_of(index);
-            let segment = self.directory[index].as_ptr();
+            let segment = self.directory[index];
             // SAFETY: each segment is met once, at its first entry, and none is used after.
-            drop(unsafe { Box::from_raw(segment) });
+            drop(unsafe { Page::from_leaked(segment) });
             index = span.end;
         }
     }
-}
-
-fn leak(segment: Box<Segment>) -> NonNull<Segment> {
-    NonNull::from(Box::leak(segment))
 }
 
 #[inline(always)]

@@ -80,6 +80,18 @@ impl Database {
         Database { table: Table::new(shard_bits), records: Records::new(), volatile: 0 }
     }
 
+    /// Asks for the bucket that a look-up of this hash will read.
+    #[inline(always)]
+    pub(crate) fn prefetch_bucket(&self, hash: u64) {
+        self.table.prefetch(hash);
+    }
+
+    /// Asks for the record that a look-up of this hash will read, once its bucket is here.
+    #[inline(always)]
+    pub(crate) fn prefetch_record(&self, hash: u64) {
+        self.table.hint(hash, |handle| self.records.prefetch(Handle::from_bits(handle)));
+    }
+
     /// Looks a key up, whether or not its deadline has passed.
     #[inline(always)]
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(At, Record<'_>)> {

@@ -197,7 +197,7 @@ impl Keyspace {
         if let Some(shard) = self.gate(self.shard_of(hash)).try_read()
             && let Some(database) = shard.database(db)
         {
-            database.table.prefetch(hash);
+            database.prefetch_bucket(hash);
         }
     }
 
@@ -207,8 +207,7 @@ impl Keyspace {
         if let Some(shard) = self.gate(self.shard_of(hash)).try_read()
             && let Some(database) = shard.database(db)
         {
-            let records = &database.records;
-            database.table.hint(hash, |handle| records.prefetch(packed::Handle::from_bits(handle)));
+            database.prefetch_record(hash);
         }
     }
 

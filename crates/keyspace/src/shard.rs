@@ -18,8 +18,10 @@ impl ShardId {
 
 /// A part of the keyspace that shares nothing with the others. Reached through its gate.
 pub struct Shard {
-    /// `None` where nothing was ever stored, so that an empty server is small.
+    /// As many as were ever needed, `None` where nothing was stored: an empty server is small,
+    /// however many shards and databases it may have.
     databases: Vec<Option<Database>>,
+    pub(crate) databases_max: DbIndex,
     shard_bits: u32,
     /// Counts the transactions that changed this shard.
     pub(crate) position: u64,
@@ -42,8 +44,8 @@ impl Discarded {
 
 impl Shard {
     pub(crate) fn new(databases: DbIndex, shard_bits: u32) -> Shard {
-        let databases = (0..databases).map(|_| None).collect();
-        Shard { databases, shard_bits, position: 0, snapshot: None }
+        let databases_max = databases;
+        Shard { databases: Vec::new(), databases_max, shard_bits, position: 0, snapshot: None }
     }
 
     #[inline(always)]
@@ -58,17 +60,24 @@ impl Shard {
     /// The database, made if need be. `db` is one of the keyspace's.
     #[inline(always)]
     pub(crate) fn database_or_new(&mut self, db: DbIndex) -> &mut Database {
-        let shard_bits = self.shard_bits;
-        self.databases[usize::from(db)].get_or_insert_with(|| Database::new(shard_bits))
+        let (shard_bits, at) = (self.shard_bits, usize::from(db));
+        if self.databases.len() <= at {
+            self.make_room(db);
+        }
+        self.databases[at].get_or_insert_with(|| Database::new(shard_bits))
+    }
+
+    /// Makes room for a database and those before it.
+    #[cold]
+    fn make_room(&mut self, db: DbIndex) {
+        assert!(db < self.databases_max, "databases are counted when they are selected");
+        self.databases.reserve_exact(usize::from(db) + 1 - self.databases.len());
+        self.databases.resize_with(usize::from(db) + 1, || None);
     }
 
     pub(crate) fn databases(&self) -> impl Iterator<Item = (DbIndex, &Database)> {
         let numbered = (0..).zip(&self.databases);
         numbered.filter_map(|(db, database)| Some((db, database.as_ref()?)))
-    }
-
-    pub(crate) fn database_count(&self) -> usize {
-        self.databases.len()
     }
 
     /// Takes a whole database out.
@@ -79,6 +88,9 @@ impl Shard {
 
     /// Exchanges two databases; tells whether there was anything to exchange.
     pub(crate) fn swap(&mut self, one: DbIndex, other: DbIndex) -> bool {
+        if self.databases.len() <= usize::from(one.max(other)) {
+            self.make_room(one.max(other));
+        }
         let (one, other) = (usize::from(one), usize::from(other));
         self.databases.swap(one, other);
         one != other && (self.databases[one].is_some() || self.databases[other].is_some())

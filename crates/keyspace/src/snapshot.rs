@@ -86,7 +86,7 @@ impl Shard {
                 Some(database) => snapshot.copy_at(database, db, cursor, hasher),
                 None => None,
             };
-            let last = usize::from(db) + 1 == self.database_count();
+            let last = db + 1 == self.databases_max;
             snapshot.walk = match after {
                 Some(cursor) => Some((db, cursor)),
                 None if last => return Some(snapshot.sink),

@@ -1,9 +1,7 @@
-//! The memory of one database of one shard: records in slabs, and the count of
-//! what the rest of the process allocates.
+//! The memory of one database of one shard: records in slabs.
 //!
-//! * [`Records`] keeps keys, deadlines and values, each record in one slot of a
-//!   slab; a [`Handle`] of 32 bits names a record.
-//! * [`heap`] is the process' allocator, which knows how many bytes are live.
+//! [`Records`] keeps keys, deadlines and values, each record in one slot of a
+//! slab; a [`Handle`] of 32 bits names a record.
 //!
 //! A handle rather than a pointer: twelve handles with their fingerprints fit
 //! the table's bucket of 64 bytes, a record can be moved when its slab grows
@@ -13,16 +11,13 @@
 //!
 //! # Safety contract
 //!
-//! `unsafe` is in three files, each with a contract of its own: `region` (system
-//! calls), `slabs` (pointers into regions) and [`heap`] (the allocator's trait).
-//! Records and externals are safe code.
+//! `unsafe` is in one file, `slabs` (pointers into regions), which has the
+//! contract. Records and externals are safe code.
 
 mod class;
 mod external;
-pub mod heap;
 pub mod lengths;
 mod record;
-mod region;
 mod slabs;
 
 pub use class::RECORD_MAX;

@@ -50,8 +50,7 @@ use std::sync::atomic::AtomicU32;
 use std::{error, slice};
 
 use crate::class::{CLASSES, NO_CLASS, SLAB_BYTES, UNIT, class_of, spec};
-use crate::heap;
-use crate::region::{REGION_BYTES, Region};
+use memory::{REGION_BYTES, Region, heap};
 
 /// Regions a handle can name: 16 GiB.
 const REGIONS_MAX: usize = 1 << 20;
@@ -308,14 +307,15 @@ impl Slabs {
         unsafe { source.copy_to_nonoverlapping(target, len) };
     }
 
-    /// Asks the processor to fetch the first two cache lines of a slot.
+    /// Asks the processor to fetch the first cache lines of a slot.
+    ///
+    /// The second may belong to the next slot: to find that out costs more than to fetch it.
     #[inline]
     pub(crate) fn prefetch(&self, handle: Handle) {
-        let size = spec(self.class(handle)).size();
         if let Some(base) = self.bases.get(handle.region()) {
             let at = base.wrapping_add(handle.offset());
             prefetch_line(at);
-            prefetch_line(at.wrapping_add(size.clamp(1, 2 * CACHE_LINE_BYTES) - 1));
+            prefetch_line(at.wrapping_add(CACHE_LINE_BYTES));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape};
-use keyspace::{DbIndex, Frame, Leftovers, Millis, Mode, Plan, Tally, View};
+use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View};
 use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
@@ -77,6 +77,14 @@ pub struct Request<'a> {
     pub entry: Option<&'a CommandEntry>,
     /// The hash of its key, if its shape is [`Shape::FirstWord`].
     pub hash: u64,
+}
+
+/// The shards that a request of the keyspace needs, and how.
+struct Way {
+    plan: Plan,
+    mode: Mode,
+    /// The hashes of its keys, if there may be several.
+    hashes: SmallVec<[u64; 16]>,
 }
 
 impl<'a> Batch<'a> {
@@ -307,31 +315,29 @@ impl<'a> Batch<'a> {
     #[inline]
     pub fn is_out_of_memory(&self) -> bool {
         let limit = self.settings.maxmemory;
-        limit > 0 && packed::heap::used_bytes() as u64 > limit
+        limit > 0 && memory::heap::used_bytes() as u64 > limit
     }
 
-    /// The shards that a request of the keyspace needs, and how.
+    /// The way into the keyspace that a request needs.
     ///
-    /// None if its words do not say where its keys are: then its function refuses them, in the
-    /// order and the words of that command.
-    pub fn plan(&self, request: Request<'a>, command: &Command, db: DbIndex) -> (Plan, Mode) {
+    /// None of the shards if its words do not say where its keys are: then its function refuses
+    /// them, in the order and the words of that command.
+    fn way(&self, request: Request<'a>, command: &Command) -> Way {
         let keyspace = &self.server.keyspace;
         let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
+        let mut hashes = SmallVec::new();
         let plan = match (shape, command.enter) {
             (Shape::FirstWord, _) => Plan::One(keyspace.shard_of(request.hash)),
             (_, Enter::All) => Plan::All,
             (_, Enter::Keys) => {
                 let positions = command.key_positions(request.words).unwrap_or_default();
                 let keys = positions.iter().filter_map(|&at| request.words.get(at));
-                let hashes: SmallVec<[u64; 16]> = keys.map(|key| keyspace.hash(key)).collect();
-                // What is asked for now need not be waited for while many gates are held.
-                hashes.iter().for_each(|&hash| keyspace.prefetch_bucket(db, hash));
-                hashes.iter().for_each(|&hash| keyspace.prefetch_record(db, hash));
-                keyspace.plan(hashes)
+                hashes.extend(keys.map(|key| keyspace.hash(key)));
+                keyspace.plan(hashes.iter().copied())
             }
         };
-        (plan, mode)
+        Way { plan, mode, hashes }
     }
 
     #[inline]
@@ -346,11 +352,12 @@ impl<'a> Batch<'a> {
         if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
             return Ok(held(entry, command, session, rest));
         }
-        let (plan, mode) = self.plan(request, command, session.db);
+        let way = self.way(request, command);
         let frame = self.frame(session);
-        let Some(view) = self.server.keyspace.try_enter(frame, &plan, mode) else {
+        let Some(view) = self.server.keyspace.try_enter(frame, &way.plan, way.mode) else {
             return Ok(Ran::Busy);
         };
+        view.prefetch(&way.hashes);
         self.run_in(view, request, entry, command, session, output)?;
         Ok(Ran::Done)
     }
@@ -417,13 +424,14 @@ impl<'a> Batch<'a> {
             tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
-        let (plan, mode) = self.plan(request, command, session.db);
+        let way = self.way(request, command);
         self.worker.stats().gate_waits.add(1);
         let now = || self.server.clock.now();
         let view = {
             let frame = || Frame { now: now(), ..self.frame(session) };
-            self.server.keyspace.enter(&plan, mode, frame).await
+            self.server.keyspace.enter(&way.plan, way.mode, frame).await
         };
+        view.prefetch(&way.hashes);
         session.began_nanos = self.server.clock.nanos();
         let mark = output.mark();
         if let Err(error) = self.run_in(view, request, entry, command, session, output) {

@@ -269,7 +269,7 @@ impl MemoryUse {
         let sum = |bytes: fn(&keyspace::Usage) -> usize| -> u64 {
             shards.iter().map(|usage| bytes(usage) as u64).sum()
         };
-        let used = packed::heap::used_bytes() as u64;
+        let used = memory::heap::used_bytes() as u64;
         let memory = process::memory();
         let (peak, peak_seconds) = server.sampler.used_peak(used, server.clock.now() / 1000);
         let waiting = server.clients.all();

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: packed::heap::CountingAlloc = packed::heap::CountingAlloc;
+static ALLOCATOR: memory::heap::CountingAlloc = memory::heap::CountingAlloc;
 
 fn main() -> ExitCode {
     server::start::run(std::env::args_os().skip(1), std::env::vars_os())

@@ -107,8 +107,8 @@ pub const METRICS: &[Metric] = &[
     counter("dragonfly_connections_received_total", "Connections accepted.", |facts, out| out.one(facts.total(|stats| stats.connections.get()))),
     counter("dragonfly_listener_accept_error_total", "Connections refused because there were too many.", |facts, out| out.of(&[&"limit_reached"], facts.limit_reached())).by(&["reason"]),
 
-    gauge("dragonfly_memory_used_bytes", "Bytes that are allocated and not freed.", |_, out| out.one(packed::heap::used_bytes())),
-    gauge("dragonfly_used_memory", "The same as dragonfly_memory_used_bytes.", |_, out| out.one(packed::heap::used_bytes())),
+    gauge("dragonfly_memory_used_bytes", "Bytes that are allocated and not freed.", |_, out| out.one(memory::heap::used_bytes())),
+    gauge("dragonfly_used_memory", "The same as dragonfly_memory_used_bytes.", |_, out| out.one(memory::heap::used_bytes())),
     gauge("dragonfly_memory_used_peak_bytes", "Most bytes that were allocated and not freed, as far as was looked.", |facts, out| out.one(facts.used_peak_bytes())),
     gauge("dragonfly_memory_max_bytes", "Most bytes that may be used; 0 is no limit.", |facts, out| out.one(facts.settings.maxmemory)),
     gauge("dragonfly_used_memory_rss_bytes", "Bytes of the machine's memory that the process holds.", |_, out| out.one(process::memory().resident_bytes)),
@@ -225,7 +225,7 @@ impl Facts<'_> {
 
     fn used_peak_bytes(&self) -> u64 {
         let server = self.server;
-        let used = packed::heap::used_bytes() as u64;
+        let used = memory::heap::used_bytes() as u64;
         server.sampler.used_peak(used, server.clock.now() / 1000).0
     }
 

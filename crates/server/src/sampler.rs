@@ -130,7 +130,7 @@ pub fn sample(server: &Server) {
         cycles: server.total(|stats| stats.reads.get()),
         cpu_nanos: process::cpu_nanos(),
     });
-    let used = packed::heap::used_bytes() as u64;
+    let used = memory::heap::used_bytes() as u64;
     let first =
         sampler.used_bytes_start.compare_exchange(0, used, Ordering::Relaxed, Ordering::Relaxed);
     if first.is_ok() || sampler.used_bytes_max.load(Ordering::Relaxed) < used {

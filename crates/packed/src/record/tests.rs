@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use crate::lengths::{DOUBLINGS, doubling};
 
 use super::*;
-use crate::region::REGION_BYTES;
 use crate::slabs::tests::cases;
+use memory::REGION_BYTES;
 
 fn text(bytes: &[u8]) -> NewValue<'_> {
     NewValue::Str { bytes, raw: false }

@@ -74,7 +74,7 @@ fn memory(call: &mut Call<'_>) -> Result<Next, CommandError> {
         }
         "MALLOC-STATS" => call.reply().verbatim("txt", allocator_text(&memory).as_bytes()),
         "PURGE" => {
-            packed::heap::purge();
+            memory::heap::purge();
             call.reply().ok();
         }
         "STATS" => {

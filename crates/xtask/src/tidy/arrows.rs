@@ -9,14 +9,18 @@ use super::{Complaint, Tree};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("gate", &[]),
     ("protocol", &[]),
-    ("packed", &[]),
-    ("dash", &[]),
+    ("memory", &[]),
+    ("packed", &["memory"]),
+    ("dash", &["memory"]),
     ("keyspace", &["gate", "packed", "dash"]),
     ("command", &["keyspace", "protocol"]),
     ("families", &["command", "keyspace", "protocol", "packed"]),
     (
         "server",
-        &["gate", "protocol", "packed", "dash", "keyspace", "command", "families", "config"],
+        &[
+            "gate", "protocol", "memory", "packed", "dash", "keyspace", "command", "families",
+            "config",
+        ],
     ),
     ("config", &[]),
     ("bench", &[]),

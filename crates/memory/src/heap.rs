@@ -92,11 +92,12 @@ unsafe impl GlobalAlloc for CountingAlloc {
     }
 }
 
-/// Bytes that are allocated and not yet freed, in the whole process, slots of slabs included.
+/// Bytes that are allocated and not yet freed, in the whole process, slots of slabs and pages
+/// included.
 ///
 /// Exact when no other thread allocates meanwhile; otherwise each thread counts
-/// as it was at some moment during the call. Only slots are counted if
-/// [`CountingAlloc`] is not the global allocator.
+/// as it was at some moment during the call. Only slots and pages are counted
+/// if [`CountingAlloc`] is not the global allocator.
 pub fn used_bytes() -> usize {
     let given = NEXT.load(Relaxed).min(COUNTERS);
     let sum: i64 = LIVE_BYTES[..given].iter().map(|counter| counter.0.load(Relaxed)).sum();
@@ -118,10 +119,10 @@ fn count_new(block: *mut u8, len: usize) {
     }
 }
 
-/// Adds to the bytes that are live: what the allocator hands out, and the slots of slabs, whose
-/// regions it does not know.
+/// Adds to the bytes that are live, or takes from them: for what lies in regions and pages, which
+/// the allocator does not know.
 #[inline]
-pub(crate) fn count(bytes: i64) {
+pub fn count(bytes: i64) {
     match OWN.try_with(Cell::get) {
         Ok(own) if own < COUNTERS && own != SHARED => {
             let live = &LIVE_BYTES[own].0;

@@ -23,7 +23,7 @@ use std::ptr::{self, NonNull};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a region.
-pub(crate) const REGION_BYTES: usize = 16 << 10;
+pub const REGION_BYTES: usize = 16 << 10;
 
 /// Bytes of an extent.
 const EXTENT_BYTES: usize = if cfg!(miri) { REGION_BYTES } else { 32 << 20 };
@@ -59,8 +59,8 @@ impl Pool {
     }
 }
 
-/// Mapped memory; see the module.
-pub(crate) struct Region {
+/// Mapped memory that nobody else has; see the module.
+pub struct Region {
     base: NonNull<u8>,
 }
 
@@ -71,13 +71,15 @@ unsafe impl Sync for Region {}
 
 impl Region {
     /// Takes a region; `None` if the system has no memory or addresses left.
-    pub(crate) fn take() -> Option<Region> {
+    #[must_use]
+    pub fn take() -> Option<Region> {
         let base = POOL.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(Region { base })
     }
 
     /// The address of the first byte.
-    pub(crate) fn base(&self) -> NonNull<u8> {
+    #[must_use]
+    pub fn base(&self) -> NonNull<u8> {
         self.base
     }
 }

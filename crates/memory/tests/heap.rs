@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::thread;
 
-use packed::heap::{self, CountingAlloc};
+use memory::heap::{self, CountingAlloc};
 
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc;
