@@ -178,6 +178,12 @@ impl KeySpec {
         }
     }
 
+    /// Whether it names the first word behind the command's name and no other.
+    #[must_use]
+    pub fn is_first_word(&self) -> bool {
+        self.begin == Begin::Index(1) && self.find == Find::Range { last: 0, step: 1 }
+    }
+
     /// The same, with the reason of what happens to the keys.
     #[must_use]
     pub const fn noting(self, note: &'static str) -> KeySpec {
