@@ -33,7 +33,7 @@ pub(super) const MEMORY: &[Setting] = &[
     live("active-expire-effort", int(1, 10), "1", "how hard expired keys are looked for"),
     live("hz", Kind::Custom(&HERTZ), "10", "background rounds a second"),
     later("dynamic-hz", Kind::Bool, "yes", "more background rounds with more clients"),
-    later("lazyfree-lazy-eviction", Kind::Bool, "yes", "free evicted values in the background"),
+    later("lazyfree-lazy-eviction", Kind::Bool, "yes", "free evicted values in the background").off(&["no"]),
     live("lazyfree-lazy-expire", Kind::Bool, "yes", "free expired values in the background"),
     live("lazyfree-lazy-server-del", Kind::Bool, "yes", "free values that a command overwrites in the background"),
     live("lazyfree-lazy-user-del", Kind::Bool, "yes", "DEL frees in the background as UNLINK does"),
