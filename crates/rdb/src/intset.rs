@@ -64,11 +64,9 @@ mod tests {
 
     #[test]
     fn the_widest_integer_decides_the_width() {
-        for (set, width) in [
-            (&[-3, 0, 32_767][..], 2),
-            (&[-32_769, 5], 4),
-            (&[i64::MIN, -1, 0, i64::MAX], 8),
-        ] {
+        for (set, width) in
+            [(&[-3, 0, 32_767][..], 2), (&[-32_769, 5], 4), (&[i64::MIN, -1, 0, i64::MAX], 8)]
+        {
             let blob = build(set);
             assert_eq!(blob.len(), HEADER_BYTES + set.len() * width);
             assert_eq!(read(&blob), Ok(set.to_vec()));

@@ -114,7 +114,12 @@ impl<'o> StreamEncoder<'o> {
         put_length(state.entries_added.max(self.length), self.out);
         put_length(groups as u64, self.out);
         let has_active_times = self.options.format != Format::Redis10;
-        Ok(GroupsEncoder { out: self.out, has_active_times, groups_left: groups, consumers_left: 0 })
+        Ok(GroupsEncoder {
+            out: self.out,
+            has_active_times,
+            groups_left: groups,
+            consumers_left: 0,
+        })
     }
 }
 
@@ -238,7 +243,11 @@ impl GroupsEncoder<'_> {
     ///
     /// [`RdbError::Count`] if a group or a consumer is missing.
     pub fn finish(self) -> Result<(), RdbError> {
-        if self.groups_left == 0 && self.consumers_left == 0 { Ok(()) } else { Err(RdbError::Count) }
+        if self.groups_left == 0 && self.consumers_left == 0 {
+            Ok(())
+        } else {
+            Err(RdbError::Count)
+        }
     }
 }
 
