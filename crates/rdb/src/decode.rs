@@ -235,17 +235,17 @@ fn hash_deadlines(
     (0..count).try_for_each(|_| {
         let deadline = match (from.length()?, earliest) {
             (0, _) => None,
-            (deadline, None) => Some(deadline),
-            (later, Some(earliest)) => earliest.checked_add(later - 1),
+            (deadline, None) => Some(valid_deadline(Some(deadline))?),
+            (later, Some(earliest)) => Some(valid_deadline(earliest.checked_add(later - 1))?),
         };
-        let deadline = deadline.map(valid_deadline).transpose()?;
         let (field, value) = (from.string()?, from.string()?);
         to.field(&field, &value, deadline)
     })
 }
 
-fn valid_deadline(deadline: u64) -> Result<u64, RdbError> {
-    i64::try_from(deadline).map_err(|_| RdbError::NotANumber).map(i64::cast_unsigned)
+/// A deadline that did not overflow, not even as a signed number.
+fn valid_deadline(deadline: Option<u64>) -> Result<u64, RdbError> {
+    deadline.filter(|&deadline| i64::try_from(deadline).is_ok()).ok_or(RdbError::NotANumber)
 }
 
 fn set_intset(blob: &[u8], to: &mut impl Sink) -> Result<(), RdbError> {

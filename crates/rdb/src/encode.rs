@@ -35,6 +35,10 @@ const PACKED_ELEMENTS_MAX: usize = 128;
 const PACKED_STRING_BYTES_MAX: usize = 64;
 
 /// Whom the payload is for.
+///
+/// Every server reads the formats of those before it, but for one case: Valkey
+/// 9.1 refuses a listpack of Redis' making with an element whose length, packed,
+/// is 16383 or 2097151. Only entries of streams get that far, see `listpack`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {

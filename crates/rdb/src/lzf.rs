@@ -192,7 +192,9 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_panic(input in prop::collection::vec(any::<u8>(), 0..60), raw in 0usize..6_000) {
+        fn no_bytes_panic(
+            input in prop::collection::vec(any::<u8>(), 0..60), raw in 0usize..6_000
+        ) {
             let out = decompress(&input, raw);
             prop_assert!(out.is_err() || out.is_ok_and(|out| out.len() == raw));
         }

@@ -10,6 +10,10 @@ use crate::error::RdbError;
 use crate::number::Text;
 use crate::sink::{ConsumerHead, GroupHead, Kind, Pending, Sink, StreamId, StreamState};
 
+/// For how many elements room is made at once: an empty string takes one byte of
+/// the input, but some dozens here.
+const RESERVE_MAX: usize = 1 << 16;
+
 /// A decoded value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -218,6 +222,7 @@ impl Sink for Builder {
     }
 
     fn begin(&mut self, kind: Kind, count: usize) -> Result<(), RdbError> {
+        let count = count.min(RESERVE_MAX);
         self.0 = Some(match kind {
             Kind::List => Value::List(Vec::with_capacity(count)),
             Kind::Set => Value::Set(Vec::with_capacity(count)),

@@ -14,6 +14,9 @@ use crate::error::RdbError;
 const END: u8 = 0xff;
 const LONG: u8 = 254;
 
+/// A field and its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// Reads a zipmap pair by pair and checks all of it on the way.
 pub(crate) struct Pairs<'a> {
     rest: &'a [u8],
@@ -28,7 +31,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// The next field and its value; `None` after the last, with everything checked.
-    pub(crate) fn next(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, RdbError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Pair<'a>>, RdbError> {
         if self.rest == [END] {
             let is_whole = self.count >= LONG || usize::from(self.count) == self.seen;
             return if is_whole { Ok(None) } else { Err(RdbError::Packed) };
@@ -39,8 +42,6 @@ impl<'a> Pairs<'a> {
         Ok(Some(pair))
     }
 }
-
-type Pair<'a> = (&'a [u8], &'a [u8]);
 
 fn pair(from: &[u8]) -> Option<(Pair<'_>, &[u8])> {
     let (len, rest) = length(from)?;
@@ -68,11 +69,11 @@ fn length(from: &[u8]) -> Option<(usize, &[u8])> {
 mod tests {
     use super::*;
 
-    fn read(blob: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RdbError> {
+    fn read(blob: &[u8]) -> Result<Vec<[Vec<u8>; 2]>, RdbError> {
         let mut pairs = Pairs::new(blob)?;
         let mut all = Vec::new();
         while let Some((field, value)) = pairs.next()? {
-            all.push((field.to_vec(), value.to_vec()));
+            all.push([field.to_vec(), value.to_vec()]);
         }
         Ok(all)
     }
@@ -80,7 +81,7 @@ mod tests {
     #[test]
     fn pairs_are_read_without_their_free_bytes() {
         let blob = b"\x02\x03foo\x03\x00bar\x01a\x01\x02b??\xff";
-        let wanted = vec![(b"foo".to_vec(), b"bar".to_vec()), (b"a".to_vec(), b"b".to_vec())];
+        let wanted = vec![[b"foo".to_vec(), b"bar".to_vec()], [b"a".to_vec(), b"b".to_vec()]];
         assert_eq!(read(blob), Ok(wanted));
     }
 
@@ -89,7 +90,7 @@ mod tests {
         let mut blob = vec![1, 254, 44, 1, 0, 0];
         blob.extend([b'f'; 300]);
         blob.extend([0, 0, 255]);
-        assert_eq!(read(&blob), Ok(vec![(vec![b'f'; 300], vec![])]));
+        assert_eq!(read(&blob), Ok(vec![[vec![b'f'; 300], vec![]]]));
         blob[2..4].copy_from_slice(&[253, 0]);
         assert_eq!(read(&blob), Err(RdbError::Packed));
     }

@@ -12,7 +12,7 @@ const EXHAUSTIVE_BYTES_MAX: usize = 64;
 const DIFFERENCES: [u8; 5] = [0x01, 0x02, 0x40, 0x80, 0xff];
 
 /// Beyond this length only each few bytes are changed.
-const DENSE_BYTES_MAX: usize = 1_500;
+const DENSE_BYTES_MAX: usize = 300;
 
 fn decode(payload: &[u8], version: u16) -> Result<Value, RdbError> {
     let limits = Limits { string_bytes_max: 1 << 20, unpacked_bytes_max: 1 << 20 };

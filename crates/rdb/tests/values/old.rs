@@ -278,6 +278,21 @@ fn a_packed_score_that_is_no_number_is_refused() {
 }
 
 #[test]
+fn a_deadline_that_overflows_is_refused() {
+    let hash = |earliest: u64, later: &[u8]| {
+        let payload = [&[24], &earliest.to_le_bytes()[..], &[1], later, b"\x01f\x01v"].concat();
+        decode(&payload, 12)
+    };
+    let latest = i64::MAX as u64;
+    assert_eq!(hash(latest, &[1]), Ok(self::hash(&[("f", "v", Some(latest))])));
+    assert_eq!(hash(latest, &[2]), Err(RdbError::NotANumber));
+    assert_eq!(hash(u64::MAX, &[2]), Err(RdbError::NotANumber));
+    assert_eq!(hash(u64::MAX, &[0]), Ok(self::hash(&[("f", "v", None)])));
+    let absolute = [&[22, 1, 0x81][..], &[0xff; 8], b"\x01f\x01v"].concat();
+    assert_eq!(decode(&absolute, 12), Err(RdbError::NotANumber));
+}
+
+#[test]
 fn a_type_exists_from_some_version_on() {
     let hash_2 = layouts().into_iter().find(|layout| layout.version == 80).expect("it is there");
     assert!(decode(&hash_2.payload, 80).is_ok());

@@ -114,7 +114,7 @@ fn it_restores_what_is_encoded() {
         server.make(&sample);
         let value = decode(&server.dump("key"));
         for format in server.formats() {
-            if sample.has_deadlines && format.version() < 12 {
+            if server.cannot_read(&sample, format) {
                 continue;
             }
             for compress in [false, true] {
@@ -126,6 +126,14 @@ fn it_restores_what_is_encoded() {
 }
 
 impl Server {
+    /// Whether the format has no place for the sample, or the server does not
+    /// read what Redis writes: where a back-length is all ones, Valkey 9.1
+    /// takes one byte less and refuses the other form.
+    fn cannot_read(&self, sample: &Sample, format: Format) -> bool {
+        let is_foreign = self.version().0 == "valkey" && format != Format::Valkey80;
+        sample.has_deadlines && format.version() < 12 || sample.has_full_back_length && is_foreign
+    }
+
     /// The copy of `key` that was encoded here is the same to the server.
     fn restores(&mut self, value: &Value, options: Options, what: &str) {
         let mut dump = Vec::new();
@@ -163,8 +171,10 @@ fn it_reads_old_layouts_as_they_are_read_here() {
 #[test]
 fn it_refuses_an_old_layout_that_is_refused_here() {
     let Some(mut server) = Server::find() else { return };
-    // By default Redis believes what is packed.
-    server.run(&["CONFIG", "SET", "sanitize-dump-payload", "yes"]);
+    // By default Redis believes what is packed; Valkey never does, and has no setting.
+    if server.version().0 == "redis" {
+        server.run(&["CONFIG", "SET", "sanitize-dump-payload", "yes"]);
+    }
     for (name, payload, _) in old::refused() {
         let mut dump = payload;
         seal(&mut dump, 10);

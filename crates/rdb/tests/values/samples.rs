@@ -15,11 +15,13 @@ pub(crate) struct Sample {
     pub(crate) value: Value,
     /// Whether it needs a server with deadlines of fields.
     pub(crate) has_deadlines: bool,
+    /// Whether a listpack in it has a back-length that servers write differently.
+    pub(crate) has_full_back_length: bool,
 }
 
 impl Sample {
     fn new(name: &'static str, commands: Vec<Vec<Vec<u8>>>, value: Value) -> Self {
-        Self { name, commands, value, has_deadlines: false }
+        Self { name, commands, value, has_deadlines: false, has_full_back_length: false }
     }
 }
 
@@ -46,7 +48,7 @@ fn strings() -> Vec<Sample> {
         ("string-binary", b"\0\xff\r\n".to_vec()),
         ("string-int8", b"-12".to_vec()),
         ("string-int16", b"300".to_vec()),
-        ("string-int32", b"-70000".to_vec()),
+        ("string-int32", b"-52000".to_vec()),
         ("string-int64", b"123456789012".to_vec()),
         ("string-almost-int", b"0012".to_vec()),
         ("string-repeated", b"abc".repeat(400)),
@@ -64,11 +66,11 @@ fn numbered(prefix: &str, count: usize) -> Vec<Vec<u8>> {
 }
 
 fn lists() -> Vec<Sample> {
-    let mixed = words(&[b"a", b"", b"0", b"-1", b"4096", b"70000", b"9223372036854775807", b"a"]);
+    let mixed = words(&[b"a", b"", b"0", b"-1", b"4096", b"52000", b"9223372036854775807", b"a"]);
     // The last ones are those whose back-length is all ones, and their neighbours.
     let long = [100, 5_000, 9_000, 16_377, 16_378, 16_379].map(|len| vec![b'z'; len]).to_vec();
     let lists =
-        [("list-mixed", mixed), ("list-many", numbered("element:", 1_500)), ("list-long", long)];
+        [("list-mixed", mixed), ("list-many", numbered("element:", 1_100)), ("list-long", long)];
     let sample = |(name, list): (_, Vec<Vec<u8>>)| {
         Sample::new(name, vec![command("RPUSH", &list)], Value::List(list))
     };
@@ -78,11 +80,11 @@ fn lists() -> Vec<Sample> {
 fn sets() -> Vec<Sample> {
     let sets = [
         ("set-int16", words(&[b"1", b"-2", b"300"])),
-        ("set-int32", words(&[b"1", b"-70000"])),
+        ("set-int32", words(&[b"1", b"-52000"])),
         ("set-int64", words(&[b"1", b"-9223372036854775808"])),
         ("set-short", words(&[b"a", b"", b"12", b"bc"])),
-        ("set-many-integers", numbered("", 700)),
-        ("set-many", numbered("member:", 700)),
+        ("set-many-integers", numbered("", 520)),
+        ("set-many", numbered("member:", 520)),
         ("set-long", vec![vec![b'm'; 200], b"short".to_vec()]),
     ];
     let sample = |(name, set): (_, Vec<Vec<u8>>)| {
@@ -110,14 +112,14 @@ fn hashes() -> Vec<Sample> {
     let hashes = [
         ("hash-small", small),
         ("hash-long", long),
-        ("hash-many", pairs(&numbered("field:", 700))),
+        ("hash-many", pairs(&numbered("field:", 520))),
     ];
     let set = |pairs: &[(Vec<u8>, Vec<u8>)]| {
         command("HSET", pairs.iter().flat_map(|(field, value)| [field, value]))
     };
     let plain =
         hashes.map(|(name, pairs)| Sample::new(name, vec![set(&pairs)], Value::Hash(hash(&pairs))));
-    let dying = [("hash-deadlines", 6), ("hash-many-deadlines", 700)].map(|(name, count)| {
+    let dying = [("hash-deadlines", 6), ("hash-many-deadlines", 520)].map(|(name, count)| {
         let pairs = pairs(&numbered("field:", count));
         let mut fields = hash(&pairs);
         let mut commands = vec![set(&pairs)];
@@ -180,7 +182,7 @@ fn line(text: &str) -> Vec<Vec<u8>> {
 }
 
 fn streams() -> Vec<Sample> {
-    vec![stream_small(), stream_many(), stream_empty()]
+    vec![stream_small(), stream_many(), stream_long(), stream_empty()]
 }
 
 /// Entries that share fields and others; the third is deleted, and two groups read.
@@ -189,7 +191,7 @@ fn stream_small() -> Sample {
         entry(5, &[("a", "1"), ("b", "x")]),
         entry(6, &[("a", "2"), ("b", "y")]),
         entry(7, &[("a", "3"), ("b", "z")]),
-        entry(9, &[("other", "-70000")]),
+        entry(9, &[("other", "-52000")]),
         entry(2_000_000_000_000, &[("a", ""), ("b", "2000000000000")]),
     ];
     let mut commands: Vec<_> = entries.iter().map(add).collect();
@@ -252,6 +254,22 @@ fn stream_many() -> Sample {
     let commands = entries.iter().map(add).collect();
     let stream = Stream { entries, state, groups: vec![] };
     Sample::new("stream-many", commands, Value::Stream(stream))
+}
+
+/// Values of which one has a back-length of only ones, if its length is packed in five bytes.
+fn stream_long() -> Sample {
+    let entries: Vec<_> =
+        (16_377..=16_379).map(|len| entry(len, &[("f", &"x".repeat(len as usize))])).collect();
+    let state = StreamState {
+        last_id: entries[2].id,
+        first_id: entries[0].id,
+        max_deleted_id: id(0, 0),
+        entries_added: 3,
+    };
+    let commands = entries.iter().map(add).collect();
+    let stream = Stream { entries, state, groups: vec![] };
+    let sample = Sample::new("stream-long", commands, Value::Stream(stream));
+    Sample { has_full_back_length: true, ..sample }
 }
 
 fn stream_empty() -> Sample {
