@@ -47,6 +47,8 @@ pub struct Live {
     pub client_output_buffer_limit: OutputLimits,
     /// Most bytes of one argument.
     pub proto_max_bulk_len: u64,
+    /// Most bytes of a HyperLogLog in the sparse encoding.
+    pub hll_sparse_max_bytes: u64,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
     /// Whether only clients of this machine are answered without a password.
@@ -413,6 +415,7 @@ impl Live {
             client_query_buffer_limit: values.bytes("client-query-buffer-limit"),
             client_output_buffer_limit: values.output_limits("client-output-buffer-limit"),
             proto_max_bulk_len: values.bytes("proto-max-bulk-len"),
+            hll_sparse_max_bytes: values.bytes("hll-sparse-max-bytes"),
             requirepass: Password(values.raw("requirepass").into()),
             protected_mode: values.on("protected-mode"),
             enable_debug_command: values.allowed("enable-debug-command"),

@@ -37,6 +37,22 @@ pub struct Frame {
     pub access: Access,
     /// Whether it is recorded: not for clients that asked for it (CLIENT NO-TOUCH).
     pub touch: bool,
+    /// Where values change their layout.
+    pub layout: Layout,
+}
+
+/// Settings that say how values are laid out where clients can see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The most bytes of a HyperLogLog in its sparse encoding, its header included
+    /// (`hll-sparse-max-bytes`).
+    pub hll_sparse_bytes_max: usize,
+}
+
+impl Default for Layout {
+    fn default() -> Layout {
+        Layout { hll_sparse_bytes_max: 3000 }
+    }
 }
 
 /// What a finished transaction did, in numbers, and what it leaves behind.

@@ -112,6 +112,7 @@ impl<'a> Batch<'a> {
             chance: self.chance,
             access: self.settings.access,
             touch: !session.no_touch,
+            layout: self.settings.layout,
         }
     }
 

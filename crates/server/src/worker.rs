@@ -250,6 +250,7 @@ async fn look_after(worker: Rc<Worker>) {
                     chance: worker.chance(),
                     access: settings.access,
                     touch: false,
+                    layout: settings.layout,
                 };
                 let step = server.clock.micros();
                 let maintained =

@@ -25,6 +25,9 @@ const DIFFERENT: &[(&str, &str)] = &[
     // It runs as its siblings do.
     ("OBJECT|HELP", "flags"),
     ("OBJECT|HELP", "categories"),
+    // It runs as commands that read do.
+    ("PFSELFTEST", "flags"),
+    ("PFSELFTEST", "categories"),
     // Those servers do not show this one.
     ("DEBUG", "flags"),
 ];

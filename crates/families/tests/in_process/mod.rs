@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use command::{Args, Command, CommandError, Done, Run, Table};
 use families::FAMILIES;
-use keyspace::{Access, DbIndex, Frame, Keyspace, Mode, Plan};
+use keyspace::{Access, DbIndex, Frame, Keyspace, Layout, Mode, Plan};
 use protocol::{Output, Reply, Span, Words, decode};
 use testkit::executor::Executor;
 use testkit::{Dialect, Value};
@@ -51,7 +51,14 @@ impl InProcess {
 
     fn frame(&mut self, db: DbIndex) -> Frame {
         self.chance = self.chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        Frame { db, now: self.now, chance: self.chance, access: Access::Lru, touch: true }
+        Frame {
+            db,
+            now: self.now,
+            chance: self.chance,
+            access: Access::Lru,
+            touch: true,
+            layout: Layout::default(),
+        }
     }
 
     fn answer(&mut self, client: &str, words: Words<'_>, output: &mut Output) {
