@@ -5,6 +5,7 @@
 
 pub mod bitmap;
 pub mod generic;
+pub mod geo;
 pub mod glob;
 pub mod hyperloglog;
 pub mod string;
