@@ -254,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn a_comparison_takes_sections_and_the_time_of_a_cell() {
+        let line = "compare --out x --only cpu,memory,stall --cell-seconds 0.5 --threads 1,2";
+        let Some(Job::Compare(args)) = parse(line).unwrap().job else { panic!("no comparison") };
+        assert_eq!((args.only.len(), args.cell_seconds), (3, Some(0.5)));
+        assert_eq!((args.threads, args.rounds, args.keys), (vec![1, 2], None, None));
+        for flags in ["--only all", "--cell-seconds 0", "--cell-seconds NaN", "--threads 0"] {
+            assert!(parse(&format!("compare --out x {flags}")).is_err(), "{flags}");
+        }
+    }
+
+    #[test]
     fn contradictions_and_nonsense_are_refused() {
         for line in [
             "-n 0",

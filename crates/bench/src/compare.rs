@@ -3,6 +3,10 @@
 //! The servers take turns in every round, so that a machine whose speed drifts
 //! hurts them alike; the ratios of the medians say more than the times.
 //!
+//! Time is limited where it can be: the loads of `cpu` are cut to the time of a
+//! cell, those of `stall` to what the slowest server takes in. Counts that the
+//! result depends on, like the keys in memory, are the same for every server.
+//!
 //! # Layout
 //!
 //! | module | what |
@@ -11,6 +15,7 @@
 //! | `servers` | which servers are installed, and their command lines |
 //! | `process` | a running server: started, asked, measured and stopped |
 //! | `cpu`, `memory`, `stall`, `start` | what is measured, a section each |
+//! | `progress` | how long it will still take |
 //! | `results` | tables and JSON |
 //! | `svg` | plots |
 
@@ -18,6 +23,7 @@ mod cpu;
 mod machine;
 mod memory;
 mod process;
+mod progress;
 mod results;
 mod servers;
 mod stall;
@@ -39,23 +45,40 @@ use crate::stop::Stop;
 use crate::target::{Session, Target};
 use crate::wire::Template;
 use machine::Machine;
+use progress::{Progress, spoken};
 use results::Results;
 use servers::Server;
 
 /// Rounds of a full comparison.
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 3;
 
 /// Rounds of a quick one.
 const ROUNDS_QUICK: u32 = 2;
 
-/// How much smaller a quick comparison is.
-const QUICK_DIVISOR: u64 = 4;
+/// The time of a cell in a full comparison and in a quick one.
+const CELL: Duration = Duration::from_secs(1);
+const CELL_QUICK: Duration = Duration::from_millis(150);
+
+/// Keys in the runs for CPU and memory. A quick run has fewer for CPU: a power of
+/// two less, so that the servers' tables are as full. For memory it has them all,
+/// because what a server has anyway would weigh more on each of fewer keys.
+const KEYS: u64 = 1_000_000;
+const KEYS_QUICK: u64 = KEYS / 4;
+
+/// How much shorter waits are in a quick comparison.
+const WAIT_DIVISOR: u32 = 3;
+
+/// The time of a cell that may be asked for, in seconds.
+const CELL_SECONDS: std::ops::RangeInclusive<f64> = 0.05..=3600.0;
 
 /// Decides the keys and payloads, the same for every server.
 const SEED: u64 = 20_091;
 
 /// How long a server may not reply before it is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a pause goes on before it looks whether it is time to stop.
+const PAUSE_TURN: Duration = Duration::from_millis(100);
 
 /// What `--help` says before the flags.
 pub(crate) const LONG_ABOUT: &str = "\
@@ -66,6 +89,8 @@ while something big happens, start-up and idle connections.
 Looked for are anax (beside this program, or --anax), and valkey-server, redis-server, redis8-server, keydb-server and \
 dragonfly in the folder bin of --peers and in PATH. Further ones are named with --server.
 
+A cell is one server under one load in one round. A short run before the first finds how many requests fit into the time of a cell, and the table says how many there were. On two cores, with four servers, all of it takes a quarter of an hour, and --quick two minutes; the progress on the standard error says what is left.
+
 In the runs with one worker the server has the first core to itself and the generator the second; with more workers \
 each side has cores of its own if there are enough, and shares all of them if not.";
 
@@ -74,15 +99,21 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   Everything, into the folder results:
     anax-benchmark compare --out results
-  In a few minutes, CPU and memory alone, with one worker:
+  A first look, at CPU and memory alone, with one worker:
     anax-benchmark compare --out results --quick --only cpu,memory --threads 1
+  One section at a time, each with a folder of its own:
+    anax-benchmark compare --out results/cpu --only cpu
+    anax-benchmark compare --out results/stall --only stall --threads 2
+  Longer and more rounds, for figures to publish:
+    anax-benchmark compare --out results --cell-seconds 5 --rounds 7
   Another server:
     anax-benchmark compare --out results --server mine='/opt/mine --port PORT --dir DIR --workers THREADS'";
 
 /// The flags of a comparison.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// The folder for results.md, results.json and the plots
+    /// The folder for results.md, results.json and the plots; what an earlier run left there
+    /// under the same names is replaced
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// The program anax; the one beside this program without it
@@ -98,23 +129,26 @@ pub(crate) struct CompareArgs {
     /// Servers to leave out, by name
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
-    /// How often each measurement is repeated [default: 5, or 2 with --quick]
+    /// How often each measurement is repeated [default: 3, or 2 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: Option<u32>,
-    /// Smaller loads and fewer rounds: minutes rather than an hour
+    /// The time of a cell, one server under one load in one round: so many requests are sent as
+    /// a first short run says fit into it [default: 1, or 0.15 with --quick]
+    #[arg(long, value_name = "SECONDS", value_parser = cell_seconds)]
+    pub(crate) cell_seconds: Option<f64>,
+    /// Shorter cells, smaller loads and fewer rounds: two minutes rather than a quarter of an hour
     #[arg(long)]
     pub(crate) quick: bool,
     /// The sections to measure; all of them without it
     #[arg(long, value_name = "SECTIONS", value_delimiter = ',')]
     pub(crate) only: Vec<Section>,
-    /// The numbers of workers with which CPU is measured
+    /// The numbers of workers with which CPU is measured; the other sections use the first
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,2",
           value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) threads: Vec<u16>,
-    /// Keys in the runs for CPU and memory
-    #[arg(long, value_name = "N", default_value_t = 1_000_000,
-          value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    pub(crate) keys: u64,
+    /// Keys in the runs for CPU and memory [default: 1000000; 250000 for CPU with --quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) keys: Option<u64>,
     /// The date that the results bear; the clock's without it
     #[arg(long, value_name = "DATE")]
     pub(crate) date: Option<String>,
@@ -143,6 +177,22 @@ pub(crate) struct Context<'a> {
     machine: Machine,
     servers: Vec<Server>,
     rounds: u32,
+    /// How long one server is under one load in one round.
+    cell: Duration,
+    /// Keys in the runs for CPU, and in those for memory.
+    keys: u64,
+    memory_keys: u64,
+    progress: Progress,
+}
+
+/// One measurement of one server.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    /// The part of the progress to which it belongs.
+    part: &'static str,
+    /// What is measured.
+    what: &'a str,
+    server: &'a Server,
 }
 
 /// What varies between the loads of a comparison.
@@ -156,10 +206,26 @@ struct Shape {
     pace: Pace,
 }
 
-impl Context<'_> {
-    /// A number of keys or requests, smaller in a quick comparison.
-    fn scaled(&self, count: u64) -> u64 {
-        if self.args.quick { (count / QUICK_DIVISOR).max(1) } else { count }
+impl<'a> Context<'a> {
+    fn new(args: &'a CompareArgs, stop: &'a Stop) -> Result<Self, String> {
+        let quick = args.quick;
+        let cell = args.cell_seconds.map(Duration::from_secs_f64);
+        Ok(Self {
+            args,
+            stop,
+            servers: servers::find(args)?,
+            machine: Machine::of_this_host()?,
+            rounds: args.rounds.unwrap_or(if quick { ROUNDS_QUICK } else { ROUNDS }),
+            cell: cell.unwrap_or(if quick { CELL_QUICK } else { CELL }),
+            keys: args.keys.unwrap_or(if quick { KEYS_QUICK } else { KEYS }),
+            memory_keys: args.keys.unwrap_or(KEYS),
+            progress: Progress::new(),
+        })
+    }
+
+    /// A time to wait, shorter in a quick comparison.
+    fn wait(&self, time: Duration) -> Duration {
+        if self.args.quick { time / WAIT_DIVISOR } else { time }
     }
 
     /// The number of workers in the sections that vary something else.
@@ -191,7 +257,8 @@ impl Context<'_> {
 
     /// Runs a load; error replies make it fail.
     fn run(&self, load: &Load) -> Result<Outcome, String> {
-        let outcome = load::run(load, self.stop, &mut |_| {}).map_err(|e| e.to_string())?;
+        let outcome = load::run(load, self.stop, &mut |_| self.progress.tick());
+        let outcome = outcome.map_err(|e| e.to_string())?;
         match &outcome.first_error {
             Some(first) => Err(format!("{} error replies, the first: {first}", outcome.errors)),
             None => Ok(outcome),
@@ -207,7 +274,8 @@ impl Context<'_> {
             if left.is_zero() {
                 return Ok(());
             }
-            thread::sleep(left.min(Duration::from_millis(50)));
+            thread::sleep(left.min(PAUSE_TURN));
+            self.progress.tick();
         }
     }
 
@@ -220,20 +288,46 @@ impl Context<'_> {
     fn attempt<T>(
         &self,
         results: &mut Results,
-        what: &str,
-        server: &Server,
+        step: Step<'_>,
         measure: impl FnOnce() -> Result<T, String>,
     ) -> Result<Option<T>, String> {
         self.check_stop()?;
-        match measure() {
+        let Step { part, what, server } = step;
+        self.progress.begin(part, format!("{part}: {what}, {}", server.label()));
+        let measured = measure();
+        self.progress.end();
+        match measured {
             Ok(measured) => Ok(Some(measured)),
             Err(_) if self.stop.is_raised() => Err("stopped".to_owned()),
             Err(complaint) => {
                 let note = format!("{}, {what}: {complaint}", server.name);
-                eprintln!("  {note}");
+                self.progress.note(&note);
                 results.notes.push(note);
                 Ok(None)
             }
+        }
+    }
+}
+
+impl Section {
+    /// In the order in which they are measured.
+    const ALL: [Self; 4] = [Self::Start, Self::Memory, Self::Cpu, Self::Stall];
+
+    fn plan(self, context: &Context<'_>) {
+        match self {
+            Self::Start => start::plan(context),
+            Self::Memory => memory::plan(context),
+            Self::Cpu => cpu::plan(context),
+            Self::Stall => stall::plan(context),
+        }
+    }
+
+    fn measure(self, context: &Context<'_>, results: &mut Results) -> Result<(), String> {
+        match self {
+            Self::Start => start::measure(context, results),
+            Self::Memory => memory::measure(context, results),
+            Self::Cpu => cpu::measure(context, results),
+            Self::Stall => stall::measure(context, results),
         }
     }
 }
@@ -242,31 +336,36 @@ impl Context<'_> {
 /// done stay if a later one is stopped.
 pub(crate) fn run(args: &CompareArgs, stop: &Stop) -> Result<ExitCode, String> {
     raise_file_limit();
-    let servers = servers::find(args)?;
-    let context = Context {
-        args,
-        stop,
-        machine: Machine::of_this_host()?,
-        servers,
-        rounds: args.rounds.unwrap_or(if args.quick { ROUNDS_QUICK } else { ROUNDS }),
-    };
+    let context = Context::new(args, stop)?;
     fs::create_dir_all(&args.out)
         .map_err(|e| format!("Could not make the folder {}: {e}", args.out.display()))?;
     let mut results = Results::new(&context);
-    for section in [Section::Start, Section::Memory, Section::Cpu, Section::Stall] {
-        if !args.only.is_empty() && !args.only.contains(&section) {
-            continue;
-        }
-        match section {
-            Section::Start => start::measure(&context, &mut results)?,
-            Section::Memory => memory::measure(&context, &mut results)?,
-            Section::Cpu => cpu::measure(&context, &mut results)?,
-            Section::Stall => stall::measure(&context, &mut results)?,
-        }
+    let mut sections = Section::ALL.to_vec();
+    sections.retain(|section| args.only.is_empty() || args.only.contains(section));
+    sections.iter().for_each(|section| section.plan(&context));
+    for section in sections {
+        section.measure(&context, &mut results)?;
+        results.took = context.progress.elapsed();
         results.write(&args.out)?;
     }
+    context.progress.clear();
     print!("{}", results.markdown());
+    eprintln!("{} for all of it; see {}", spoken(results.took), args.out.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The time of a cell, in seconds.
+fn cell_seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if CELL_SECONDS.contains(&seconds) {
+        return Ok(seconds);
+    }
+    Err(format!("not between {} and {}", CELL_SECONDS.start(), CELL_SECONDS.end()))
+}
+
+/// A number of workers, in words.
+fn plural(workers: u16) -> String {
+    format!("{workers} worker{}", if workers == 1 { "" } else { "s" })
 }
 
 /// The middle of some figures; the mean of the two middle ones of an even count.

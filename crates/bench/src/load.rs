@@ -28,10 +28,22 @@ const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// How much is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Amount {
-    /// This many requests.
-    Requests(u64),
+    /// This many requests, or as many of them as fit into a time.
+    Requests {
+        /// How many.
+        count: u64,
+        /// The time, if there is a limit.
+        within: Option<Duration>,
+    },
     /// Whatever fits into this time.
     Time(Duration),
+}
+
+impl Amount {
+    /// This many requests, however long they take.
+    pub(crate) fn requests(count: u64) -> Self {
+        Self::Requests { count, within: None }
+    }
 }
 
 /// When a request is sent.
@@ -345,6 +357,9 @@ fn connect_all(load: &Load, stop: &Stop) -> Result<Vec<Connection>, LoadError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
     use super::*;
 
     fn tally(latencies: &[u64], begin_ns: u64, end_ns: u64) -> Tally {
@@ -392,5 +407,45 @@ mod tests {
             let shares = (0..threads).map(|thread| Place { thread, threads }.share(total));
             assert_eq!(shares.sum::<u64>(), total);
         }
+    }
+
+    /// A server of one connection that answers whatever comes.
+    fn serve_one() -> Target {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answer = move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            while stream.read(&mut request).is_ok_and(|count| count > 0) {
+                stream.write_all(b"+OK\r\n").unwrap();
+            }
+        };
+        thread::Builder::new().spawn(answer).unwrap();
+        Target::loopback(port)
+    }
+
+    #[test]
+    fn requests_that_do_not_fit_into_their_time_are_not_sent() {
+        let count = u64::MAX;
+        let load = Load {
+            target: serve_one(),
+            session: Session::default(),
+            clients: 1,
+            threads: 1,
+            depth: 1,
+            template: Template::of_words(&["PING"], b""),
+            keys: KeyChoice::Literal,
+            seed: 1,
+            amount: Amount::Requests { count, within: Some(Duration::from_millis(20)) },
+            warmup: Duration::ZERO,
+            pace: Pace::Closed,
+            keep_alive: true,
+            show_errors: false,
+            cores: Vec::new(),
+            patience: None,
+        };
+        let outcome = run(&load, &Stop::default(), &mut |_| {}).unwrap();
+        assert!(outcome.requests > 0 && outcome.requests < count);
+        assert_eq!(outcome.unsent, 0, "only a timetable knows what should have been sent");
     }
 }

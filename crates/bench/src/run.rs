@@ -110,7 +110,7 @@ fn base_load(args: &LoadArgs, seed: u64) -> Result<Load, String> {
         seed,
         amount: match args.duration {
             Some(seconds) => Amount::Time(Duration::from_secs_f64(seconds)),
-            None => Amount::Requests(args.requests),
+            None => Amount::requests(args.requests),
         },
         warmup,
         pace: args.rate.map_or(Pace::Closed, |rate| Pace::Open { rate }),

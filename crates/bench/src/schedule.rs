@@ -70,6 +70,13 @@ mod tests {
     }
 
     #[test]
+    fn a_second_of_a_rate_has_as_many_requests_and_the_next_begins_with_one() {
+        let schedule = Schedule::new(5000, 0, 1, 100);
+        assert_eq!(schedule.due_count(100 + 1_000_000_000 - 1), 5000);
+        assert_eq!(schedule.due_count(100 + 1_000_000_000), 5001);
+    }
+
+    #[test]
     fn threads_together_keep_the_rate_without_drift() {
         let shares: Vec<Schedule> = (0..3).map(|t| Schedule::new(999_983, t, 3, 0)).collect();
         for seconds in [1, 60, 86_400] {

@@ -39,12 +39,39 @@ fn a_server_that_does_not_start_is_noted_and_the_rest_goes_on() {
         .output()
         .expect("the program is built");
     assert!(output.status.success());
+    let progress = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = progress.lines().filter(|line| line.ends_with(" left")).collect();
+    assert!(lines[0].starts_with("start: broken; 0 s passed, about "), "{progress}");
+    assert!(lines[1].starts_with("start: lost; "), "{progress}");
     let page = fs::read_to_string(folder.0.join("results.md")).expect("the results are written");
     assert!(page.starts_with("# Servers side by side, 2001-02-03\n"), "{page}");
     assert!(page.contains("- broken, start: ended at once"), "{page}");
     assert!(page.contains("- lost, start: does not start"), "{page}");
+    assert!(page.contains("| Time of a cell | 1 s |"), "{page}");
     let json = fs::read_to_string(folder.0.join("results.json")).expect("the results are written");
     assert!(json.starts_with("{\"date\":\"2001-02-03\""), "{json}");
+}
+
+#[test]
+fn every_section_bears_servers_that_do_not_start() {
+    let folder = Folder::new("sections");
+    let output = compare(&folder)
+        .args(["--server", "broken=/bin/false PORT", "--quick", "--cell-seconds", "0.05"])
+        .output()
+        .expect("the program is built");
+    assert!(output.status.success());
+    let page = fs::read_to_string(folder.0.join("results.md")).expect("the results are written");
+    for note in [
+        "- broken, start: ",
+        "- broken, 64 B with TTL: ",
+        "- broken, start with 1 worker: ",
+        "- broken, start with 2 workers: ",
+        "- broken, how fast keys come in: ",
+    ] {
+        assert!(page.contains(note), "{note}: {page}");
+    }
+    assert!(page.contains("| Time of a cell | 0.05 s |"), "{page}");
+    assert!(!folder.0.join("stall.svg").exists());
 }
 
 #[test]

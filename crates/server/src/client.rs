@@ -10,12 +10,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use atomic_waker::AtomicWaker;
 use command::Command;
+
+use crate::stats::Counter;
 
 /// The number of a connection, never used again.
 pub type ClientId = u64;
@@ -98,11 +99,11 @@ pub struct Client {
     /// 2 or 3.
     pub dialect: AtomicU8,
     /// Bytes received.
-    pub bytes_in: AtomicU64,
+    pub bytes_in: Counter,
     /// Bytes sent.
-    pub bytes_out: AtomicU64,
+    pub bytes_out: Counter,
     /// Commands run.
-    pub commands: AtomicU64,
+    pub commands: Counter,
     /// Bytes of requests that wait.
     pub query_bytes: AtomicU64,
     /// Bytes of memory taken for requests that wait.
@@ -128,7 +129,7 @@ pub struct Client {
     kill: AtomicU8,
     /// Somebody rang and nobody has heard it.
     rung: AtomicBool,
-    bell: AtomicWaker,
+    bell: OnceLock<Waker>,
     outbox: Mutex<VecDeque<Arc<[u8]>>>,
     outbox_bytes: AtomicU64,
 }
@@ -167,9 +168,9 @@ impl Client {
             last_seen: AtomicU64::new(now),
             db: AtomicU32::new(0),
             dialect: AtomicU8::new(2),
-            bytes_in: AtomicU64::new(0),
-            bytes_out: AtomicU64::new(0),
-            commands: AtomicU64::new(0),
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            commands: Counter::default(),
             query_bytes: AtomicU64::new(0),
             query_capacity: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
@@ -183,7 +184,7 @@ impl Client {
             last_command: Mutex::new(None),
             kill: AtomicU8::new(Kill::No as u8),
             rung: AtomicBool::new(false),
-            bell: AtomicWaker::new(),
+            bell: OnceLock::new(),
             outbox: Mutex::new(VecDeque::new()),
             outbox_bytes: AtomicU64::new(0),
         }
@@ -294,13 +295,26 @@ impl Client {
     /// Has the connection look whether something changed that concerns it.
     pub fn ring(&self) {
         self.rung.store(true, Ordering::Release);
-        self.bell.wake();
+        // Either the task sees that it was rung for, or its waker is seen here.
+        fence(Ordering::SeqCst);
+        if let Some(task) = self.bell.get() {
+            task.wake_by_ref();
+        }
     }
 
-    /// Ready when somebody has rung since it was last ready. One task at a time may ask.
+    /// Ready when somebody has rung since it was last ready. Only the connection's own task may
+    /// ask: its waker is always the same, so it is kept from the first time on, and an idle look
+    /// costs two plain loads.
     pub fn poll_rung(&self, context: &Context<'_>) -> Poll<()> {
-        self.bell.register(context.waker());
-        if self.rung.swap(false, Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        if self.bell.get().is_none() {
+            self.bell.get_or_init(|| context.waker().clone());
+            fence(Ordering::SeqCst);
+        }
+        debug_assert!(self.bell.get().is_some_and(|bell| bell.will_wake(context.waker())));
+        if self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
     }
 
     /// Waits until somebody rings.

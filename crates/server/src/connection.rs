@@ -368,7 +368,7 @@ impl Connection {
         stats.reads.add(1);
         stats.bytes_in.add(read as u64);
         let client = &self.session.client;
-        client.bytes_in.fetch_add(read as u64, Ordering::Relaxed);
+        client.bytes_in.add(read as u64);
     }
 
     fn run_tail(&mut self) -> Ended {
@@ -661,7 +661,7 @@ impl Connection {
             let stats = self.worker.stats();
             stats.writes.add(1);
             stats.bytes_out.add(written as u64);
-            self.session.client.bytes_out.fetch_add(written as u64, Ordering::Relaxed);
+            self.session.client.bytes_out.add(written as u64);
         }
         Ok(())
     }
@@ -834,7 +834,7 @@ impl<'a> Meter<'a> {
         if client.admin {
             stats.admin_commands.add(calls);
         }
-        client.commands.fetch_add(calls, Ordering::Relaxed);
+        client.commands.add(calls);
         let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
         client.set_last_command(entry.command, sub);
         let fast = command.flags.has(Flags::FAST);

@@ -66,7 +66,7 @@ pub struct Worker {
     /// See [`Scratch`].
     pub scratch: RefCell<Scratch>,
     chance: Cell<u64>,
-    settings: RefCell<(u64, Arc<Settings>)>,
+    settings: RefCell<(u64, Rc<Settings>)>,
 }
 
 /// The way to a worker for new connections.
@@ -108,14 +108,15 @@ impl Worker {
         state.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// The settings in force.
-    pub fn settings(&self) -> Arc<Settings> {
+    /// The settings in force, in a copy of the worker's own: to hold it takes no locked
+    /// instruction.
+    pub fn settings(&self) -> Rc<Settings> {
         let version = self.server.settings_version();
         let mut known = self.settings.borrow_mut();
         if known.0 != version {
-            *known = (version, self.server.settings());
+            *known = (version, Rc::new((*self.server.settings()).clone()));
         }
-        Arc::clone(&known.1)
+        Rc::clone(&known.1)
     }
 
     /// Makes the scratch whole again after a panic of whoever had borrowed it.
@@ -153,7 +154,7 @@ impl Worker {
 
 /// Runs a worker on the calling thread until the server ends.
 pub fn run(server: Arc<Server>, index: usize, arriving: UnboundedReceiver<Arriving>, seed: u64) {
-    let settings = RefCell::new((0, server.settings()));
+    let settings = RefCell::new((0, Rc::new((*server.settings()).clone())));
     let scratch = RefCell::new(Scratch::new());
     // An xorshift never leaves zero.
     let chance = Cell::new(seed | 1);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::process::Running;
 use super::results::{MemoryRow, Results};
 use super::servers::Server;
-use super::{Context, SEED, Shape};
+use super::{Context, SEED, Shape, Step};
 use crate::keys::{KeyChoice, Random};
 use crate::load::{Amount, Pace};
 use crate::wire::Template;
@@ -34,7 +34,7 @@ struct Content {
 
 const CONTENTS: &[Content] = &[
     Content { name: "16 B", value_bytes: 16, ttl: false },
-    Content { name: "64 B", value_bytes: 64, ttl: false },
+    Content { name: USUAL, value_bytes: 64, ttl: false },
     Content { name: "64 B with TTL", value_bytes: 64, ttl: true },
 ];
 
@@ -49,16 +49,33 @@ impl Content {
     }
 }
 
+/// The content that the loads for CPU have.
+pub(crate) const USUAL: &str = "64 B";
+
+/// The name of the part in the progress.
+const PART: &str = "memory";
+
+/// Keys that every server takes in within a second, about.
+const KEYS_A_SECOND: f64 = 800_000.0;
+
+/// Plans a step for each content and server.
+pub(crate) fn plan(context: &Context<'_>) {
+    let settle_s = 2.0 * context.wait(SETTLE).as_secs_f64();
+    let guess_s = 0.2 + settle_s + context.memory_keys as f64 / KEYS_A_SECOND;
+    context.progress.plan(PART, CONTENTS.len() * context.servers.len(), guess_s);
+}
+
 /// Measures every content.
 pub(crate) fn measure(context: &Context<'_>, results: &mut Results) -> Result<(), String> {
     for content in CONTENTS {
-        eprintln!("memory: {}", content.name);
+        context.progress.announce(&format!("{PART}: {}", content.name));
         for server in &context.servers {
-            let row = context
-                .attempt(results, content.name, server, || overhead(context, server, content))?;
+            let step = Step { part: PART, what: content.name, server };
+            let row = context.attempt(results, step, || overhead(context, server, content))?;
             results.memory.extend(row);
         }
     }
+    context.progress.close(PART);
     Ok(())
 }
 
@@ -70,20 +87,20 @@ fn overhead(
     let workers = context.workers();
     let cores = context.machine.divide(usize::from(workers)).server;
     let running = Running::start(server, workers, &cores, context.stop)?;
-    context.pause(SETTLE)?;
+    context.pause(context.wait(SETTLE))?;
     let before = running.resident_bytes()?;
-    let keys = context.args.keys;
+    let keys = context.memory_keys;
     // Each request takes two numbers of the walk: one for the key, one for the value.
     let shape = Shape {
         workers,
         clients: 1,
         depth: 100,
         keys: KeyChoice::Sequential { count: 2 * keys },
-        amount: Amount::Requests(keys),
+        amount: Amount::requests(keys),
         pace: Pace::Closed,
     };
     context.run(&context.load(&running.target, content.template(), shape))?;
-    context.pause(SETTLE)?;
+    context.pause(context.wait(SETTLE))?;
     let grown = running.resident_bytes()?.saturating_sub(before);
     let per_key = grown as f64 / keys as f64;
     Ok(MemoryRow {

@@ -33,16 +33,41 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a server is asked whether it is there yet.
 const ASK_EVERY: Duration = Duration::from_micros(200);
 
+/// How far ticks and the exact count may lie apart, in seconds: a tick each for
+/// user and system time at either end, and one that is under way.
+const TICKS_ERROR_S: f64 = 0.05;
+
 /// The ports among which a server's is looked for.
 const PORTS: Range<u16> = 14_000..30_000;
 
 /// CPU time of a process in seconds.
+///
+/// The kernel tells user and system time apart in ticks of a hundredth of a
+/// second, which is coarse for a short run, and the sum of both exactly.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct CpuTime {
-    /// In the program.
-    pub(crate) user: f64,
-    /// In the kernel.
-    pub(crate) system: f64,
+    user: f64,
+    system: f64,
+    /// The sum to the nanosecond, if the kernel keeps it.
+    exact: Option<f64>,
+}
+
+impl CpuTime {
+    /// User and system time that have passed since: their ratio from the ticks,
+    /// their sum from the exact figures. Threads that ended in between are in the
+    /// ticks alone; then those hold.
+    pub(crate) fn since(self, before: Self) -> (f64, f64) {
+        let (user, system) = (self.user - before.user, self.system - before.system);
+        let ticks = user + system;
+        let exact = match (self.exact, before.exact) {
+            (Some(after), Some(before)) if (after - before - ticks).abs() <= TICKS_ERROR_S => {
+                after - before
+            }
+            _ => ticks,
+        };
+        let user_share = if ticks > 0.0 { user / ticks } else { 0.0 };
+        (exact * user_share, exact * (1.0 - user_share))
+    }
 }
 
 /// A server that was started here.
@@ -90,7 +115,21 @@ impl Running {
     /// The CPU time that all its threads have used.
     pub(crate) fn cpu_time(&self) -> Result<CpuTime, String> {
         let stat = self.read_proc("stat")?;
-        parse_cpu_time(&stat, clock_ticks_per_second()).ok_or_else(|| "odd /proc/stat".to_owned())
+        let ticks = parse_cpu_time(&stat, clock_ticks_per_second())
+            .ok_or_else(|| "odd /proc/stat".to_owned())?;
+        Ok(CpuTime { exact: self.scheduled_seconds().ok().flatten(), ..ticks })
+    }
+
+    /// How long its threads have run, as the scheduler counts.
+    fn scheduled_seconds(&self) -> io::Result<Option<f64>> {
+        let mut sum_ns = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let stat = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let ran_ns = stat.split_whitespace().next().and_then(|ns| ns.parse::<u64>().ok());
+            let Some(ran_ns) = ran_ns else { return Ok(None) };
+            sum_ns += ran_ns;
+        }
+        Ok(Some(sum_ns as f64 / 1e9))
     }
 
     /// The memory it occupies, in bytes.
@@ -221,7 +260,7 @@ fn parse_cpu_time(stat: &str, ticks_per_second: u64) -> Option<CpuTime> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
     let mut seconds = || Some(times.next()?.ok()? as f64 / ticks_per_second as f64);
-    Some(CpuTime { user: seconds()?, system: seconds()? })
+    Some(CpuTime { user: seconds()?, system: seconds()?, exact: None })
 }
 
 #[cfg(test)]
@@ -231,8 +270,21 @@ mod tests {
     #[test]
     fn cpu_time_is_found_behind_an_odd_program_name() {
         let stat = "42 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 75 0 0 20 0 1";
-        assert_eq!(parse_cpu_time(stat, 100), Some(CpuTime { user: 2.5, system: 0.75 }));
+        assert_eq!(
+            parse_cpu_time(stat, 100),
+            Some(CpuTime { user: 2.5, system: 0.75, exact: None })
+        );
         assert_eq!(parse_cpu_time("42 (a) S 1 2", 100), None);
+    }
+
+    #[test]
+    fn the_exact_sum_is_split_as_the_ticks_are_and_given_up_if_they_differ() {
+        let time = |user, system, exact| CpuTime { user, system, exact };
+        let (user, system) = time(2.0, 4.0, Some(6.012)).since(time(1.0, 2.0, Some(3.0)));
+        assert!((user - 1.004).abs() < 1e-9 && (system - 2.008).abs() < 1e-9);
+        assert_eq!(time(2.0, 4.0, Some(5.0)).since(time(1.0, 2.0, Some(3.0))), (1.0, 2.0));
+        assert_eq!(time(2.0, 4.0, None).since(time(1.0, 2.0, Some(3.0))), (1.0, 2.0));
+        assert_eq!(time(1.0, 1.0, Some(2.0)).since(time(1.0, 1.0, Some(2.0))), (0.0, 0.0));
     }
 
     #[test]
@@ -240,7 +292,7 @@ mod tests {
         let name = "sh";
         let (_, command) =
             super::super::servers::parse_named("sh=/bin/ls /nonexistent/PORT").unwrap();
-        let server = super::super::servers::given(name, &command);
+        let server = super::super::servers::given(name, &command, 0);
         let complaint = Running::start(&server, 1, &[], &Stop::default()).err().unwrap();
         assert!(complaint.starts_with("ended at once"), "{complaint}");
         assert!(complaint.contains("/nonexistent/"), "{complaint}");

@@ -3,12 +3,14 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 
-use super::Context;
-use super::svg::{BarChart, Curves, Group};
+use super::progress::spoken;
+use super::servers::Server;
+use super::svg::{BarChart, Curves, Group, Series};
+use super::{Context, memory, plural};
 use crate::json::Json;
 use crate::load::to_ms;
 
@@ -26,6 +28,8 @@ pub(crate) struct CpuRow {
     pub(crate) server: String,
     pub(crate) load: String,
     pub(crate) workers: u16,
+    /// Requests of a cell: of one round.
+    pub(crate) operations: u64,
     /// CPU time for a request, in microseconds; the medians need not add up.
     pub(crate) cpu_us: f64,
     pub(crate) user_us: f64,
@@ -81,8 +85,11 @@ pub(crate) struct Results {
     date: String,
     /// What the figures depend on: names and values.
     setting: Vec<(String, String)>,
-    /// Names and versions.
-    servers: Vec<(String, String)>,
+    servers: Vec<Server>,
+    /// Workers in the sections that do not vary them.
+    workers: u16,
+    /// How long it took so far.
+    pub(crate) took: Duration,
     pub(crate) cpu: Vec<CpuRow>,
     pub(crate) memory: Vec<MemoryRow>,
     pub(crate) stall: Vec<StallRow>,
@@ -102,19 +109,22 @@ impl Results {
             ("Memory", format!("{:.1} GiB", machine.memory_bytes as f64 / 1_073_741_824.0)),
             ("Kernel", machine.kernel.clone()),
             ("Rounds", format!("{}{quick}", context.rounds)),
-            ("Keys", context.args.keys.to_string()),
+            ("Time of a cell", format!("{} s", context.cell.as_secs_f64())),
+            ("Keys for CPU", context.keys.to_string()),
+            ("Keys for memory", context.memory_keys.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
         for &workers in &context.args.threads {
             let division = machine.divide(usize::from(workers));
-            setting.push((format!("Workers: {workers}"), division.describe()));
+            setting.push((format!("With {}", plural(workers)), division.describe()));
         }
-        let servers = context.servers.iter().map(|s| (s.name.clone(), s.version.clone()));
         Self {
             date: context.args.date.clone().unwrap_or_else(today),
             setting,
-            servers: servers.collect(),
+            servers: context.servers.clone(),
+            workers: context.workers(),
+            took: Duration::ZERO,
             cpu: Vec::new(),
             memory: Vec::new(),
             stall: Vec::new(),
@@ -155,45 +165,56 @@ impl Results {
 
     fn setting_table(&self) -> String {
         let pairs = self.setting.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
+        let took = vec!["Took".to_owned(), spoken(self.took)];
         let servers = self.servers.iter();
-        let servers = servers.map(|(name, v)| vec![format!("Server {name}"), v.clone()]);
-        let rows: Vec<_> = pairs.chain(servers).collect();
+        let servers = servers.map(|s| vec![format!("Server {}", s.name), s.version.clone()]);
+        let rows: Vec<_> = pairs.chain([took]).chain(servers).collect();
         table(&["what", "value"], &rows)
     }
 
     fn cpu_table(&self, workers: u16) -> String {
         let rows: Vec<&CpuRow> = self.cpu.iter().filter(|row| row.workers == workers).collect();
-        let cells: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| {
-                let mut same = rows.iter().filter(|other| other.load == row.load);
-                let base = same.find(|other| other.server == REFERENCE).map(|other| other.cpu_us);
-                vec![
-                    row.load.clone(),
-                    row.server.clone(),
-                    format!("{:.3}", row.cpu_us),
-                    format!("{:.3} / {:.3}", row.user_us, row.system_us),
-                    ratio(row.cpu_us, base),
-                    format!("{:.0}", row.rate),
-                    format!("{:.3}", row.p50_ms),
-                    format!("{:.3}", row.p99_ms),
-                    format!("{:.3}", row.p999_ms),
-                ]
-            })
-            .collect();
+        let cells: Vec<Vec<String>> = rows.iter().map(|row| self.cpu_cells(row, &rows)).collect();
         let names = [
             "load",
             "server",
-            "CPU us/op",
-            "user / system",
-            "x Valkey",
             "ops/s",
             "p50 ms",
             "p99 ms",
             "p99.9 ms",
+            "CPU us/op",
+            "user / system",
+            "x Valkey",
+            "B/key",
+            "ops a cell",
         ];
-        let plural = if workers == 1 { "" } else { "s" };
-        format!("\n## CPU per operation, {workers} worker{plural}\n\n{}", table(&names, &cells))
+        format!(
+            "\n## CPU per operation, {}\n\n{}\nB/key: resident bytes beyond key and value, for keys of 16 B \
+             with values of {}, as in these loads. Ops a cell: requests of each round.\n",
+            plural(workers),
+            table(&names, &cells),
+            memory::USUAL
+        )
+    }
+
+    fn cpu_cells(&self, row: &CpuRow, all: &[&CpuRow]) -> Vec<String> {
+        let mut same = all.iter().filter(|other| other.load == row.load);
+        let base = same.find(|other| other.server == REFERENCE).map(|other| other.cpu_us);
+        let mut usual = self.memory.iter().filter(|other| other.content == memory::USUAL);
+        let per_key = usual.find(|other| other.server == row.server).map(|o| o.overhead_bytes);
+        vec![
+            row.load.clone(),
+            self.label(&row.server),
+            format!("{:.0}", row.rate),
+            format!("{:.3}", row.p50_ms),
+            format!("{:.3}", row.p99_ms),
+            format!("{:.3}", row.p999_ms),
+            format!("{:.3}", row.cpu_us),
+            format!("{:.3} / {:.3}", row.user_us, row.system_us),
+            ratio(row.cpu_us, base),
+            per_key.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes:.1}")),
+            row.operations.to_string(),
+        ]
     }
 
     fn memory_table(&self) -> String {
@@ -202,7 +223,7 @@ impl Results {
             let base = same.find(|o| o.server == REFERENCE).map(|o| o.overhead_bytes);
             vec![
                 row.content.clone(),
-                row.server.clone(),
+                self.label(&row.server),
                 format!("{:.1}", row.resident_bytes),
                 format!("{:.1}", row.overhead_bytes),
                 ratio(row.overhead_bytes, base),
@@ -218,7 +239,7 @@ impl Results {
             let base = same.find(|o| o.server == REFERENCE).map(|o| o.during.longest_ms);
             vec![
                 format!("{}, {} keys", row.event, row.keys),
-                row.server.clone(),
+                self.label(&row.server),
                 format!("{:.3}", row.quiet.p999_ms),
                 format!("{:.2}", row.quiet.longest_ms),
                 format!("{:.3}", row.during.p999_ms),
@@ -235,14 +256,15 @@ impl Results {
             "event longest ms",
             "x Valkey",
         ];
-        section("Waits of a client beside it", &names, cells.collect())
+        let title = format!("Waits of a client beside it, {}", plural(self.workers));
+        section(&title, &names, cells.collect())
     }
 
     fn start_table(&self) -> String {
         let base = self.start.iter().find(|o| o.server == REFERENCE).map(|o| o.connection_bytes);
         let cells = self.start.iter().map(|row| {
             vec![
-                row.server.clone(),
+                self.label(&row.server),
                 format!("{:.1}", row.first_pong_ms),
                 format!("{:.1}", row.empty_bytes as f64 / 1_048_576.0),
                 row.connections.to_string(),
@@ -272,6 +294,7 @@ impl Results {
         let mut plots = Vec::new();
         for workers in self.worker_counts() {
             plots.push((format!("cpu-{workers}.svg"), self.cpu_chart(workers).render()));
+            plots.push((format!("rate-{workers}.svg"), self.rate_chart(workers).render()));
             if let Some(curves) = self.latency_curves(workers) {
                 plots.push((format!("latency-{workers}.svg"), curves.render()));
             }
@@ -279,30 +302,67 @@ impl Results {
         if !self.memory.is_empty() {
             plots.push(("memory.svg".to_owned(), self.memory_chart().render()));
         }
+        if !self.stall.is_empty() {
+            plots.push(("stall.svg".to_owned(), self.stall_chart().render()));
+        }
         plots
     }
 
     fn cpu_chart(&self, workers: u16) -> BarChart {
-        let rows: Vec<&CpuRow> = self.cpu.iter().filter(|row| row.workers == workers).collect();
-        let bars = rows.iter().map(|r| (r.load.as_str(), r.server.as_str(), r.cpu_us));
+        let rows = self.cpu.iter().filter(|row| row.workers == workers);
+        let bars = rows.map(|row| (row.load.clone(), self.label(&row.server), row.cpu_us));
         BarChart {
-            title: format!("CPU time per operation, workers: {workers}"),
-            unit: "us".to_owned(),
+            title: format!("CPU time per operation, {}", plural(workers)),
+            note: "the server's CPU time for an operation, in microseconds (us); less is better",
+            unit: "us",
             // Pipelined operations cost a tenth: each group has its own scale.
             own_scales: true,
-            series: self.server_names(),
+            series: self.series(),
+            groups: groups(bars),
+        }
+    }
+
+    fn rate_chart(&self, workers: u16) -> BarChart {
+        // On a timetable all have the same rate.
+        let rows = self.cpu.iter().filter(|r| r.workers == workers && !is_on_timetable(r));
+        let bars = rows.map(|row| (row.load.clone(), self.label(&row.server), row.rate));
+        BarChart {
+            title: format!("Operations per second, {}", plural(workers)),
+            note: "thousands (k) and millions (M) of operations per second; more is better",
+            unit: "ops/s",
+            own_scales: true,
+            series: self.series(),
             groups: groups(bars),
         }
     }
 
     fn memory_chart(&self) -> BarChart {
-        let bars = self.memory.iter();
-        let bars = bars.map(|r| (r.content.as_str(), r.server.as_str(), r.overhead_bytes));
+        let rows = self.memory.iter();
+        let bars = rows.map(|r| (r.content.clone(), self.label(&r.server), r.overhead_bytes));
         BarChart {
             title: "Memory per key beyond key (16 B) and value".to_owned(),
-            unit: "B".to_owned(),
+            note: "resident bytes (B) per key; less is better",
+            unit: "B",
             own_scales: false,
-            series: self.server_names(),
+            series: self.series(),
+            groups: groups(bars),
+        }
+    }
+
+    fn stall_chart(&self) -> BarChart {
+        let figure = |row: &StallRow, name: &str, ms: f64| {
+            (format!("{}, {name}", row.event), self.label(&row.server), ms)
+        };
+        let bars = self.stall.iter().flat_map(|row| {
+            let during = row.during;
+            [figure(row, "p99.9", during.p999_ms), figure(row, "longest", during.longest_ms)]
+        });
+        BarChart {
+            title: format!("Waits of another client in the event, {}", plural(self.workers)),
+            note: "how long another client's GET takes, in milliseconds (ms); less is better",
+            unit: "ms",
+            own_scales: true,
+            series: self.series(),
             groups: groups(bars),
         }
     }
@@ -310,30 +370,38 @@ impl Results {
     /// The curves of the load on a timetable, which comes last.
     fn latency_curves(&self, workers: u16) -> Option<Curves> {
         let mut mine = self.cpu.iter().filter(|row| row.workers == workers);
-        let load = &mine.clone().next_back().filter(|row| row.load.contains("timetable"))?.load;
+        let load = &mine.clone().next_back().filter(|row| is_on_timetable(row))?.load;
         let curve = |row: &CpuRow| {
             let at = |share: f64| to_ms(row.latency.value_at_quantile(share)).max(1e-3);
             let points = SHARES.iter().map(|&share| (share, at(share))).collect();
-            (row.server.clone(), points)
+            (self.label(&row.server), points)
         };
         Some(Curves {
-            title: format!("Latency of {load}, workers: {workers}"),
-            series: self.server_names(),
+            title: format!("Latency of {load}, {}", plural(workers)),
+            series: self.series(),
             curves: mine.by_ref().filter(|row| row.load == *load).map(curve).collect(),
         })
     }
 
-    fn server_names(&self) -> Vec<String> {
-        self.servers.iter().map(|(name, _)| name.clone()).collect()
+    /// A server's name with its version.
+    fn label(&self, name: &str) -> String {
+        let found = self.servers.iter().find(|server| server.name == name);
+        found.map_or_else(|| name.to_owned(), Server::label)
+    }
+
+    fn series(&self) -> Vec<Series> {
+        let series = |server: &Server| Series { name: server.label(), colour: server.colour };
+        self.servers.iter().map(series).collect()
     }
 
     fn json(&self) -> Json {
         let setting = self.setting.iter().map(|(name, v)| (name.clone(), v.as_str().into()));
-        let servers = self.servers.iter().map(|(name, v)| (name.clone(), v.as_str().into()));
+        let servers = self.servers.iter().map(|s| (s.name.clone(), s.version.as_str().into()));
         let notes = self.notes.iter().map(|note| note.as_str().into());
         Json::object([
             ("date", self.date.as_str().into()),
             ("setting", Json::Object(setting.collect())),
+            ("took_seconds", self.took.as_secs_f64().into()),
             ("servers", Json::Object(servers.collect())),
             ("cpu", Json::List(self.cpu.iter().map(cpu_json).collect())),
             ("memory", Json::List(self.memory.iter().map(memory_json).collect())),
@@ -342,6 +410,10 @@ impl Results {
             ("not_measured", Json::List(notes.collect())),
         ])
     }
+}
+
+fn is_on_timetable(row: &CpuRow) -> bool {
+    row.load.contains("timetable")
 }
 
 fn cpu_json(row: &CpuRow) -> Json {
@@ -353,6 +425,7 @@ fn cpu_json(row: &CpuRow) -> Json {
         ("server", row.server.as_str().into()),
         ("load", row.load.as_str().into()),
         ("workers", u64::from(row.workers).into()),
+        ("operations", row.operations.into()),
         ("cpu_us", row.cpu_us.into()),
         ("user_us", row.user_us.into()),
         ("system_us", row.system_us.into()),
@@ -397,13 +470,13 @@ fn start_json(row: &StartRow) -> Json {
 }
 
 /// Bars in groups of the same name, in the order in which the names first come.
-fn groups<'a>(bars: impl Iterator<Item = (&'a str, &'a str, f64)>) -> Vec<Group> {
+fn groups(bars: impl Iterator<Item = (String, String, f64)>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (name, series, value) in bars {
-        let bar = (series.to_owned(), value);
+        let bar = (series, value);
         match groups.iter_mut().find(|group| group.name == name) {
             Some(group) => group.bars.push(bar),
-            None => groups.push(Group { name: name.to_owned(), bars: vec![bar] }),
+            None => groups.push(Group { name, bars: vec![bar] }),
         }
     }
     groups
@@ -463,6 +536,7 @@ fn civil_date(mut days: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::servers;
     use super::*;
 
     fn results() -> Results {
@@ -472,6 +546,7 @@ mod tests {
             server: server.to_owned(),
             load: load.to_owned(),
             workers: 1,
+            operations: 120_000,
             cpu_us,
             user_us: cpu_us / 4.0,
             system_us: cpu_us * 3.0 / 4.0,
@@ -485,7 +560,11 @@ mod tests {
         Results {
             date: "2026-01-02".to_owned(),
             setting: vec![("Processor".to_owned(), "A | B".to_owned())],
-            servers: ["anax", "valkey"].map(|name| (name.to_owned(), "v1".to_owned())).to_vec(),
+            servers: [("anax", 0), ("valkey", 1)]
+                .map(|(name, colour)| servers::given(name, "/no/such PORT", colour))
+                .to_vec(),
+            workers: 2,
+            took: Duration::from_secs(75),
             cpu: vec![
                 cpu("anax", "GET", 5.0),
                 cpu("valkey", "GET", 8.0),
@@ -493,7 +572,7 @@ mod tests {
             ],
             memory: vec![MemoryRow {
                 server: "anax".to_owned(),
-                content: "16 B".to_owned(),
+                content: "64 B".to_owned(),
                 resident_bytes: 50.0,
                 overhead_bytes: 18.0,
             }],
@@ -527,14 +606,27 @@ mod tests {
                 false => columns = 0,
             }
         }
-        assert!(page.contains("| GET | anax | 5.000 | 1.250 / 3.750 | 0.62 | 100000 |"), "{page}");
+        let row = "| GET | anax | 100000 | 0.200 | 0.200 | 0.200 | 5.000 | 1.250 / 3.750 | 0.62 | 18.0 | 120000 |";
+        assert!(page.contains(row), "{page}");
+        assert!(
+            page.contains("| GET | valkey | 100000 | 0.200 | 0.200 | 0.200 | 8.000 |"),
+            "{page}"
+        );
+        assert!(page.contains("| Took | 1 min 15 s |"), "{page}");
+        assert!(page.contains("## Waits of a client beside it, 2 workers\n"), "{page}");
         assert!(page.contains("## Not measured\n\n- redis, growth: no\n"));
     }
 
     #[test]
     fn every_section_is_in_the_json() {
         let text = results().json().to_string();
-        for part in ["\"date\":\"2026-01-02\"", "\"cpu_us\":5", "\"overhead_bytes_per_key\":18"] {
+        for part in [
+            "\"date\":\"2026-01-02\"",
+            "\"operations\":120000",
+            "\"took_seconds\":75",
+            "\"cpu_us\":5",
+            "\"overhead_bytes_per_key\":18",
+        ] {
             assert!(text.contains(part), "{part}");
         }
         for part in ["\"longest_ms\":3", "\"bytes_per_connection\":512", "\"not_measured\":[\""] {
@@ -543,9 +635,16 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_plot_for_cpu_memory_and_latency() {
+    fn every_section_has_its_plots() {
         let names: Vec<String> = results().plots().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["cpu-1.svg", "latency-1.svg", "memory.svg"]);
+        assert_eq!(names, ["cpu-1.svg", "rate-1.svg", "latency-1.svg", "memory.svg", "stall.svg"]);
+    }
+
+    #[test]
+    fn a_rate_that_the_timetable_decides_is_in_no_chart_of_rates() {
+        let groups = results().rate_chart(1).groups;
+        let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+        assert_eq!(names, ["GET"]);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(crate) struct Server {
     pub(crate) name: String,
     /// What it says its version is.
     pub(crate) version: String,
+    /// Its colour in every plot, whichever other servers are there.
+    pub(crate) colour: usize,
     start: Start,
 }
 
@@ -56,6 +58,21 @@ enum Start {
 }
 
 impl Server {
+    /// Its name with its version, for people.
+    pub(crate) fn label(&self) -> String {
+        let words = self.version.split(|c: char| c.is_whitespace() || c == '=');
+        let numbers = words.map(|word| word.trim_start_matches('v'));
+        let mut numbers = numbers.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        let Some(number) = numbers.find(|word| word.contains('.')) else {
+            return self.name.clone();
+        };
+        // `redis8`, version 8.0, is Redis 8.0.
+        let plain = self.name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let major = &self.name[plain.len()..];
+        let name = if number.starts_with(major) { plain } else { &self.name };
+        format!("{name} {number}")
+    }
+
     /// The program and its arguments.
     pub(crate) fn command(&self, port: u16, folder: &Path, workers: u16) -> Vec<OsString> {
         match &self.start {
@@ -128,14 +145,14 @@ pub(crate) fn parse_named(text: &str) -> Result<(String, String), String> {
 /// The servers that are installed or given; an error if there are none.
 pub(crate) fn find(args: &CompareArgs) -> Result<Vec<Server>, String> {
     let mut servers = Vec::new();
-    for &(name, program, dialect) in KNOWN {
+    for (colour, &(name, program, dialect)) in KNOWN.iter().enumerate() {
         let Some(program) = locate(name, program, args)? else { continue };
         let version = version_of(&program);
         let start = Start::Known { program, dialect };
-        servers.push(Server { name: name.to_owned(), version, start });
+        servers.push(Server { name: name.to_owned(), version, colour, start });
     }
-    for (name, command) in &args.servers {
-        servers.push(given(name, command));
+    for (at, (name, command)) in args.servers.iter().enumerate() {
+        servers.push(given(name, command, KNOWN.len() + at));
     }
     servers.retain(|server| !args.without.contains(&server.name));
     if servers.is_empty() {
@@ -145,10 +162,11 @@ pub(crate) fn find(args: &CompareArgs) -> Result<Vec<Server>, String> {
 }
 
 /// A server that the user describes.
-pub(crate) fn given(name: &str, command: &str) -> Server {
+pub(crate) fn given(name: &str, command: &str, colour: usize) -> Server {
     let program = command.split_whitespace().next().unwrap_or_default();
     let start = Start::Given { command: command.to_owned() };
-    Server { name: name.to_owned(), version: version_of(Path::new(program)), start }
+    let version = version_of(Path::new(program));
+    Server { name: name.to_owned(), version, colour, start }
 }
 
 /// Where a server's program is; an error if the user says where and it is not there.
@@ -222,9 +240,26 @@ mod tests {
     #[test]
     fn a_given_command_has_its_marks_replaced() {
         let (name, command) = parse_named("mine=/bin/mine -p PORT -w THREADS -d DIR").unwrap();
-        let server = Server { name, version: String::new(), start: Start::Given { command } };
+        let server = given(&name, &command, 0);
         let words = server.command(7000, Path::new("/d"), 2);
         assert_eq!(words, ["/bin/mine", "-p", "7000", "-w", "2", "-d", "/d"]);
+    }
+
+    #[test]
+    fn a_label_has_the_number_of_the_version() {
+        for (name, version, label) in [
+            ("anax", "anax v0.1.0", "anax 0.1.0"),
+            ("valkey", "Valkey server v=9.1.2", "valkey 9.1.2"),
+            ("redis", "Redis server v=7.0.15", "redis 7.0.15"),
+            ("redis8", "Redis server v=8.0.6", "redis 8.0.6"),
+            ("redis8", "Redis server v=7.4.0", "redis8 7.4.0"),
+            ("mine", "", "mine"),
+            ("mine", "usage: mine 4 more", "mine"),
+        ] {
+            let mut server = given(name, "/no/such PORT", 0);
+            server.version = version.to_owned();
+            assert_eq!(server.label(), label);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use socket2::Socket;
 use super::process::Running;
 use super::results::{Results, StartRow};
 use super::servers::Server;
-use super::{Context, median};
+use super::{Context, Step, median};
 
 /// Idle connections, if the limit of open files allows as many.
 const CONNECTIONS: u64 = 10_000;
@@ -26,13 +26,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long all connections together may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(60);
 
+/// The name of the part in the progress.
+const PART: &str = "start";
+
+/// How long it takes to open the connections, about, in seconds.
+const CONNECT_S: f64 = 1.0;
+
+/// Plans a step for each server.
+pub(crate) fn plan(context: &Context<'_>) {
+    let settle_s = 2.0 * context.wait(SETTLE).as_secs_f64();
+    context.progress.plan(PART, context.servers.len(), settle_s + CONNECT_S);
+}
+
 /// Measures every server.
 pub(crate) fn measure(context: &Context<'_>, results: &mut Results) -> Result<(), String> {
     for server in &context.servers {
-        eprintln!("start: {}", server.name);
-        let row = context.attempt(results, "start", server, || one(context, server))?;
+        context.progress.announce(&format!("{PART}: {}", server.name));
+        let step = Step { part: PART, what: PART, server };
+        let row = context.attempt(results, step, || one(context, server))?;
         results.start.extend(row);
     }
+    context.progress.close(PART);
     Ok(())
 }
 
@@ -46,10 +60,10 @@ fn one(context: &Context<'_>, server: &Server) -> Result<StartRow, String> {
     }
     let running = start()?;
     first_pong_ms.push(running.first_pong.as_secs_f64() * 1e3);
-    context.pause(SETTLE)?;
+    context.pause(context.wait(SETTLE))?;
     let empty_bytes = running.resident_bytes()?;
     let connections = connect(context, &running)?;
-    context.pause(SETTLE)?;
+    context.pause(context.wait(SETTLE))?;
     let grown = running.resident_bytes()?.saturating_sub(empty_bytes);
     Ok(StartRow {
         server: server.name.clone(),

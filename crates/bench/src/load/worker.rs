@@ -6,6 +6,9 @@
 //! for all its connections, so a request costs the numbers that change in it,
 //! and a system call each to write and to read.
 //!
+//! A timetable needs a timer of its own: `epoll` waits in whole milliseconds, and
+//! up to one of them would be added to the latency of a request that is sent late.
+//!
 //! # Invariants
 //!
 //! 1. A connection is idle, or has requests in flight, never both.
@@ -20,7 +23,10 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
-use rustix::time::Timespec;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
 
 use super::{Amount, Clock, Done, LATENCY_NS_MAX, Load, LoadError, Pace, Place, Tally};
 use crate::connection::{Broken, Connection};
@@ -45,6 +51,13 @@ const LEAD_NS: u64 = 5_000_000;
 /// How long replies may take to come in once the time is up.
 const DRAIN_NS: u64 = 5_000_000_000;
 
+/// How long after the end what was due before it may still be sent, in an open
+/// loop: a thread does not wake in the very moment.
+const GRACE_NS: u64 = 20_000_000;
+
+/// What the poll calls the timer; no connection has this number.
+const TIMER: u64 = u64::MAX;
+
 /// How often an error is shown, at most.
 const SHOW_EVERY_NS: u64 = 1_000_000_000;
 
@@ -61,6 +74,7 @@ pub(super) struct Worker<'a> {
     keys: Option<Keys>,
     greeting: Vec<Vec<u8>>,
     schedule: Option<Schedule>,
+    timer: Option<Timer>,
     /// Whether the warm-up is over.
     measuring: bool,
     /// Requests sent in this phase.
@@ -91,6 +105,10 @@ impl<'a> Worker<'a> {
         for (at, connection) in connections.iter().enumerate() {
             watch(&poll, connection, at)?;
         }
+        let timer = match load.pace {
+            Pace::Open { .. } => Some(Timer::new(&poll)?),
+            Pace::Closed => None,
+        };
         Ok(Self {
             load,
             place,
@@ -103,6 +121,7 @@ impl<'a> Worker<'a> {
             keys: numbered.then(|| load.keys.keys(load.seed, place.thread, place.threads)),
             greeting: load.session.requests(),
             schedule: None,
+            timer,
             measuring: false,
             issued: 0,
             issued_max: u64::MAX,
@@ -176,9 +195,15 @@ impl<'a> Worker<'a> {
         self.issued = 0;
         self.schedule = self.schedule_from(begin_ns);
         self.tally.begin_ns = begin_ns;
-        match self.load.amount {
-            Amount::Requests(total) => self.issued_max = self.place.share(total),
-            Amount::Time(time) => self.end_ns = begin_ns.saturating_add(time.as_nanos() as u64),
+        let time = match self.load.amount {
+            Amount::Requests { count, within } => {
+                self.issued_max = self.place.share(count);
+                within
+            }
+            Amount::Time(time) => Some(time),
+        };
+        if let Some(time) = time {
+            self.end_ns = begin_ns.saturating_add(time.as_nanos() as u64);
         }
     }
 
@@ -187,10 +212,12 @@ impl<'a> Worker<'a> {
         Some(Schedule::new(rate, self.place.thread, self.place.threads, begin_ns))
     }
 
-    /// Requests of an open loop that are due and not sent.
+    /// Requests of an open loop that are due and not sent; one that is due when
+    /// the time is up is not.
     fn overdue(&self, now: u64) -> u64 {
         let Some(schedule) = &self.schedule else { return 0 };
-        let due = schedule.due_count(now.min(self.end_ns)).min(self.issued_max);
+        let last_ns = now.min(self.end_ns.saturating_sub(1));
+        let due = schedule.due_count(last_ns).min(self.issued_max);
         due.saturating_sub(self.issued)
     }
 
@@ -228,16 +255,23 @@ impl<'a> Worker<'a> {
     fn count_to_send(&self, now: u64) -> u64 {
         let depth = self.load.depth as u64;
         match &self.schedule {
-            _ if now >= self.end_ns => 0,
+            _ if now >= self.sending_end_ns() => 0,
             Some(_) => self.overdue(now).min(depth),
             None => (self.issued_max - self.issued).min(depth),
         }
     }
 
+    /// From when on nothing is sent any more.
+    fn sending_end_ns(&self) -> u64 {
+        let grace_ns = if self.schedule.is_some() { GRACE_NS } else { 0 };
+        self.end_ns.saturating_add(grace_ns)
+    }
+
     /// Whether nothing is left to send or to wait for.
     fn is_over(&self, now: u64) -> bool {
         let all_idle = self.idle.len() == self.connections.len();
-        let all_sent = now >= self.end_ns || self.issued >= self.issued_max;
+        let is_late = now >= self.end_ns && self.count_to_send(now) == 0;
+        let all_sent = is_late || self.issued >= self.issued_max;
         (all_idle && all_sent) || now >= self.end_ns.saturating_add(DRAIN_NS)
     }
 
@@ -252,12 +286,19 @@ impl<'a> Worker<'a> {
     }
 
     /// Waits for events, for the next request that is due, or for a turn.
-    fn wait(&self, now: u64, events: &mut Vec<Event>) -> Result<(), LoadError> {
+    fn wait(&mut self, now: u64, events: &mut Vec<Event>) -> Result<(), LoadError> {
         let mut wait_ns = TURN_NS.min(self.end_ns.saturating_sub(now).max(1));
-        if let (Some(schedule), false) = (&self.schedule, self.idle.is_empty()) {
-            wait_ns = wait_ns.min(schedule.due_ns(self.issued).saturating_sub(now));
+        if let (Some(schedule), Some(timer), false) =
+            (&self.schedule, &mut self.timer, self.idle.is_empty())
+        {
+            let due_ns = schedule.due_ns(self.issued);
+            match due_ns.checked_sub(now) {
+                None | Some(0) => wait_ns = 0,
+                Some(left_ns) if left_ns < wait_ns => timer.set(due_ns, left_ns)?,
+                Some(_) => {}
+            }
         }
-        let timeout = Timespec { tv_sec: 0, tv_nsec: wait_ns as i64 };
+        let timeout = timespec(wait_ns);
         match epoll::wait(&self.poll, spare_capacity(events), Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(e) => Err(io(e)),
@@ -265,6 +306,9 @@ impl<'a> Worker<'a> {
     }
 
     fn serve(&mut self, event: Event, buffer: &mut [u8]) -> Result<(), LoadError> {
+        if event.data.u64() == TIMER {
+            return Ok(());
+        }
         let (at, flags) = (event.data.u64() as usize, event.flags);
         if flags.contains(EventFlags::OUT) {
             self.connections[at].flush().map_err(LoadError::Io)?;
@@ -368,6 +412,40 @@ impl<'a> Worker<'a> {
         }
         Ok(())
     }
+}
+
+/// Wakes the poll at a moment that is exact to some microseconds.
+struct Timer {
+    descriptor: OwnedFd,
+    /// The moment for which it was last set.
+    due_ns: u64,
+}
+
+impl Timer {
+    /// A timer that is not set. The poll reports each of its ends once, so that
+    /// nothing has to be read from it.
+    fn new(poll: &OwnedFd) -> Result<Self, LoadError> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let descriptor = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(io)?;
+        let events = EventFlags::IN | EventFlags::ET;
+        epoll::add(poll, &descriptor, EventData::new_u64(TIMER), events).map_err(io)?;
+        Ok(Self { descriptor, due_ns: 0 })
+    }
+
+    /// Sets it to end at `due_ns`, which is `left_ns` from now.
+    fn set(&mut self, due_ns: u64, left_ns: u64) -> Result<(), LoadError> {
+        if self.due_ns == due_ns {
+            return Ok(());
+        }
+        self.due_ns = due_ns;
+        let once = Itimerspec { it_interval: timespec(0), it_value: timespec(left_ns) };
+        timerfd_settime(&self.descriptor, TimerfdTimerFlags::empty(), &once).map_err(io)?;
+        Ok(())
+    }
+}
+
+fn timespec(ns: u64) -> Timespec {
+    Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
 }
 
 /// Lets the poll watch a connection; it forgets it when the connection is dropped.

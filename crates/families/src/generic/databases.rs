@@ -1,7 +1,7 @@
 //! Whole databases: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
 //!
-//! A flush takes the tables out in one step, whatever they hold; to drop them is left to whoever
-//! publishes. So SYNC and ASYNC ask for the same, and nobody waits.
+//! A flush takes the tables out in one step, whatever they hold. To drop them is left to whoever
+//! publishes: ASYNC asks for the background, SYNC for the worker that answers.
 
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Enter, Flags, Group, Reply, Run, View,
@@ -47,8 +47,9 @@ pub(super) const FLUSHDB: Command = Command {
 };
 
 fn flushdb(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    parse_flush(args)?;
+    let lazily = parse_flush(args)?;
     keys.flush(keys.db());
+    drop_as_asked(keys, lazily);
     reply.ok();
     Ok(())
 }
@@ -61,17 +62,27 @@ pub(super) const FLUSHALL: Command = Command {
 };
 
 fn flushall(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    parse_flush(args)?;
+    let lazily = parse_flush(args)?;
     for db in 0..keys.databases() {
         keys.flush(db);
     }
+    drop_as_asked(keys, lazily);
     reply.ok();
     Ok(())
 }
 
-fn parse_flush(mut args: Args<'_>) -> Done {
-    let _ = args.word("ASYNC") || args.word("SYNC");
-    args.end()
+/// Whether the request says that what is flushed is dropped in the background, or that it is not.
+fn parse_flush(mut args: Args<'_>) -> Result<Option<bool>, CommandError> {
+    let is_lazy = args.word("ASYNC");
+    let lazily = (is_lazy || args.word("SYNC")).then_some(is_lazy);
+    args.end()?;
+    Ok(lazily)
+}
+
+fn drop_as_asked(keys: &mut View<'_>, lazily: Option<bool>) {
+    if let Some(lazily) = lazily {
+        keys.discard_lazily(lazily);
+    }
 }
 
 pub(super) const SWAPDB: Command = Command {

@@ -72,3 +72,36 @@ fn what_one_client_wrote_another_reads() {
         }
     });
 }
+
+/// FLUSHALL ASYNC was read and forgotten, so that the worker that answered it dropped two million
+/// keys itself, and its other connections waited for 50 ms.
+#[test]
+fn only_a_synchronous_flush_is_dropped_by_the_worker() {
+    with_workers(&[], |server| {
+        let mut client = connect(server);
+        let in_background = |client: &mut testkit::Client| {
+            let settled = |text: &str| text.contains("lazyfree_pending_objects:0\r\n");
+            loop {
+                let Value::Bulk(info) = run(client, "INFO memory") else { panic!("INFO is text") };
+                let info = String::from_utf8_lossy(&info).into_owned();
+                if settled(&info) {
+                    let freed =
+                        info.lines().find_map(|line| line.strip_prefix("lazyfreed_objects:"));
+                    break freed.map(str::to_owned);
+                }
+            }
+        };
+        run(&mut client, "MSET a 1 b 2 c 3");
+        assert_eq!(run(&mut client, "FLUSHALL SYNC"), Value::ok());
+        assert_eq!(in_background(&mut client).as_deref(), Some("0"));
+        for (flush, freed) in [("FLUSHALL ASYNC", "3"), ("FLUSHDB ASYNC", "6"), ("FLUSHDB", "9")] {
+            run(&mut client, "MSET a 1 b 2 c 3");
+            assert_eq!(run(&mut client, flush), Value::ok());
+            assert_eq!(in_background(&mut client).as_deref(), Some(freed), "{flush}");
+        }
+        run(&mut client, "CONFIG SET lazyfree-lazy-user-flush no");
+        run(&mut client, "SET a 1");
+        run(&mut client, "FLUSHALL");
+        assert_eq!(in_background(&mut client).as_deref(), Some("9"));
+    });
+}

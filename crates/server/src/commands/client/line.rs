@@ -46,9 +46,9 @@ fn try_write(client: &Client, names: &Names, now: Millis, into: &mut String) -> 
     write!(into, " lib-name={}", text(&names.lib_name))?;
     write!(into, " lib-ver={}", text(&names.lib_version))?;
     write!(into, " io-thread={}", client.worker)?;
-    write!(into, " tot-net-in={}", load(&client.bytes_in))?;
-    write!(into, " tot-net-out={}", load(&client.bytes_out))?;
-    writeln!(into, " tot-cmds={}", load(&client.commands))
+    write!(into, " tot-net-in={}", client.bytes_in.get())?;
+    write!(into, " tot-net-out={}", client.bytes_out.get())?;
+    writeln!(into, " tot-cmds={}", client.commands.get())
 }
 
 /// Names are made of printable ASCII alone, or they would not have been taken.
