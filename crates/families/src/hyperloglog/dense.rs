@@ -95,7 +95,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_at_once_gives_what_one_at_a_time_gives(packed in prop::collection::vec(any::<u8>(), BYTES)) {
+        fn all_at_once_gives_what_one_at_a_time_gives(
+            packed in prop::collection::vec(any::<u8>(), BYTES),
+        ) {
             let mut registers = [0; REGISTERS];
             unpack(&packed, &mut registers);
             for (index, &value) in registers.iter().enumerate() {

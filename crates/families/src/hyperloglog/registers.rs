@@ -77,9 +77,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_merge_holds_the_higher_of_each_two(mut one in any_registers(), other in any_registers()) {
+        fn a_merge_holds_the_higher_of_each_two(
+            mut one in any_registers(), other in any_registers(),
+        ) {
             let pairs = one.0.iter().zip(other.0.iter());
-            let expected: Vec<u8> = pairs.map(|(&one, &other)| if one < other { other } else { one }).collect();
+            let higher = |(&one, &other): (&u8, &u8)| if one < other { other } else { one };
+            let expected: Vec<u8> = pairs.map(higher).collect();
             one.merge(&other);
             prop_assert_eq!(&one.0[..], &expected[..]);
         }

@@ -234,7 +234,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn raised_registers_are_as_high_as_told(marks in prop::collection::vec((place(), 1..=VALUE_MAX), 1..400)) {
+        fn raised_registers_are_as_high_as_told(
+            marks in prop::collection::vec((place(), 1..=VALUE_MAX), 1..400),
+        ) {
             let mut text = EMPTY.to_vec();
             let mut expected = vec![0; REGISTERS];
             for (index, value) in marks {
