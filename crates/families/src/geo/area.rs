@@ -1,7 +1,7 @@
 //! Which scores a search visits.
 //!
 //! A cell around the middle of the shape, so large that the shape reaches no farther than the
-//! eight cells around it; those of them that the shape does not reach are left out. The cells, their
+//! eight cells around it; those that the shape does not reach are left out. The cells, their
 //! order and what is left out are those of Redis: so are the places found near the poles, where
 //! its bounds of a shape may be too narrow.
 
