@@ -119,6 +119,10 @@ pub enum CommandError {
     NotLfu,
     /// OBJECT IDLETIME asks what an LFU policy does not record.
     IsLfu,
+    /// A string is no HyperLogLog.
+    NotHyperLogLog,
+    /// A HyperLogLog's registers are not in order.
+    CorruptHyperLogLog,
     /// CL.THROTTLE cannot work with a rate of zero.
     ZeroRate,
     /// Any other text of the server's own commands, code included.
@@ -236,6 +240,10 @@ impl fmt::Display for CommandError {
                  that when switching between policies at runtime LRU and LFU data will take some \
                  time to adjust."
             }
+            CommandError::NotHyperLogLog => {
+                "WRONGTYPE Key is not a valid HyperLogLog string value."
+            }
+            CommandError::CorruptHyperLogLog => "INVALIDOBJ Corrupted HLL object detected",
             CommandError::ZeroRate => "ERR zero rates are not supported",
             CommandError::Text(text) => text,
         };

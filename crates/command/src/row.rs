@@ -138,6 +138,8 @@ impl KeyUse {
     pub const CREATE: KeyUse = KeyUse(&["OW", "insert"]);
     /// It is removed.
     pub const DELETE: KeyUse = KeyUse(&["RM", "delete"]);
+    /// It is read and returned, and its layout may change.
+    pub const CACHE: KeyUse = KeyUse(&["RW", "access"]);
     /// It is read, returned and removed.
     pub const TAKE: KeyUse = KeyUse(&["RW", "access", "delete"]);
 
@@ -268,6 +270,8 @@ impl Flags {
     pub const READS_NOTHING: Flags = Flags(1 << 18);
     /// For servers among themselves and for those who look into them.
     pub const SYSTEM: Flags = Flags(1 << 19);
+    /// A read to those who use it, though it may write what it computed into the value.
+    pub const MAY_REPLICATE: Flags = Flags(1 << 20);
 
     /// Whether all flags of `other` are set.
     #[must_use]
@@ -283,7 +287,7 @@ impl Flags {
     }
 
     /// The names that COMMAND INFO shows.
-    const NAMES: [(Flags, &'static str); 15] = [
+    const NAMES: [(Flags, &'static str); 16] = [
         (Flags::DENY_OOM, "denyoom"),
         (Flags::ADMIN, "admin"),
         (Flags::PUBSUB, "pubsub"),
@@ -296,6 +300,7 @@ impl Flags {
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),
+        (Flags::MAY_REPLICATE, "may_replicate"),
         (Flags::NO_MULTI, "no_multi"),
         (Flags::MOVABLE_KEYS, "movablekeys"),
         (Flags::ALLOW_BUSY, "allow_busy"),
@@ -362,6 +367,7 @@ impl Category {
 pub enum Group {
     String,
     Bitmap,
+    HyperLogLog,
     Generic,
     Connection,
     Cluster,
@@ -375,6 +381,7 @@ impl Group {
         match self {
             Group::String => "string",
             Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
             Group::Generic => "generic",
             Group::Connection => "connection",
             Group::Cluster => "cluster",
@@ -442,6 +449,7 @@ impl Command {
     pub fn flag_names(&self) -> impl Iterator<Item = &'static str> {
         let kind = match self.run {
             Run::Read(_) => Some("readonly").filter(|_| self.reads()),
+            Run::Write(_) if self.flags.has(Flags::MAY_REPLICATE) => Some("readonly"),
             Run::Write(_) => Some("write"),
             Run::Session | Run::Container => None,
         };
@@ -456,8 +464,8 @@ impl Command {
         let when = |holds: bool, category| if holds { category } else { Category::NONE };
         let has = |flag| self.flags.has(flag);
         self.category
-            .and(when(self.writes(), Category::WRITE))
-            .and(when(self.reads(), Category::READ))
+            .and(when(self.writes() && !has(Flags::MAY_REPLICATE), Category::WRITE))
+            .and(when(self.reads() || has(Flags::MAY_REPLICATE), Category::READ))
             .and(when(has(Flags::ADMIN), Category::ADMIN.and(Category::DANGEROUS)))
             .and(when(has(Flags::PUBSUB), Category::PUBSUB))
             .and(when(has(Flags::BLOCKING), Category::BLOCKING))

@@ -49,6 +49,8 @@ pub struct Live {
     pub proto_max_bulk_len: u64,
     /// Most keys remembered for CLIENT TRACKING; 0 is no limit.
     pub tracking_table_max_keys: usize,
+    /// Most bytes of a HyperLogLog in the sparse encoding.
+    pub hll_sparse_max_bytes: u64,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
     /// Whether only clients of this machine are answered without a password.
@@ -421,6 +423,7 @@ impl Live {
             client_query_buffer_limit: values.bytes("client-query-buffer-limit"),
             client_output_buffer_limit: values.output_limits("client-output-buffer-limit"),
             proto_max_bulk_len: values.bytes("proto-max-bulk-len"),
+            hll_sparse_max_bytes: values.bytes("hll-sparse-max-bytes"),
             requirepass: Password(values.raw("requirepass").into()),
             protected_mode: values.on("protected-mode"),
             enable_debug_command: values.allowed("enable-debug-command"),

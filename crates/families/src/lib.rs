@@ -5,10 +5,13 @@
 
 pub mod bitmap;
 pub mod generic;
+pub mod geo;
 pub mod glob;
+pub mod hyperloglog;
 pub mod string;
 
 use command::Command;
 
 /// The rows of every family.
-pub const FAMILIES: &[&[Command]] = &[string::COMMANDS, bitmap::COMMANDS, generic::COMMANDS];
+pub const FAMILIES: &[&[Command]] =
+    &[string::COMMANDS, bitmap::COMMANDS, hyperloglog::COMMANDS, generic::COMMANDS];

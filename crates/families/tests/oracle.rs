@@ -1,5 +1,5 @@
 //! Rules with many cases against a reference server, where one is installed: the digits of
-//! `INCRBYFLOAT`, and which of several longest subsequences `LCS` finds.
+//! `INCRBYFLOAT`, which of several longest subsequences `LCS` finds, the bytes of HyperLogLogs.
 
 mod in_process;
 
@@ -13,6 +13,9 @@ const SUMS: usize = 4_000;
 
 /// How many pairs of strings are compared.
 const PAIRS: usize = 2_000;
+
+/// How many changes of HyperLogLogs are compared, each with the bytes that it leaves behind.
+const SKETCHES: usize = 6_000;
 
 /// Pairs of commands that are sent at once.
 const BATCH: usize = 200;
@@ -36,6 +39,29 @@ impl Random {
     fn letters(&mut self) -> String {
         let count = 1 + self.below(16);
         (0..count).map(|_| char::from(b'a' + self.below(3) as u8)).collect()
+    }
+
+    /// A command that changes the HyperLogLog of this name. Few elements keep it sparse for long;
+    /// a range of them makes it dense at some time.
+    fn change_of_sketch(&mut self, key: &str) -> String {
+        let name = |random: &mut Random| ["a", "b", "c", "d"][random.below(4) as usize];
+        match self.below(40) {
+            0 => format!("DEL {key}"),
+            1 => format!("PFDEBUG TODENSE {key}"),
+            2 | 3 => format!("PFMERGE {key}"),
+            4..8 => format!("PFMERGE {key} {} {}", name(self), name(self)),
+            8..12 => format!("PFCOUNT {key}"),
+            12..14 => format!("PFCOUNT {key} {} {}", name(self), name(self)),
+            14 => {
+                let (start, count) = (self.below(1 << 40), self.below(600));
+                let elements = (start..start + count).map(|element| format!(" {element}"));
+                format!("PFADD {key}{}", elements.collect::<String>())
+            }
+            _ => {
+                let (short, number) = (self.letters(), self.below(1 << 30));
+                format!("PFADD {key} {short} {number} {short}{number}")
+            }
+        }
     }
 
     /// A number as people and fuzzers write them.
@@ -89,5 +115,46 @@ fn subsequences_are_those_of_the_reference_server() {
         let options = ["", "LEN", "IDX WITHMATCHLEN", "IDX MINMATCHLEN 2"];
         let options = options[random.below(4) as usize];
         [format!("MSET one {one} other {other}"), format!("LCS one other {options}")]
+    });
+}
+
+#[test]
+fn sketches_have_the_bytes_of_the_reference_server() {
+    let Some(oracle) = Oracle::find() else { return };
+    let mut random = Random(0x1234_5678_9abc_def1);
+    compare(&oracle, SKETCHES, || {
+        let key = ["a", "b", "c", "d"][random.below(4) as usize];
+        [random.change_of_sketch(key), format!("GET {key}")]
+    });
+}
+
+/// Any bytes behind a header, on which both must agree: what is refused, what is counted, and
+/// what stands there afterwards, unless a refusal left the reference server's half-way.
+#[test]
+fn strings_that_nobody_checked_are_taken_and_refused_as_by_the_reference_server() {
+    let Some(oracle) = Oracle::find() else { return };
+    let mut random = Random(0x0fed_cba9_8765_4321);
+    compare(&oracle, SKETCHES, || {
+        // Runs of zeros in two bytes come in pairs, so none is cut off.
+        let mut runs: String = (0..random.below(6))
+            .map(|_| match random.below(3) {
+                0 => format!("\\x{:02x}", random.below(64)),
+                1 => format!("\\x{:02x}\\x{:02x}", 64 + random.below(64), random.below(256)),
+                _ => format!("\\x{:02x}", 128 + random.below(128)),
+            })
+            .collect();
+        if random.below(2) == 0 {
+            runs.push_str("\\x7f\\xff");
+        }
+        let stale = ["\\x00", "\\x80"][random.below(2) as usize];
+        let zeros = "\\x00".repeat(10);
+        let set = format!("SET s \"HYLL\\x01{zeros}{stale}{runs}\"");
+        let then = match random.below(4) {
+            0 => "PFCOUNT s".to_owned(),
+            1 => format!("PFADD s {}", random.letters()),
+            2 => "PFCOUNT s s".to_owned(),
+            _ => "PFMERGE s s".to_owned(),
+        };
+        [set, then]
     });
 }

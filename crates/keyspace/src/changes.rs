@@ -23,6 +23,8 @@ pub enum Class {
     New,
     /// A whole database: no subscriber is told.
     Database,
+    /// A value holds in other bytes what it held before: no subscriber is told.
+    Rewrite,
 }
 
 /// What happened to a key, in the words that subscribers are told.
@@ -52,6 +54,7 @@ pub mod event {
     pub const PREPEND: Event = string("prepend");
     pub const SETRANGE: Event = string("setrange");
     pub const SETBIT: Event = string("setbit");
+    pub const PFADD: Event = string("pfadd");
     pub const INCRBY: Event = string("incrby");
     pub const DECRBY: Event = string("decrby");
     pub const INCRBYFLOAT: Event = string("incrbyfloat");
@@ -66,6 +69,7 @@ pub mod event {
     pub const STICK: Event = generic("stick");
     pub const EXPIRED: Event = Event { class: Class::Expired, name: "expired" };
     pub const NEW: Event = Event { class: Class::New, name: "new" };
+    pub const REWRITE: Event = Event { class: Class::Rewrite, name: "rewrite" };
     pub const FLUSH: Event = Event { class: Class::Database, name: "flush" };
     pub const SWAP: Event = Event { class: Class::Database, name: "swap" };
 }

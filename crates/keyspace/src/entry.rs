@@ -144,6 +144,20 @@ impl StrEntry<'_> {
         Ok(())
     }
 
+    /// Writes a string over the one that is there, as if it were edited in place: it keeps its
+    /// deadline, and clients see it as `raw`.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub fn rebuild(&mut self, bytes: &[u8], event: Event) -> Result<(), Refused> {
+        self.store(bytes, Expiry::Keep)?;
+        if let Some((database, at)) = self.begin_edit() {
+            database.records.set_raw(Handle::from_bits(at.handle()), true);
+        }
+        self.noted(event);
+        Ok(())
+    }
+
     /// Gives the entry another deadline, or none; nothing if there is no entry.
     pub fn set_deadline(&mut self, deadline: Option<Millis>, event: Event) -> Result<(), Refused> {
         let hash = self.hash;

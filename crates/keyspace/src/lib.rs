@@ -42,7 +42,7 @@ pub use packed::lengths::{self, Lengths};
 pub use scan::{Met, ScanCursor};
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
-pub use view::{Frame, Leftovers, Tally, View};
+pub use view::{Frame, Layout, Leftovers, Tally, View};
 
 /// A moment or a span in milliseconds; moments count from the Unix epoch.
 pub type Millis = u64;

@@ -39,6 +39,22 @@ pub struct Frame {
     pub touch: bool,
     /// The number of whoever runs it, for those who are told of its changes; 0: nobody.
     pub origin: u64,
+    /// Where values change their layout.
+    pub layout: Layout,
+}
+
+/// Settings that say how values are laid out where clients can see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The most bytes of a HyperLogLog in its sparse encoding, its header included
+    /// (`hll-sparse-max-bytes`).
+    pub hll_sparse_bytes_max: usize,
+}
+
+impl Default for Layout {
+    fn default() -> Layout {
+        Layout { hll_sparse_bytes_max: 3000 }
+    }
 }
 
 /// What a finished transaction did, in numbers, and what it leaves behind.

@@ -115,6 +115,7 @@ impl<'a> Batch<'a> {
             access: self.settings.access,
             touch: !session.no_touch,
             origin: session.client.id,
+            layout: self.settings.layout,
         }
     }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use config::{Config, EvictionPolicy, Live, SetError};
-use keyspace::{Access, Millis};
+use keyspace::{Access, Layout, Millis};
 
 /// Below this threshold of the slow log, commands are not measured together.
 const MEASURE_EACH_MICROS: i64 = 1000;
@@ -30,6 +30,8 @@ pub struct Settings {
     pub query_bytes_max: usize,
     pub output: OutputLimit,
     pub access: Access,
+    /// Where values change their layout.
+    pub layout: Layout,
     pub slowlog_micros: i64,
     pub slowlog_entries_max: usize,
     /// -1: none.
@@ -79,6 +81,10 @@ impl Settings {
                 soft_seconds: normal.soft_for.as_secs(),
             },
             access: access(live),
+            layout: Layout {
+                hll_sparse_bytes_max: usize::try_from(live.hll_sparse_max_bytes)
+                    .unwrap_or(usize::MAX),
+            },
             slowlog_micros: slowlog.map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX)),
             slowlog_entries_max: live.slowlog_max_len,
             request_log_bytes: limit(live.commandlog_request_larger_than),
@@ -182,6 +188,7 @@ impl Default for Settings {
             query_bytes_max: 1 << 30,
             output: OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 },
             access: Access::Lru,
+            layout: Layout::default(),
             slowlog_micros: 10_000,
             slowlog_entries_max: 128,
             request_log_bytes: 1 << 20,

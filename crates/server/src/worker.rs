@@ -252,6 +252,7 @@ async fn look_after(worker: Rc<Worker>) {
                     access: settings.access,
                     touch: false,
                     origin: 0,
+                    layout: settings.layout,
                 };
                 let step = server.clock.micros();
                 let maintained =

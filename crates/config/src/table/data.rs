@@ -25,7 +25,7 @@ pub(super) const TYPES: &[Setting] = &[
     later("set-max-listpack-value", LONG, "64", "longest member of a set in the small encoding"),
     later("zset-max-listpack-entries", LONG, "128", "most members of a sorted set in the small encoding").alias(&["zset-max-ziplist-entries"]),
     later("zset-max-listpack-value", BYTES, "64", "longest member of a sorted set in the small encoding").alias(&["zset-max-ziplist-value"]),
-    later("hll-sparse-max-bytes", BYTES, "3000", "most bytes of a HyperLogLog in the small encoding"),
+    live("hll-sparse-max-bytes", BYTES, "3000", "most bytes of a HyperLogLog in the small encoding"),
     later("stream-node-max-bytes", BYTES, "4096", "most bytes of a stream node"),
     later("stream-node-max-entries", LONG, "100", "most entries of a stream node"),
     later("bf-error-rate", Kind::Float { min: 0.0, max: 1.0 }, "0.01", "error rate of a new Bloom filter"),

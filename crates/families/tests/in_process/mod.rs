@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use command::{Args, Command, CommandError, Done, Run, Table};
 use families::FAMILIES;
-use keyspace::{Access, DbIndex, Frame, Keyspace, Mode, Plan};
+use keyspace::{Access, DbIndex, Frame, Keyspace, Layout, Mode, Plan};
 use protocol::{Output, Reply, Span, Words, decode};
 use testkit::executor::Executor;
 use testkit::{Dialect, Value};
@@ -58,6 +58,7 @@ impl InProcess {
             access: Access::Lru,
             touch: true,
             origin: 0,
+            layout: Layout::default(),
         }
     }
 

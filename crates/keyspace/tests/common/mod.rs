@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use keyspace::{
-    Access, DbIndex, Due, Expiry, Frame, Keyspace, Maintained, Millis, Mode, Plan, ScanCursor,
-    Tally, View, event,
+    Access, DbIndex, Due, Expiry, Frame, Keyspace, Layout, Maintained, Millis, Mode, Plan,
+    ScanCursor, Tally, View, event,
 };
 
 pub(crate) const DATABASES: DbIndex = 3;
@@ -27,7 +27,8 @@ pub(crate) fn keyspace(shards: usize) -> Keyspace {
 }
 
 pub(crate) fn frame(db: DbIndex, now: Millis) -> Frame {
-    Frame { db, now, chance: 7, access: Access::Lru, touch: true, origin: 0 }
+    let layout = Layout::default();
+    Frame { db, now, chance: 7, access: Access::Lru, touch: true, origin: 0, layout }
 }
 
 /// Runs a transaction over all shards and publishes it.
