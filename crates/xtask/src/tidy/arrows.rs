@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("memory", &[]),
     ("packed", &["memory"]),
     ("dash", &["memory"]),
+    ("tree", &[]),
     ("keyspace", &["gate", "packed", "dash"]),
     ("command", &["keyspace", "protocol"]),
     ("families", &["command", "keyspace", "protocol", "packed"]),
