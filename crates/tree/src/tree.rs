@@ -15,7 +15,9 @@ pub type Tree = CountedTree<127, 35>;
 ///
 /// Where an operation takes `before`, that closure answers for a handle of the tree whether its
 /// thing comes before the one that is meant (before the bound that is meant). It is asked only
-/// about handles whose prefix equals the one given, and never about the handle given.
+/// about handles whose prefix equals the one given, and never about the handle given. Its answers
+/// must agree with the order of the tree; what they would break otherwise is the order, and an
+/// insertion may then panic.
 #[derive(Clone, Debug, Default)]
 pub struct CountedTree<const L: usize, const I: usize> {
     root: Option<Node<L, I>>,

@@ -1,3 +1,5 @@
+//! The tree against a sorted list, with nodes so small that they split and join all the time.
+
 use proptest::prelude::*;
 
 use super::*;
