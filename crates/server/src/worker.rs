@@ -108,7 +108,8 @@ impl Worker {
         state.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// The settings in force, as a copy of the worker's own: to hold it costs no locked instruction.
+    /// The settings in force, in a copy of the worker's own: to hold it takes no locked
+    /// instruction.
     pub fn settings(&self) -> Rc<Settings> {
         let version = self.server.settings_version();
         let mut known = self.settings.borrow_mut();

@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("packed", &["memory"]),
     ("dash", &["memory"]),
     ("tree", &[]),
+    ("rdb", &[]),
     ("keyspace", &["gate", "packed", "dash"]),
     ("command", &["keyspace", "protocol"]),
     ("families", &["command", "keyspace", "protocol", "packed"]),

@@ -1,0 +1,48 @@
+//! Values in the RDB format, as `DUMP` and `RESTORE` carry them and as files hold them.
+//!
+//! [`open`] takes a dump apart, [`decode`] turns its payload into calls of a
+//! [`Sink`], so that the caller builds its own structures while the payload is
+//! read; [`Value`] is the sink for who has none. The encoders take a value
+//! element by element and write it into one buffer; [`seal`] makes that a dump.
+//!
+//! ```text
+//! payload:  type (1) | value
+//! dump:     payload  | RDB version (2, little endian) | CRC64 (8, little endian)
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. No input panics, recurses, or makes this crate allocate more than what
+//!    the input can hold: a count is believed only if as many bytes follow, a
+//!    compressed string only if its length is one that compression can reach.
+//! 2. Whatever [`decode`] accepts was read to its last byte.
+//! 3. What an encoder writes, every server that knows the [`Format`] reads.
+//!
+//! It knows nothing of keys, of their deadlines, or of the frame of a file.
+
+mod decode;
+mod dump;
+mod encode;
+mod error;
+mod intset;
+mod listpack;
+mod lzf;
+mod number;
+mod primitives;
+mod sink;
+mod stream;
+mod types;
+mod value;
+mod ziplist;
+mod zipmap;
+
+pub use decode::{Limits, decode, decode_body};
+pub use dump::{Dump, FOOTER_BYTES, open, seal};
+pub use encode::{
+    Format, GroupsEncoder, HashEncoder, ListEncoder, Options, SetEncoder, StreamEncoder,
+    ZSetEncoder, encode_string,
+};
+pub use error::RdbError;
+pub use number::Text;
+pub use sink::{ConsumerHead, GroupHead, Kind, Pending, Sink, StreamId, StreamState};
+pub use value::{Builder, Consumer, Entry, Group, HashField, Stream, Value};

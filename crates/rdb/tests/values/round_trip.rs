@@ -1,0 +1,193 @@
+//! Random values: what is encoded decodes to the same value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::prelude::*;
+use rdb::{
+    Consumer, Entry, Format, Group, HashEncoder, HashField, Limits, ListEncoder, Options, Pending,
+    RdbError, SetEncoder, Stream, StreamId, StreamState, Value, ZSetEncoder,
+};
+
+use super::samples::sorted;
+
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => vec(any::<u8>(), 0..12),
+        2 => any::<i64>().prop_map(|integer| integer.to_string().into_bytes()),
+        2 => (-200i64..200).prop_map(|integer| integer.to_string().into_bytes()),
+        1 => (any::<u8>(), 0usize..6_000).prop_map(|(byte, len)| vec![byte; len]),
+        1 => vec(any::<u8>(), 50..90),
+    ]
+}
+
+fn integer_text() -> impl Strategy<Value = Vec<u8>> {
+    any::<i64>().prop_map(|integer| integer.to_string().into_bytes())
+}
+
+fn score() -> impl Strategy<Value = f64> {
+    any::<f64>().prop_filter("a number", |score| !score.is_nan())
+}
+
+fn deadline() -> impl Strategy<Value = Option<u64>> {
+    prop::option::of(0..=i64::MAX as u64)
+}
+
+fn hash(fields: BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>) -> Value {
+    let field = |(field, (value, deadline_ms))| HashField { field, value, deadline_ms };
+    Value::Hash(fields.into_iter().map(field).collect())
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let set = |members: BTreeSet<Vec<u8>>| Value::Set(members.into_iter().collect());
+    prop_oneof![
+        text().prop_map(Value::Str),
+        vec(text(), 1..300).prop_map(Value::List),
+        btree_set(text(), 1..300).prop_map(set),
+        btree_set(integer_text(), 1..600).prop_map(set),
+        btree_map(text(), (text(), Just(None)), 1..200).prop_map(hash),
+        btree_map(text(), (text(), deadline()), 1..200).prop_map(hash),
+        btree_map(text(), score(), 1..200)
+            .prop_map(|members| Value::ZSet(members.into_iter().collect())),
+        stream().prop_map(Value::Stream),
+    ]
+}
+
+fn id() -> impl Strategy<Value = StreamId> {
+    prop_oneof![(any::<u64>(), any::<u64>()), (1u64..500, 0u64..3), (Just(u64::MAX), any::<u64>()),]
+        .prop_map(|(ms, seq)| StreamId { ms, seq: seq.max(1) })
+}
+
+fn stream() -> impl Strategy<Value = Stream> {
+    let few = vec((prop::sample::select(&["a", "b"][..]), text()), 0..3)
+        .prop_map(|fields| fields.into_iter().map(|(name, text)| (name.into(), text)).collect());
+    let fields = prop_oneof![few, vec((text(), text()), 0..3)];
+    let entries = btree_map(id(), fields, 0..250).prop_map(|entries| {
+        entries.into_iter().map(|(id, fields)| Entry { id, fields }).collect::<Vec<_>>()
+    });
+    let groups = btree_map(text(), group(), 0..3).prop_map(|groups| {
+        let named = |(name, group): (_, Group)| Group { name, ..group };
+        groups.into_iter().map(named).collect::<Vec<_>>()
+    });
+    (entries, groups, id(), id(), 0u64..1_000).prop_map(|(entries, groups, last, deleted, more)| {
+        let last_entry = entries.last().map_or(last, |entry| entry.id);
+        let state = StreamState {
+            last_id: last.max(last_entry),
+            first_id: entries.first().map_or(StreamId::default(), |entry| entry.id),
+            max_deleted_id: deleted,
+            entries_added: entries.len() as u64 + more,
+        };
+        Stream { entries, state, groups }
+    })
+}
+
+/// A group of which each pending entry belongs to one of two consumers.
+fn group() -> impl Strategy<Value = Group> {
+    let pending = btree_map(id(), (0..1u64 << 50, any::<u64>(), any::<bool>()), 0..20);
+    let read = prop::option::of(0..u64::MAX);
+    (id(), read, pending, deadline()).prop_map(|(last_id, entries_read, pending, active_ms)| {
+        let of = |wanted: bool| {
+            let owned = pending.iter().filter(|(_, (.., owner))| *owner == wanted);
+            owned.map(|(id, _)| *id).collect()
+        };
+        let consumer = |name: &str, active_ms, pending| Consumer {
+            name: name.into(),
+            seen_ms: 12,
+            active_ms,
+            pending,
+        };
+        let consumers =
+            vec![consumer("one", active_ms, of(true)), consumer("two", Some(0), of(false))];
+        let pending = pending.into_iter().map(|(id, (delivered_ms, deliveries, _))| Pending {
+            id,
+            delivered_ms,
+            deliveries,
+        });
+        Group { name: vec![], last_id, entries_read, pending: pending.collect(), consumers }
+    })
+}
+
+fn has_deadlines(value: &Value) -> bool {
+    matches!(value, Value::Hash(fields) if fields.iter().any(|field| field.deadline_ms.is_some()))
+}
+
+/// What RDB 10 keeps of a value.
+fn without_active_times(mut value: Value) -> Value {
+    if let Value::Stream(stream) = &mut value {
+        let consumers = stream.groups.iter_mut().flat_map(|group| &mut group.consumers);
+        consumers.for_each(|consumer| consumer.active_ms = Some(consumer.seen_ms));
+    }
+    value
+}
+
+fn round_trip(value: &Value, options: Options) -> Result<Value, RdbError> {
+    let mut payload = Vec::new();
+    value.encode(options, &mut payload)?;
+    Value::decode(&payload, options.format.version(), &Limits::default())
+}
+
+const PLAIN: Options = Options { format: Format::Redis11, compress: false };
+
+proptest! {
+    #[test]
+    fn what_is_encoded_decodes_to_the_same(value in value(), compress in any::<bool>()) {
+        for format in [Format::Redis10, Format::Redis11, Format::Redis12, Format::Valkey80] {
+            let again = round_trip(&value, Options { format, compress });
+            let wanted = match format {
+                Format::Redis10 => without_active_times(value.clone()),
+                _ => value.clone(),
+            };
+            if has_deadlines(&value) && format.version() < 12 {
+                prop_assert_eq!(again, Err(RdbError::FieldDeadline));
+            } else {
+                prop_assert_eq!(again.map(sorted), Ok(sorted(wanted)));
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(
+        kind in 0u8..34, body in vec(any::<u8>(), 0..80),
+        version in prop::sample::select(&[1u16, 9, 11, 12, 15, 80][..]),
+    ) {
+        let payload = [&[kind], &body[..]].concat();
+        let limits = Limits { string_bytes_max: 1 << 16, unpacked_bytes_max: 1 << 16 };
+        if let Ok(value) = Value::decode(&payload, version, &limits) {
+            let options = Options { format: Format::Valkey80, compress: true };
+            prop_assert_eq!(round_trip(&value, options).map(sorted), Ok(sorted(value)));
+        }
+    }
+}
+
+#[test]
+fn encoders_hold_callers_to_what_they_announced() {
+    let mut out = Vec::new();
+    let mut set = SetEncoder::new(3, PLAIN, &mut out);
+    set.member(b"a");
+    assert_eq!(set.finish(), Err(RdbError::Count));
+
+    let mut sorted = ZSetEncoder::new(1, PLAIN, &mut out);
+    sorted.scored(b"a", f64::NAN);
+    assert_eq!(sorted.finish(), Err(RdbError::NotANumber));
+
+    let mut hash = HashEncoder::new(1, None, PLAIN, &mut out).expect("no deadlines");
+    assert_eq!(hash.field(b"f", b"v", Some(5)), Err(RdbError::FieldDeadline));
+
+    let dying = Options { format: Format::Redis12, compress: false };
+    let mut hash = HashEncoder::new(1, Some(5), dying, &mut out).expect("it has deadlines");
+    assert_eq!(hash.field(b"f", b"v", Some(4)), Err(RdbError::FieldDeadline));
+
+    assert_eq!(ListEncoder::new(PLAIN, &mut out).finish(), Err(RdbError::Empty));
+}
+
+#[test]
+fn more_than_was_announced_is_an_error_and_no_panic() {
+    let mut out = Vec::new();
+    let mut set = SetEncoder::new(1, PLAIN, &mut out);
+    (0..2_000).for_each(|at| set.member(at.to_string().as_bytes()));
+    assert_eq!(set.finish(), Err(RdbError::Count));
+
+    let mut sorted = ZSetEncoder::new(1, PLAIN, &mut out);
+    (0..2_000).for_each(|at| sorted.scored(at.to_string().as_bytes(), 1.0));
+    assert_eq!(sorted.finish(), Err(RdbError::Count));
+}
