@@ -199,7 +199,7 @@ fn run<const L: usize, const I: usize>(steps: &[Step]) {
             Step::Remove(at) if len > 0 => model.remove(at % len),
             Step::Replace(at) if len > 0 => model.replace(at % len),
             Step::RemoveRange(from, n) => {
-                model.remove_range(from % (len + 1)..from % (len + 1) + n)
+                model.remove_range(from % (len + 1)..from % (len + 1) + n);
             }
             Step::Pop(first) => model.pop(first),
             Step::Bound(key) => model.check_bound(key),
