@@ -2,8 +2,9 @@
 //!
 //! The syntax is the notation of the manual: words in upper case are tokens, words in lower case
 //! are values, `[...]` is optional, `|` parts alternatives, `...` repeats what stands before it,
-//! `(...)` groups. `key [EX seconds | PX milliseconds]` says that a key comes first, then perhaps
-//! one of two blocks of a token and a value.
+//! `(...)` groups; a token belongs to the value or the group right behind it.
+//! `key [EX seconds | PX milliseconds]` says that a key comes first, then perhaps one of two blocks
+//! of a token and a value.
 
 /// One argument of a command's syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Argument {
     pub optional: bool,
     /// Whether there may be several.
     pub multiple: bool,
+    /// Whether the token stands before each of several, not only before the first.
+    pub multiple_token: bool,
 }
 
 /// What an argument is.
@@ -39,9 +42,32 @@ pub fn arguments(syntax: &str) -> Vec<Argument> {
     let spaced = ["[", "]", "(", ")", "|"]
         .iter()
         .fold(syntax.to_owned(), |text, mark| text.replace(mark, &format!(" {mark} ")));
-    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let words = with_repetitions(spaced.split_whitespace().collect());
     let mut parser = SyntaxParser { words: &words };
-    parser.sequence()
+    let first = parser.sequence();
+    if parser.peek() == Some("|") { vec![parser.choice(first)] } else { first }
+}
+
+/// Writes `a b [a b ...]` as `( a b ) ...`, which means the same.
+fn with_repetitions(mut words: Vec<&str>) -> Vec<&str> {
+    const LEN_MAX: usize = 3;
+    let repeats_at = |words: &[&str], at: usize| {
+        (1..=LEN_MAX.min(at)).find(|&len| {
+            let repeated = words.get(at + 1..at + 1 + len);
+            words[at] == "["
+                && repeated == Some(&words[at - len..at])
+                && words.get(at + 1 + len..at + 3 + len) == Some(&["...", "]"])
+        })
+    };
+    let mut at = 0;
+    while at < words.len() {
+        if let Some(len) = repeats_at(&words, at) {
+            words.splice(at..at + len + 3, [")", "..."]);
+            words.insert(at - len, "(");
+        }
+        at += 1;
+    }
+    words
 }
 
 struct SyntaxParser<'a> {
@@ -67,69 +93,110 @@ impl<'a> SyntaxParser<'a> {
         here
     }
 
-    /// Arguments up to a closing mark or the end.
+    /// One of several: what was read already, or what follows up to a closing mark or the end.
+    fn choice(&mut self, first: Vec<Argument>) -> Argument {
+        let mut all = vec![block(first)];
+        while self.eat("|") {
+            all.push(block(self.sequence()));
+        }
+        if all.len() == 1 {
+            return all.remove(0);
+        }
+        let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+        let known = CHOICES.iter().find(|(first, _)| *first == names[0]);
+        let name = known.map_or_else(|| names.join("-or-"), |(_, name)| (*name).to_owned());
+        Argument::of(name, ArgumentKind::OneOf(all))
+    }
+
+    /// Arguments up to a closing mark, an alternative or the end.
     fn sequence(&mut self) -> Vec<Argument> {
-        let mut list = Vec::new();
+        let mut list: Vec<Argument> = Vec::new();
         while let Some(word) = self.peek() {
-            if matches!(word, "]" | ")" | "|") {
-                break;
-            }
-            if self.eat("...") {
-                if let Some(last) = list.last_mut() {
-                    let last: &mut Argument = last;
-                    last.multiple = true;
+            match word {
+                "]" | ")" | "|" => break,
+                "..." => {
+                    self.next();
+                    if let Some(last) = list.last_mut() {
+                        last.multiple = true;
+                        last.multiple_token = last.token.is_some();
+                    }
                 }
-                continue;
+                _ => list.push(self.argument()),
             }
-            list.push(self.argument());
         }
         list
     }
 
     fn argument(&mut self) -> Argument {
         if self.eat("[") {
-            return Argument { optional: true, ..self.alternatives("]") };
+            return Argument { optional: true, ..self.group("]") };
         }
         if self.eat("(") {
-            return self.alternatives(")");
+            return self.group(")");
         }
         self.word()
     }
 
-    fn alternatives(&mut self, end: &str) -> Argument {
-        let mut all = vec![self.sequence()];
-        while self.eat("|") {
-            all.push(self.sequence());
-        }
+    fn group(&mut self, end: &str) -> Argument {
+        let first = self.sequence();
+        let inner = self.choice(first);
         self.eat(end);
-        let mut all: Vec<Argument> = all.into_iter().map(block).collect();
-        if all.len() == 1 {
-            return all.remove(0);
-        }
-        let name = all.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join("-or-");
-        let kind = ArgumentKind::OneOf(all);
-        Argument { name, kind, token: None, optional: false, multiple: false }
+        inner
     }
 
-    /// A value, a token, or a token with its value.
+    /// A value, a token, or a token with what belongs to it: a value, or a group in brackets.
     fn word(&mut self) -> Argument {
         let word = self.next().unwrap_or_default();
         if !is_token(word) {
-            return value(word, None);
+            return value(word);
         }
+        let token = Some(word.to_owned());
         match self.peek() {
-            Some(next) if next.starts_with(|first: char| first.is_ascii_lowercase()) => {
+            Some(next) if is_value(next) => {
                 self.next();
-                value(next, Some(word.to_owned()))
+                Argument { token, ..value(next) }
             }
-            _ => Argument {
-                name: word.to_lowercase(),
-                kind: ArgumentKind::PureToken,
-                token: Some(word.to_owned()),
-                optional: false,
-                multiple: false,
-            },
+            Some("(") => {
+                self.next();
+                let group = self.group(")");
+                Argument { token, multiple: self.eat("..."), ..group }
+            }
+            _ => Argument { token, ..Argument::of(word.to_lowercase(), ArgumentKind::PureToken) },
         }
+    }
+}
+
+/// What alternatives are called, by the first of them.
+const CHOICES: &[(&str, &str)] = &[
+    ("nx", "condition"),
+    ("seconds", "expiration"),
+    ("byte", "unit"),
+    ("and", "operation"),
+    ("get", "operation"),
+    ("set", "write-operation"),
+    ("wrap", "overflow"),
+    ("async", "flush-type"),
+    ("write", "mode"),
+    ("on", "enabled"),
+    ("yes", "answer"),
+    ("nosave", "save-selector"),
+    ("slow", "type"),
+    ("normal", "client-type"),
+    ("libname", "attribute"),
+    ("module-name", "filterby"),
+    ("ip:port", "filter"),
+    ("v", "attribute"),
+    ("float", "increment"),
+];
+
+/// What several arguments in a row are called, by the first of them.
+const BLOCKS: &[(&str, &str)] =
+    &[("key", "data"), ("parameter", "data"), ("start", "range"), ("protover", "arguments")];
+
+impl Argument {
+    fn of(name: String, kind: ArgumentKind) -> Argument {
+        let (optional, multiple, multiple_token) = (false, false, false);
+        Argument { name, kind, token: None, optional, multiple, multiple_token }
     }
 }
 
@@ -137,25 +204,43 @@ fn is_token(word: &str) -> bool {
     !word.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
-fn value(word: &str, token: Option<String>) -> Argument {
-    let kind = ArgumentKind::Value(type_of(word));
-    Argument { name: word.to_owned(), kind, token, optional: false, multiple: false }
+fn is_value(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_lowercase())
 }
 
+fn value(word: &str) -> Argument {
+    Argument::of(word.to_owned(), ArgumentKind::Value(type_of(word)))
+}
+
+/// Several arguments as one; a token before several values belongs to all of them.
 fn block(mut list: Vec<Argument>) -> Argument {
     if list.len() == 1 {
         return list.remove(0);
     }
-    let name = list.first().map_or_else(String::new, |first| first.name.clone());
-    let kind = ArgumentKind::Block(list);
-    Argument { name, kind, token: None, optional: false, multiple: false }
+    let Some(first) = list.first_mut() else {
+        return Argument::of(String::new(), ArgumentKind::Block(list));
+    };
+    let announced = first.token.is_some()
+        && matches!(first.kind, ArgumentKind::Value(_))
+        && list[1..].iter().all(|one| one.token.is_none() && !one.optional);
+    let token = if announced { list[0].token.take() } else { None };
+    let name = match &token {
+        Some(token) => token.to_lowercase(),
+        None => {
+            let first = list[0].name.as_str();
+            let known = BLOCKS.iter().find(|(begin, _)| *begin == first);
+            known.map_or(first, |(_, name)| name).to_owned()
+        }
+    };
+    Argument { token, ..Argument::of(name, ArgumentKind::Block(list)) }
 }
 
 /// The type of a value, by the manual's habits of naming.
 fn type_of(name: &str) -> &'static str {
-    const INTEGERS: [&str; 24] = [
+    const INTEGERS: [&str; 29] = [
         "bit",
         "byte",
+        "client-id",
         "count",
         "cursor",
         "db",
@@ -169,15 +254,19 @@ fn type_of(name: &str) -> &'static str {
         "integer",
         "len",
         "max-burst",
+        "maxage",
         "milliseconds",
+        "min-match-len",
         "numkeys",
         "offset",
         "period",
+        "protover",
         "quantity",
         "seconds",
         "start",
         "timeout",
         "value-bit",
+        "version-number",
     ];
     match name {
         _ if name.contains("unix-time") => "unix-time",
@@ -217,8 +306,38 @@ mod tests {
     }
 
     #[test]
+    fn a_repetition_in_brackets_is_that_of_what_stands_before_them() {
+        assert_eq!(arguments("name [name ...]"), arguments("name ..."));
+        assert_eq!(arguments("a b [a b ...]"), arguments("(a b) ..."));
+        let ids = arguments("[ID client-id [client-id ...]]");
+        assert!(ids[0].optional && ids[0].multiple && !ids[0].multiple_token);
+        assert_eq!(ids[0].token.as_deref(), Some("ID"));
+        let steps = arguments("[GET encoding offset] ...");
+        assert!(steps[0].multiple && steps[0].multiple_token);
+    }
+
+    #[test]
+    fn a_token_belongs_to_what_stands_right_behind_it() {
+        let list = arguments("[AUTH username password] [SKIPME (YES | NO)] [LEN] key");
+        assert_eq!(list[0].token.as_deref(), Some("AUTH"));
+        assert!(matches!(&list[0].kind, ArgumentKind::Block(of) if of[0].token.is_none()));
+        assert_eq!(list[1].token.as_deref(), Some("SKIPME"));
+        assert!(matches!(&list[1].kind, ArgumentKind::OneOf(of) if of.len() == 2));
+        assert_eq!((&list[2].kind, list.len()), (&ArgumentKind::PureToken, 4));
+    }
+
+    #[test]
+    fn alternatives_need_no_brackets_around_all_of_them() {
+        let list = arguments("ON | OFF");
+        assert!(matches!(&list[..], [one] if one.name == "enabled"));
+        assert!(arguments("").is_empty());
+    }
+
+    #[test]
     fn broken_notation_ends_too() {
-        for broken in ["[", "]", "((", "a | b", "...", "", "[[[]"] {
+        for broken in
+            ["[", "]", "((", "a | b", "...", "", "[[[]", "a [a ...", "|", "A ( ...", "[a ...] b"]
+        {
             let _ = arguments(broken);
         }
     }

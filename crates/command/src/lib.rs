@@ -21,4 +21,4 @@ pub use row::{Arity, Begin, Category, Command, Enter, Find, Flags, Group, KeySpe
 pub use table::{Entry, Shape, Table};
 
 pub use keyspace::{View, event};
-pub use protocol::Reply;
+pub use protocol::{Reply, Words};

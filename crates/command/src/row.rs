@@ -18,6 +18,9 @@ pub struct Command {
     pub arity: Arity,
     /// Where the keys are among the words.
     pub keys: &'static [KeySpec],
+    /// What a request does to its keys, where its words decide that: where a spec says
+    /// `variable_flags`.
+    pub key_use: Option<fn(Words<'_>) -> KeyUse>,
     /// Which shards it enters.
     pub enter: Enter,
     /// What else holds of it.
@@ -34,6 +37,8 @@ pub struct Command {
     pub complexity: &'static str,
     /// The arguments in the manual's notation, from which COMMAND DOCS is computed.
     pub syntax: &'static str,
+    /// What later versions changed: each with the change.
+    pub history: &'static [(&'static str, &'static str)],
     /// Since when another command should be used, and which.
     pub deprecated: Option<(&'static str, &'static str)>,
     /// Hints for cluster clients.
@@ -82,6 +87,8 @@ pub struct KeySpec {
     pub find: Find,
     /// What happens to them.
     pub usage: KeyUse,
+    /// Why that is so, where it is not plain.
+    pub note: &'static str,
 }
 
 /// Where the search for keys begins.
@@ -133,25 +140,54 @@ impl KeyUse {
     pub const DELETE: KeyUse = KeyUse(&["RM", "delete"]);
     /// It is read, returned and removed.
     pub const TAKE: KeyUse = KeyUse(&["RW", "access", "delete"]);
+
+    /// What a request of this command does to the key: see [`Command::key_use`].
+    #[must_use]
+    pub fn of(self, command: &Command, words: Words<'_>) -> KeyUse {
+        let variable = self.0.contains(&"variable_flags");
+        command.key_use.filter(|_| variable).map_or(self, |of| of(words))
+    }
 }
 
 impl KeySpec {
     /// One key at this word.
     #[must_use]
     pub const fn one(at: u8, usage: KeyUse) -> KeySpec {
-        KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, step: 1 }, usage }
+        KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, step: 1 }, usage, note: "" }
     }
 
     /// All words from this one on.
     #[must_use]
     pub const fn from(at: u8, usage: KeyUse) -> KeySpec {
-        KeySpec { begin: Begin::Index(at), find: Find::Range { last: -1, step: 1 }, usage }
+        KeySpec {
+            begin: Begin::Index(at),
+            find: Find::Range { last: -1, step: 1 },
+            usage,
+            note: "",
+        }
     }
 
     /// Every other word from this one on.
     #[must_use]
     pub const fn pairs(at: u8, usage: KeyUse) -> KeySpec {
-        KeySpec { begin: Begin::Index(at), find: Find::Range { last: -1, step: 2 }, usage }
+        KeySpec {
+            begin: Begin::Index(at),
+            find: Find::Range { last: -1, step: 2 },
+            usage,
+            note: "",
+        }
+    }
+
+    /// Whether it names the first word behind the command's name and no other.
+    #[must_use]
+    pub fn is_first_word(&self) -> bool {
+        self.begin == Begin::Index(1) && self.find == Find::Range { last: 0, step: 1 }
+    }
+
+    /// The same, with the reason of what happens to the keys.
+    #[must_use]
+    pub const fn noting(self, note: &'static str) -> KeySpec {
+        KeySpec { note, ..self }
     }
 
     /// The positions of the keys in a request.
@@ -176,8 +212,9 @@ impl KeySpec {
                 let count = count.and_then(|count| usize::try_from(count).ok());
                 let count = count.filter(|&count| (1..=words.len()).contains(&count));
                 let first = begin + usize::from(first);
-                let count = count.ok_or(CommandError::NumKeys)?;
-                (first, first + count * usize::from(step), step)
+                let end = count.map(|count| first + count * usize::from(step));
+                let end = end.filter(|&end| end <= words.len()).ok_or(CommandError::NumKeys)?;
+                (first, end, step)
             }
         };
         Ok((first..end.min(words.len())).step_by(usize::from(step)))
@@ -227,6 +264,10 @@ impl Flags {
     pub const PUBSUB: Flags = Flags(1 << 16);
     /// Not allowed while another node's data is loaded.
     pub const NO_ASYNC_LOADING: Flags = Flags(1 << 17);
+    /// It runs as one that reads data and reads none, as HELP does.
+    pub const READS_NOTHING: Flags = Flags(1 << 18);
+    /// For servers among themselves and for those who look into them.
+    pub const SYSTEM: Flags = Flags(1 << 19);
 
     /// Whether all flags of `other` are set.
     #[must_use]
@@ -242,7 +283,7 @@ impl Flags {
     }
 
     /// The names that COMMAND INFO shows.
-    const NAMES: [(Flags, &'static str); 16] = [
+    const NAMES: [(Flags, &'static str); 15] = [
         (Flags::DENY_OOM, "denyoom"),
         (Flags::ADMIN, "admin"),
         (Flags::PUBSUB, "pubsub"),
@@ -258,7 +299,6 @@ impl Flags {
         (Flags::NO_MULTI, "no_multi"),
         (Flags::MOVABLE_KEYS, "movablekeys"),
         (Flags::ALLOW_BUSY, "allow_busy"),
-        (Flags::ARBITRARY_KEYS, "touches_arbitrary_keys"),
     ];
 }
 
@@ -324,6 +364,7 @@ pub enum Group {
     Bitmap,
     Generic,
     Connection,
+    Cluster,
     Server,
 }
 
@@ -336,6 +377,7 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::Generic => "generic",
             Group::Connection => "connection",
+            Group::Cluster => "cluster",
             Group::Server => "server",
         }
     }
@@ -369,6 +411,7 @@ impl Command {
         run: Run::Container,
         arity: Arity::AtLeast(1),
         keys: &[],
+        key_use: None,
         enter: Enter::Keys,
         flags: Flags::NONE,
         category: Category::NONE,
@@ -377,6 +420,7 @@ impl Command {
         summary: "",
         complexity: "O(1)",
         syntax: "",
+        history: &[],
         deprecated: None,
         tips: &[],
         subcommands: &[],
@@ -391,13 +435,13 @@ impl Command {
     /// Whether it reads data and changes none.
     #[must_use]
     pub fn reads(&self) -> bool {
-        matches!(self.run, Run::Read(_))
+        matches!(self.run, Run::Read(_)) && !self.flags.has(Flags::READS_NOTHING)
     }
 
     /// The names of its flags, as COMMAND INFO shows them.
     pub fn flag_names(&self) -> impl Iterator<Item = &'static str> {
         let kind = match self.run {
-            Run::Read(_) => Some("readonly"),
+            Run::Read(_) => Some("readonly").filter(|_| self.reads()),
             Run::Write(_) => Some("write"),
             Run::Session | Run::Container => None,
         };

@@ -51,7 +51,7 @@ impl Shape {
             (Run::Session | Run::Container, ..) => Shape::Keyless,
             (_, Enter::All, _) => Shape::Everything,
             (_, _, []) => Shape::Keyless,
-            (_, _, [one]) if *one == crate::KeySpec::one(1, one.usage) => Shape::FirstWord,
+            (_, _, [spec]) if spec.is_first_word() => Shape::FirstWord,
             _ => Shape::Specs,
         }
     }

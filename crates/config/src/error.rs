@@ -84,6 +84,8 @@ pub enum Origin {
     },
     /// On the command line.
     CommandLine,
+    /// By `CONFIG SET`.
+    ConfigSet,
 }
 
 impl fmt::Display for Origin {
@@ -93,6 +95,7 @@ impl fmt::Display for Origin {
             Origin::File { path, line: 0 } => write!(f, "{}", one_line(path)),
             Origin::File { path, line } => write!(f, "{}, line {line}", one_line(path)),
             Origin::CommandLine => f.write_str("command line"),
+            Origin::ConfigSet => f.write_str("CONFIG SET"),
         }
     }
 }

@@ -100,7 +100,8 @@ impl Config {
     /// `CONFIG GET pattern ...`: names and values, sorted by name, each name once.
     ///
     /// A name without glob signs is found by any of its spellings and printed
-    /// as it was given; a pattern finds names and aliases, each in its own right.
+    /// as it was given; a pattern finds names and aliases, each in its own right,
+    /// but nothing hidden.
     #[must_use]
     pub fn get<P: AsRef<[u8]>>(&self, patterns: &[P]) -> Vec<(String, &[u8])> {
         let mut found: Vec<(String, &[u8])> = Vec::new();
@@ -125,7 +126,8 @@ impl Config {
             }
             return;
         }
-        for (setting, value) in SETTINGS.iter().zip(&self.values) {
+        let shown = SETTINGS.iter().zip(&self.values).filter(|(setting, _)| !setting.hidden);
+        for (setting, value) in shown {
             for name in setting.names().filter(|name| glob::matches_name(pattern, name.as_bytes()))
             {
                 add(name, value);
@@ -155,12 +157,30 @@ impl Config {
             let parsed = setting.parse_text(&values[at], text.as_ref());
             let parsed = parsed.map_err(|why| {
                 let given = String::from_utf8_lossy(given.as_ref());
-                let own = setting.names().find(|own| setting::same_name(own, &given));
+                let exact = setting.names().find(|own| own.eq_ignore_ascii_case(&given));
+                let own =
+                    exact.or_else(|| setting.names().find(|own| setting::same_name(own, &given)));
                 SetError::Failed { name: own.unwrap_or(setting.name).to_owned(), why }
             })?;
+            if load::reason(setting, &parsed) == Some(Reason::Unprotected) {
+                let why = "it asks for protection that is not implemented yet";
+                return Err(SetError::failed(setting.name, why));
+            }
             values[at] = Cow::Owned(parsed);
         }
         Ok(Config::of(values))
+    }
+
+    /// What has changed since `old` and is not obeyed, in the table's order.
+    #[must_use]
+    pub fn unobeyed_since(&self, old: &Config) -> Vec<Notice> {
+        let pairs = SETTINGS.iter().zip(self.values.iter().zip(&old.values));
+        let changed = pairs.filter(|(_, (new, old))| new != old);
+        let notice = |(setting, (value, _)): (&'static Setting, (&Value, &Value))| {
+            let (value, reason) = (load::shown(setting, value), load::reason(setting, value)?);
+            Some(Notice { setting, value, origin: Origin::ConfigSet, reason })
+        };
+        changed.filter_map(notice).collect()
     }
 
     /// The place of a setting that may be set now and is not in `taken`.

@@ -47,6 +47,8 @@ pub struct Live {
     pub client_output_buffer_limit: OutputLimits,
     /// Most bytes of one argument.
     pub proto_max_bulk_len: u64,
+    /// Most keys remembered for CLIENT TRACKING; 0 is no limit.
+    pub tracking_table_max_keys: usize,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
     /// Whether only clients of this machine are answered without a password.
@@ -105,6 +107,8 @@ pub struct Live {
     pub dbfilename: String,
     /// File for the process id, if there shall be one.
     pub pidfile: Option<PathBuf>,
+    /// Zone shown to clients; empty if it is not known.
+    pub availability_zone: String,
 }
 
 /// Where a listener listens.
@@ -219,6 +223,8 @@ pub enum EvictionPolicy {
     AllkeysLru,
     AllkeysLfu,
     AllkeysRandom,
+    VolatileLrm,
+    AllkeysLrm,
     NoEviction,
 }
 
@@ -351,6 +357,8 @@ impl<'a> Values<'a> {
             b"allkeys-lru" => EvictionPolicy::AllkeysLru,
             b"allkeys-lfu" => EvictionPolicy::AllkeysLfu,
             b"allkeys-random" => EvictionPolicy::AllkeysRandom,
+            b"volatile-lrm" => EvictionPolicy::VolatileLrm,
+            b"allkeys-lrm" => EvictionPolicy::AllkeysLrm,
             _ => EvictionPolicy::NoEviction,
         }
     }
@@ -438,6 +446,7 @@ impl Live {
             log_format: values.log_format("log_format"),
             slowlog_log_slower_than: values.threshold("slowlog-log-slower-than").map(micros),
             slowlog_max_len: values.number("slowlog-max-len"),
+            tracking_table_max_keys: values.number("tracking-table-max-keys"),
             commandlog_request_larger_than: values.threshold("commandlog-request-larger-than"),
             commandlog_large_request_max_len: values.number("commandlog-large-request-max-len"),
             commandlog_reply_larger_than: values.threshold("commandlog-reply-larger-than"),
@@ -449,6 +458,7 @@ impl Live {
             dir: path(values.raw("dir")),
             dbfilename: values.text("dbfilename").into_owned(),
             pidfile: values.path("pidfile"),
+            availability_zone: values.text("availability-zone").into_owned(),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Later sources win: defaults, environment, files, command line. Within the
 //! environment `ANAX_` wins over `DFLY_`; among files the one named first on
-//! the command line is read first, flag files after it.
+//! the command line is read first, flag files after it. What adds to a value
+//! that is there (`save`) does so from files to the command line, as in Redis.
 //!
 //! Everything outside is reached through [`Files`], so a load is a function of
 //! its arguments.
@@ -162,7 +163,6 @@ pub fn load(
     for path in env_flag_files.iter().chain(&given.flag_files) {
         loader.read_flag_file(path, 0)?;
     }
-    loader.next_source();
     for (name, words) in given.options {
         loader.line(&name, words, &Origin::CommandLine, 0)?;
     }
@@ -198,9 +198,13 @@ impl CommandLine {
     fn parse(args: &[String]) -> Result<Asked, ConfigError> {
         let mut line = CommandLine::default();
         let mut rest = line.take_files(args);
+        let mut is_first = true;
         while let Some((first, after)) = rest.split_first() {
             rest = after;
-            let name = first.strip_prefix("--").or_else(|| first.strip_prefix('-'));
+            // Redis reads the words behind the file as a line of it.
+            let bare = Some(first.as_str()).filter(|name| is_first && table::find(name).is_some());
+            is_first = false;
+            let name = first.strip_prefix("--").or_else(|| first.strip_prefix('-')).or(bare);
             let Some(name) = name.filter(|name| !name.is_empty()) else {
                 return Err(wrong(format!("found '{first}' where a --name should be")));
             };
@@ -209,8 +213,11 @@ impl CommandLine {
                 "v" | "version" => return Ok(Asked::Version),
                 _ => {}
             }
-            let (name, words) = match name.split_once('=') {
-                Some((name, value)) => (name, vec![value.as_bytes().to_vec()]),
+            let (name, words) = match name.split_once(['=', ' ', '\t']) {
+                Some((before, value)) if name.as_bytes()[before.len()] == b'=' => {
+                    (before, vec![value.as_bytes().to_vec()])
+                }
+                Some((before, line)) => (before, words_of(before, line, &mut rest)?),
                 None => (name, take_words(name, &mut rest)?),
             };
             line.add(name, words);
@@ -252,15 +259,33 @@ fn wrong(problem: String) -> ConfigError {
     ConfigError { origin: Origin::CommandLine, problem }
 }
 
+/// The words of `--name word word`, given as one argument, and what follows it.
+fn words_of(name: &str, line: &str, rest: &mut &[String]) -> Result<Vec<Vec<u8>>, ConfigError> {
+    let split = words::split(line.as_bytes());
+    let mut words = split.ok_or_else(|| wrong(format!("{name}: unbalanced quotes")))?;
+    let more = rest.iter().take_while(|word| !word.starts_with("--")).count();
+    let (more, after) = rest.split_at(more);
+    *rest = after;
+    words.extend(more.iter().map(|word| word.as_bytes().to_vec()));
+    Ok(words)
+}
+
 /// The words that belong to a name on the command line: all up to the next
-/// `--name`, but none where a yes-or-no setting stands alone.
+/// `--name`, but none where a yes-or-no setting stands alone. A value that
+/// must be there may look like a name, if nothing has that name.
 fn take_words(name: &str, rest: &mut &[String]) -> Result<Vec<Vec<u8>>, ConfigError> {
     let setting = table::find(name);
     let stands_alone = negated(name).is_some()
         || is_bool(name) && rest.first().is_none_or(|word| word.starts_with('-'));
-    let count = match stands_alone {
-        true => 0,
-        false => rest.iter().take_while(|word| !word.starts_with("--")).count(),
+    let is_value = |word: &String| {
+        let known = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or_default());
+        let is_text = setting.is_some_and(|setting| matches!(setting.kind, Kind::Text));
+        known.is_some_and(|known| is_text && !is_option(known))
+    };
+    let count = match rest.first() {
+        _ if stands_alone => 0,
+        Some(first) if is_value(first) => 1,
+        _ => rest.iter().take_while(|word| !word.starts_with("--")).count(),
     };
     let may_be_none = stands_alone || setting.is_some_and(Setting::takes_many_words);
     if count == 0 && !may_be_none {
@@ -273,6 +298,12 @@ fn take_words(name: &str, rest: &mut &[String]) -> Result<Vec<Vec<u8>>, ConfigEr
     let (words, after) = rest.split_at(count);
     *rest = after;
     Ok(words.iter().map(|word| word.as_bytes().to_vec()).collect())
+}
+
+/// Whether `--name` is one of the command line's.
+fn is_option(name: &str) -> bool {
+    let own = ["flagfile", "include", "help", "version"];
+    own.contains(&name) || table::find(name).is_some() || negated(name).is_some()
 }
 
 fn is_bool(name: &str) -> bool {
@@ -559,7 +590,7 @@ pub(crate) fn directive(name: &str, words: &[Vec<u8>], from_file: bool) -> Optio
 }
 
 /// Why a setting that was given is not obeyed, if it is not.
-fn reason(setting: &Setting, value: &[u8]) -> Option<Reason> {
+pub(crate) fn reason(setting: &Setting, value: &[u8]) -> Option<Reason> {
     let among = |values: &[&str]| values.iter().any(|known| known.as_bytes() == value);
     let later = if setting.guards { Reason::Unprotected } else { Reason::Later };
     let (obeyed, reason) = match setting.status {

@@ -39,7 +39,7 @@ pub fn help_text() -> String {
 }
 
 fn rows(group: Group) -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().filter(move |row| row.group == group)
+    SETTINGS.iter().filter(move |row| row.group == group && !row.hidden)
 }
 
 fn is_later(row: &Setting) -> bool {
@@ -98,7 +98,12 @@ fn push_wrapped(text: &mut String, about: &str, indent: usize) {
 }
 
 fn push_names(text: &mut String, title: &str, wanted: fn(&Setting) -> bool) {
-    let names: Vec<&str> = SETTINGS.iter().filter(|row| wanted(row)).map(|row| row.name).collect();
+    let names: Vec<&str> = Group::ALL
+        .into_iter()
+        .flat_map(rows)
+        .filter(|row| wanted(row))
+        .map(|row| row.name)
+        .collect();
     text.push_str(&format!("\n{title}\n  "));
     push_wrapped(text, &names.join(" "), 2);
 }

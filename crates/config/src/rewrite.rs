@@ -30,12 +30,22 @@ impl Config {
     /// A `user` setting is left out: in a file the word means something else.
     #[must_use]
     pub fn rewrite(&self, old: &str) -> String {
+        self.rewritten(old, false)
+    }
+
+    /// The same with a line for every setting that is not hidden.
+    #[must_use]
+    pub fn rewrite_all(&self, old: &str) -> String {
+        self.rewritten(old, true)
+    }
+
+    fn rewritten(&self, old: &str, all: bool) -> String {
         let body = old.strip_suffix('\n').unwrap_or(old);
         let body = body.trim_start_matches('\u{feff}');
         let lines: Vec<Line> =
             if body.is_empty() { Vec::new() } else { body.split('\n').map(understand).collect() };
         let verdicts: Vec<Verdict> =
-            (0..SETTINGS.len()).map(|at| self.verdict(at, &lines)).collect();
+            (0..SETTINGS.len()).map(|at| self.verdict(at, &lines, all)).collect();
 
         let mut text = String::new();
         let mut replaced = vec![false; SETTINGS.len()];
@@ -57,7 +67,7 @@ impl Config {
     }
 
     /// What becomes of the lines of one setting.
-    fn verdict(&self, at: usize, lines: &[Line]) -> Verdict {
+    fn verdict(&self, at: usize, lines: &[Line], all: bool) -> Verdict {
         let setting = &SETTINGS[at];
         let mut meant = Ok(setting.default.as_bytes().to_vec());
         let mut repeated = false;
@@ -71,6 +81,7 @@ impl Config {
         }
         let unchanged = meant.is_ok_and(|meant| meant == self.values[at].as_ref());
         match (unchanged, repeated) {
+            (true, false) if all && !setting.hidden => Verdict::Append,
             (true, _) => Verdict::Keep,
             (false, true) => Verdict::Replace,
             (false, false) => Verdict::Append,

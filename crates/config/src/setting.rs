@@ -28,6 +28,9 @@ pub struct Setting {
     /// Whether it asks for protection, so that a server which cannot give it
     /// had better not start.
     pub guards: bool,
+    /// Whether `CONFIG GET` shows it only to who asks for it by name, and the
+    /// help and the docs leave it out: for tests of the servers that have it.
+    pub hidden: bool,
     /// The chapter of the docs it stands in.
     pub group: Group,
     /// What it is for, in one line.
@@ -247,6 +250,11 @@ impl Setting {
         self
     }
 
+    pub(crate) const fn hidden(mut self) -> Setting {
+        self.hidden = true;
+        self
+    }
+
     /// The values that need no mention, in place of the default alone.
     pub(crate) const fn off(mut self, values: &'static [&'static str]) -> Setting {
         self.status = Status::Later(values);
@@ -278,7 +286,8 @@ const fn row(
     doc: &'static str,
 ) -> Setting {
     let (aliases, change, group) = (&[], Change::Anytime, Group::Process);
-    Setting { name, aliases, kind, default, change, status, guards: false, group, doc }
+    let (guards, hidden) = (false, false);
+    Setting { name, aliases, kind, default, change, status, guards, hidden, group, doc }
 }
 
 /// A setting that is obeyed and may be changed at any time.

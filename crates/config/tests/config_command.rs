@@ -112,7 +112,8 @@ fn refusals_have_the_texts_of_valkey() {
             "maxmemory-policy",
             "foo",
             "argument(s) must be one of the following: volatile-lru, volatile-lfu, volatile-random, \
-             volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction",
+             volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction, volatile-lrm, \
+             allkeys-lrm",
         ),
         (
             "loglevel",
@@ -267,7 +268,10 @@ fn get_finds_names_aliases_and_patterns_once_and_sorted() {
 
     let all = names(&["*"]);
     assert!(all.is_sorted());
-    assert_eq!(all.len(), SETTINGS.iter().map(|setting| setting.names().count()).sum());
+    let shown = SETTINGS.iter().filter(|setting| !setting.hidden);
+    assert_eq!(all.len(), shown.map(|setting| setting.names().count()).sum());
+    assert_eq!(names(&["key-load-delay"]), ["key-load-delay"]);
+    assert!(!names(&["key-load*"]).contains(&"key-load-delay".to_owned()));
     assert!(names(&["\u{ff}", ""]).is_empty());
 }
 

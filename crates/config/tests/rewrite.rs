@@ -157,6 +157,19 @@ fn old_text() -> impl Strategy<Value = String> {
     prop::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
 }
 
+#[test]
+fn every_setting_can_be_written_and_means_the_same() {
+    let config = with(&[("maxmemory", "1gb"), ("save", "60 5")]);
+    let text = config.rewrite_all("# kept\nhz 10\n");
+    assert!(text.starts_with("# kept\nhz 10\n"), "{text}");
+    for setting in SETTINGS.iter().filter(|setting| setting.name != "user") {
+        let line = text.lines().filter(|line| line.split(' ').next() == Some(setting.name)).count();
+        assert_eq!(line, usize::from(!setting.hidden), "{}", setting.name);
+    }
+    assert_eq!(load_text(&text).unwrap(), config);
+    assert_eq!(config.rewrite_all(&text), text);
+}
+
 proptest! {
     #[test]
     fn a_rewritten_file_loads_to_the_same_configuration(

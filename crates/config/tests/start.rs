@@ -114,6 +114,43 @@ fn words_of_one_argument_are_split_for_settings_of_many_words() {
     assert_eq!(value(&loaded.config, "bind"), "127.0.0.1 ::1");
 }
 
+/// Compose files and orchestrators often hand a name and its value over as one argument.
+#[test]
+fn a_name_and_its_value_may_be_one_argument() {
+    let cases: [(&[&str], &str, &str); 9] = [
+        (&["--maxmemory 700mb", "--hz 20"], "maxmemory", "734003200"),
+        (&["--maxmemory '700mb'"], "maxmemory", "734003200"),
+        (&["--save 900 1", "--port 1"], "save", "900 1"),
+        (&["--save 900 1", "60", "5"], "save", "900 1 60 5"),
+        (&["--requirepass a=b c"], "requirepass", ""),
+        (&["--requirepass=a b"], "requirepass", "a b"),
+        (&["--pidfile --there"], "pidfile", "--there"),
+        (&["--pidfile", "--there", "--hz", "7"], "pidfile", "--there"),
+        (&["--pidfile=--hz"], "pidfile", "--hz"),
+    ];
+    for (args, name, expected) in cases {
+        let args: Vec<String> = args.iter().map(|word| (*word).to_owned()).collect();
+        match load(&args, &[], &mut Disk::default()) {
+            Ok(Outcome::Start(loaded)) => {
+                assert_eq!(value(&loaded.config, name), expected, "{args:?}");
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => assert!(expected.is_empty(), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn words_behind_the_file_may_be_a_line_of_it() {
+    let disk = || Disk::with(&[("my.conf", "hz 30\n")]);
+    let started = |line: &str| try_start(line, &[], disk());
+    let loaded = started("my.conf loglevel verbose --port 7").unwrap();
+    assert_eq!(value(&loaded.config, "loglevel"), "verbose");
+    assert_eq!(value(&loaded.config, "port"), "7");
+    assert!(started("my.conf nonsense verbose").is_err());
+    assert!(started("my.conf --port 7 8 loglevel verbose").is_err());
+}
+
 #[test]
 fn help_and_version_are_asked_for_before_anything_is_read() {
     let ask = |line: &str| load(&words(line), &[], &mut Disk::default()).unwrap();
@@ -262,7 +299,7 @@ fn later_sources_win() {
 
     let loaded = try_start("my.conf --save 2 2 --flagfile flags", &env, disk()).unwrap();
     let value = |name| value(&loaded.config, name);
-    assert_eq!(value("save"), "2 2");
+    assert_eq!(value("save"), "1 1 2 2");
     assert_eq!(value("hz"), "30");
     assert_eq!(value("tcp-backlog"), "9");
     assert_eq!(value("maxmemory"), "1073741824");

@@ -108,6 +108,8 @@ pub struct Publication<'a> {
     pub transaction: u64,
     /// When it ran.
     pub now: Millis,
+    /// Whose transaction it was, see [`crate::Frame::origin`].
+    pub origin: u64,
     /// Each shard it changed, with the shard's new position (LSN). Their number tells a replica
     /// how many parts to wait for before it applies them as one.
     pub positions: &'a [(ShardId, u64)],

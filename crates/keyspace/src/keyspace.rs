@@ -14,10 +14,11 @@ use gate::Gate;
 use smallvec::SmallVec;
 
 use crate::changes::Sink;
+use crate::database::Database;
 use crate::hash::KeyHasher;
 use crate::shard::{Shard, ShardId};
 use crate::view::{Entered, Frame, Guard, View};
-use crate::{DbIndex, Millis};
+use crate::{DbIndex, Lengths, Millis};
 
 /// Rounds of spinning before an entry of several gates waits as a task: those who hold many gates
 /// hold them for some microseconds.
@@ -66,6 +67,17 @@ pub struct Usage {
     pub slab_bytes: usize,
     /// How often somebody had to wait for the gate.
     pub gate_waits: u64,
+}
+
+/// What one database holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Keys.
+    pub keys: usize,
+    /// Keys that have a deadline.
+    pub volatile: usize,
+    /// Keys that its tables have room for.
+    pub capacity: usize,
 }
 
 /// All the data of a server.
@@ -146,6 +158,11 @@ impl Keyspace {
         let set = self.sink.set(sink).is_ok();
         self.listening.store(true, Ordering::Release);
         set
+    }
+
+    /// Says whether the sink is told of changes from now on.
+    pub fn listen(&self, on: bool) {
+        self.listening.store(on, Ordering::Release);
     }
 
     pub(crate) fn sink(&self) -> Option<&dyn Sink> {
@@ -322,12 +339,26 @@ impl Keyspace {
         Some(Usage { gate_waits: gate.waits(), ..usage_of(&shard) })
     }
 
-    /// Keys and keys with a deadline of each database of a shard; `None` if it is busy.
+    /// How long the strings are that a shard holds, of each database that has keys; `None` if it is
+    /// busy. Does not wait.
     #[must_use]
-    pub fn try_counts(&self, id: ShardId) -> Option<Vec<(usize, usize)>> {
+    pub fn try_lengths(&self, id: ShardId) -> Option<Vec<(DbIndex, Lengths)>> {
         let shard = self.gate(id).spin_read()?;
-        let counts = |db| shard.database(db).map_or((0, 0), |db| (db.table.len(), db.volatile));
-        Some((0..self.databases).map(counts).collect())
+        let filled = shard.databases().filter(|(_, database)| !database.table.is_empty());
+        Some(filled.map(|(db, database)| (db, database.records.lengths().clone())).collect())
+    }
+
+    /// What each database of a shard holds; `None` if it is busy. Does not wait.
+    #[must_use]
+    pub fn try_counts(&self, id: ShardId) -> Option<Vec<Counts>> {
+        let shard = self.gate(id).spin_read()?;
+        let counts = |database: &Database| Counts {
+            keys: database.table.len(),
+            volatile: database.volatile,
+            capacity: database.table.capacity(),
+        };
+        let databases = (0..self.databases).map(|db| shard.database(db).map(counts));
+        Some(databases.map(Option::unwrap_or_default).collect())
     }
 }
 
@@ -376,6 +407,18 @@ impl View<'_> {
     pub fn volatile(&self, db: DbIndex) -> usize {
         let databases = self.shards().filter_map(|(_, shard)| shard.database(db));
         databases.map(|database| database.volatile).sum()
+    }
+}
+
+impl Counts {
+    /// Both together.
+    #[must_use]
+    pub fn with(self, other: Counts) -> Counts {
+        Counts {
+            keys: self.keys + other.keys,
+            volatile: self.volatile + other.volatile,
+            capacity: self.capacity + other.capacity,
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Frame {
     pub access: Access,
     /// Whether it is recorded: not for clients that asked for it (CLIENT NO-TOUCH).
     pub touch: bool,
+    /// The number of whoever runs it, for those who are told of its changes; 0: nobody.
+    pub origin: u64,
 }
 
 /// What a finished transaction did, in numbers, and what it leaves behind.
@@ -306,6 +308,14 @@ impl<'g> View<'g> {
         Some(database.info(handle))
     }
 
+    /// What is known of an entry; counted as a hit or a miss, but no use.
+    #[must_use]
+    pub fn look(&self, key: &[u8]) -> Option<Info> {
+        let found = self.info(key);
+        self.log.count(found.is_some());
+        found
+    }
+
     /// A string, neither counted nor a use of its key.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<Str<'_>> {
@@ -552,7 +562,8 @@ fn announce(keyspace: &Keyspace, frame: Frame, entered: &mut Entered<'_>, notes:
     }
     let transaction = keyspace.next_transaction();
     let positions = &positions[..];
-    sink.publish(&Publication { transaction, now: frame.now, positions, notes });
+    let (now, origin) = (frame.now, frame.origin);
+    sink.publish(&Publication { transaction, now, origin, positions, notes });
 }
 
 impl Entered<'_> {

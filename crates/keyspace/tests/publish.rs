@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use common::{frame, keyspace, maintain, set, write, write_in};
-use keyspace::{DbIndex, Effect, Expiry, Keyspace, Millis, Publication, Sink, event};
+use keyspace::{DbIndex, Effect, Expiry, Frame, Keyspace, Millis, Publication, Sink, event};
 
 /// A publication, taken down.
 #[derive(Debug, PartialEq, Eq)]
 struct Told {
     transaction: u64,
     now: Millis,
+    origin: u64,
     positions: Vec<(usize, u64)>,
     changes: Vec<(usize, DbIndex, Vec<u8>, &'static str, Effect)>,
 }
@@ -31,6 +32,7 @@ impl Sink for Recorder {
         let told = Told {
             transaction: publication.transaction,
             now: publication.now,
+            origin: publication.origin,
             positions: positions.collect(),
             changes: changes.collect(),
         };
@@ -201,4 +203,17 @@ fn an_edit_that_changes_nothing_is_not_told() {
 fn there_is_one_sink() {
     let (keyspace, _told) = listened(1);
     assert!(!keyspace.set_sink(Box::new(Recorder(channel().0))));
+}
+
+#[test]
+fn nothing_is_told_while_nobody_listens() {
+    let (keyspace, told) = listened(4);
+    keyspace.listen(false);
+    write(&keyspace, |view| set(view, b"a", b"1", Expiry::Clear));
+    keyspace.listen(true);
+    write_in(&keyspace, Frame { origin: 7, ..frame(0, 0) }, |view| {
+        set(view, b"b", b"2", Expiry::Clear);
+    });
+    let told: Vec<Told> = told.try_iter().collect();
+    assert!(matches!(&told[..], [one] if one.transaction == 1 && one.origin == 7));
 }

@@ -16,9 +16,11 @@
 
 mod class;
 mod external;
+pub mod lengths;
 mod record;
 mod slabs;
 
 pub use class::RECORD_MAX;
+pub use lengths::Lengths;
 pub use record::{DEADLINE_MAX, Garbage, INLINE_MAX, Kind, NewValue, Record, Records, StrRef};
 pub use slabs::{Full, Handle};

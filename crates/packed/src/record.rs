@@ -37,6 +37,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::class::{RECORD_MAX, class_of, spec};
 use crate::external::{External, Externals};
+use crate::lengths::Lengths;
 use crate::slabs::{Full, Handle, Slabs, WORD_BYTES};
 
 /// The longest string that is kept in its record, in bytes: with the longest key
@@ -327,6 +328,12 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Bytes of the string.
+    #[inline]
+    fn len(self) -> usize {
+        self.str().as_bytes().len()
+    }
+
     /// Whether clients shall see the string as `raw`, because it was changed in
     /// place. What else decides on the encoding they see follows from the bytes.
     #[inline]
@@ -366,6 +373,7 @@ impl<'a> Record<'a> {
 pub struct Records {
     slabs: Slabs,
     externals: Externals,
+    lengths: Lengths,
 }
 
 impl Default for Records {
@@ -377,7 +385,7 @@ impl Default for Records {
 impl Records {
     /// No records, and no memory for any.
     pub fn new() -> Self {
-        Self { slabs: Slabs::new(), externals: Externals::new() }
+        Self { slabs: Slabs::new(), externals: Externals::new(), lengths: Lengths::default() }
     }
 
     // --- Reading ----------------------------------------------------------
@@ -431,7 +439,7 @@ impl Records {
     /// Bytes of the string.
     #[inline]
     pub fn len(&self, handle: Handle) -> usize {
-        self.at(handle).str().as_bytes().len()
+        self.at(handle).len()
     }
 
     /// See [`Record::is_raw`].
@@ -477,10 +485,11 @@ impl Records {
         deadline: Option<u64>,
     ) -> Result<Handle, Full> {
         let is_long_key = key.len() > KEY_INLINE_MAX;
-        let is_long = value.bytes().len() > INLINE_MAX;
+        let len = value.bytes().len();
+        let is_long = len > INLINE_MAX;
         let form = Form::Str { external: is_long, raw: value.is_raw() };
         let key_len = if is_long_key { KEY_EXTERNAL } else { key.len() as u8 };
-        let value_len = if is_long { NUMBER_BYTES } else { value.bytes().len() };
+        let value_len = if is_long { NUMBER_BYTES } else { len };
         let head = Head { word: 0, key_len, value_low: 0 };
         let head = head.reshaped(form, deadline.is_some(), value_len);
 
@@ -498,6 +507,7 @@ impl Records {
         } else {
             body[head.value()].copy_from_slice(value.bytes());
         }
+        self.lengths.add(len);
         Ok(handle)
     }
 
@@ -510,6 +520,8 @@ impl Records {
     pub fn remove(&mut self, handle: Handle) -> Garbage {
         let record = self.at(handle);
         let (value, key) = (record.external_value(), record.external_key());
+        let len = record.len();
+        self.lengths.take(len);
         self.release(handle);
         Garbage {
             key: key.map(|at| self.externals.remove(at)),
@@ -578,13 +590,17 @@ impl Records {
         value: NewValue<'_>,
         deadline: Option<u64>,
     ) -> Result<(Handle, Garbage), Full> {
-        let old = self.at(handle).external_value();
-        if old.is_some() || value.bytes().len() > INLINE_MAX {
-            return self.replace_long(handle, old, value, deadline);
-        }
-        let form = Form::Str { external: false, raw: value.is_raw() };
-        let handle = self.reshape(handle, form, deadline, Content::New(value.bytes()))?;
-        Ok((handle, Garbage::default()))
+        let record = self.at(handle);
+        let (old, before, after) = (record.external_value(), record.len(), value.bytes().len());
+        let replaced = if old.is_some() || after > INLINE_MAX {
+            self.replace_long(handle, old, value, deadline)?
+        } else {
+            let form = Form::Str { external: false, raw: value.is_raw() };
+            let handle = self.reshape(handle, form, deadline, Content::New(value.bytes()))?;
+            (handle, Garbage::default())
+        };
+        self.lengths.change(before, after);
+        Ok(replaced)
     }
 
     /// Replaces a value where the old one, the external `old`, or the new one is
@@ -712,28 +728,30 @@ impl Records {
         edit: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Handle, Full> {
         let record = self.at(handle);
-        let deadline = record.deadline();
+        let (deadline, before) = (record.deadline(), record.len());
         let external = len > INLINE_MAX;
         let form = Form::Str { external, raw: record.is_raw() };
-        match record.external_value() {
+        let handle = match record.external_value() {
             None if external => {
                 let mut text = Vec::with_capacity(len);
                 text.extend_from_slice(record.str().as_bytes());
                 edit(&mut text);
-                self.move_out(handle, form, deadline, Arc::new(text))
+                self.move_out(handle, form, deadline, Arc::new(text))?
             }
-            None => self.reshape(handle, form, deadline, Content::Kept(len)),
+            None => self.reshape(handle, form, deadline, Content::Kept(len))?,
             Some(at) if external => {
                 self.externals.edit_str(at, len, edit);
-                Ok(handle)
+                handle
             }
             Some(at) => {
                 let text = self.externals.str(at)[..len].to_vec();
                 let handle = self.reshape(handle, form, deadline, Content::New(&text))?;
                 self.externals.remove(at);
-                Ok(handle)
+                handle
             }
-        }
+        };
+        self.lengths.change(before, len);
+        Ok(handle)
     }
 
     /// Makes a string in its record an external.
@@ -837,6 +855,11 @@ impl Records {
     /// shared counts in full.
     pub fn external_bytes(&self) -> usize {
         self.externals.bytes()
+    }
+
+    /// How many strings there are of each doubling of length.
+    pub fn lengths(&self) -> &Lengths {
+        &self.lengths
     }
 
     /// How many keys and values are outside the slabs.

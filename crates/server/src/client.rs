@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 use command::Command;
 
 use crate::stats::Counter;
+use crate::tracking::Terms;
 
 /// The number of a connection, never used again.
 pub type ClientId = u64;
@@ -44,6 +45,8 @@ pub struct Names {
     pub lib_version: Vec<u8>,
     /// The user it authenticated as; empty: the default one.
     pub user: Vec<u8>,
+    /// What CLIENT TRACKING has set, while it is on.
+    pub tracking: Option<Arc<Terms>>,
 }
 
 /// The class that CLIENT LIST and CLIENT KILL tell clients apart by.
@@ -127,6 +130,8 @@ pub struct Client {
     last_command: Mutex<Option<(&'static Command, Option<&'static Command>)>>,
     /// How it is to end; written by anybody.
     kill: AtomicU8,
+    /// Whether its connection is gone.
+    left: AtomicBool,
     /// Somebody rang and nobody has heard it.
     rung: AtomicBool,
     bell: OnceLock<Waker>,
@@ -183,6 +188,7 @@ impl Client {
             names: Mutex::new(None),
             last_command: Mutex::new(None),
             kill: AtomicU8::new(Kill::No as u8),
+            left: AtomicBool::new(false),
             rung: AtomicBool::new(false),
             bell: OnceLock::new(),
             outbox: Mutex::new(VecDeque::new()),
@@ -292,6 +298,12 @@ impl Client {
         }
     }
 
+    /// Whether its connection is gone.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
     /// Has the connection look whether something changed that concerns it.
     pub fn ring(&self) {
         self.rung.store(true, Ordering::Release);
@@ -374,7 +386,9 @@ impl Registry {
 
     /// Lets a client go.
     pub fn leave(&self, id: ClientId) {
-        lock(&self.clients).remove(&id);
+        if let Some(client) = lock(&self.clients).remove(&id) {
+            client.left.store(true, Ordering::Relaxed);
+        }
     }
 
     /// All clients, by id.

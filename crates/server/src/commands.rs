@@ -4,6 +4,7 @@
 //! subcommands has one function, which looks at the subcommand's row.
 
 mod client;
+mod cluster;
 mod command;
 pub mod config;
 mod connection;
@@ -56,6 +57,7 @@ pub struct SessionRow {
 pub const ROWS: &[&[SessionRow]] = &[
     connection::ROWS,
     client::ROWS,
+    cluster::ROWS,
     command::ROWS,
     config::ROWS,
     debug::ROWS,
@@ -138,13 +140,19 @@ impl<'a> Call<'a> {
     /// Writes the reply of a container's HELP, as its subcommands' rows say it.
     pub fn help(&mut self) -> Next {
         let container = self.entry.command;
-        let first =
-            format!("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container.name);
-        let about = container.subcommands.iter().flat_map(|sub| {
-            let usage = format!("{} {}", sub.name, sub.syntax);
-            [usage.trim_end().to_owned(), format!("    {}", sub.summary)]
-        });
-        let lines: Vec<String> = std::iter::once(first).chain(about).collect();
+        let mut lines = vec![format!(
+            "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            container.name
+        )];
+        if matches!(container.run, ::command::Run::Session) {
+            lines.extend(["(no subcommand)".to_owned(), format!("    {}", container.summary)]);
+        }
+        let is_help = |sub: &&Command| sub.name == "HELP";
+        let others = container.subcommands.iter().filter(|sub| !is_help(sub));
+        for sub in others.chain(container.subcommands.iter().filter(is_help)) {
+            lines.extend(folded(&format!("{} {}", sub.name, sub.syntax)));
+            lines.push(format!("    {}", sub.summary));
+        }
         self.lines(&lines.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
@@ -152,5 +160,42 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn is_resp3(&self) -> bool {
         self.session.dialect == Dialect::Resp3
+    }
+}
+
+/// A line of HELP is no longer than this, in bytes, if its words allow it.
+const HELP_WIDTH: usize = 80;
+
+/// A long line as several, all but the first moved to the right.
+fn folded(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is a first one");
+        if !line.is_empty() && line.len() + 1 + word.len() > HELP_WIDTH {
+            lines.push(format!("        {word}"));
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_of_help_is_folded_between_words() {
+        assert_eq!(folded("GET key "), ["GET key"]);
+        let long = vec!["word"; 40].join(" ");
+        let lines = folded(&long);
+        assert!(lines.iter().all(|line| line.len() <= HELP_WIDTH), "{lines:?}");
+        assert!(lines[1..].iter().all(|line| line.starts_with("        word")), "{lines:?}");
+        let words: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
+        assert_eq!(words.join(" "), long);
+        assert_eq!(folded(&"x".repeat(200)), ["x".repeat(200)]);
     }
 }

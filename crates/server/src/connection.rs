@@ -136,6 +136,9 @@ impl Drop for Connection {
         let (server, client) = (&self.worker.server, &self.session.client);
         server.monitor.leave(client);
         server.clients.leave(client.id);
+        if self.session.tracking.is_some() {
+            server.tracking.leave(&server.keyspace, client);
+        }
         server.load.leave(self.worker.index);
         if std::thread::panicking() {
             self.worker.mend();
@@ -251,7 +254,7 @@ impl Connection {
     async fn wait(&mut self, ran: Ran) {
         let server = Arc::clone(&self.worker.server);
         match ran {
-            Ran::Done => {}
+            Ran::Done | Ran::Refused => {}
             Ran::Rest(millis) => self.rest(millis).await,
             Ran::Paused(millis) | Ran::Later(millis) => {
                 let client = Arc::clone(&self.session.client);
@@ -326,13 +329,15 @@ impl Connection {
                 let request = look_up(server, words);
                 let before = self.output.len();
                 let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
-                if ran == Ran::Done {
+                if matches!(ran, Ran::Done | Ran::Refused) {
                     let mut meter = Meter::start(batch);
                     meter.before(request.entry, self);
-                    meter.after(request, self);
+                    meter.answered(ran, request, self);
                     meter.finish(self);
-                    let written = self.output.len() - before;
-                    batch.note_large(request, &self.session, consumed, written);
+                    if ran == Ran::Done {
+                        let written = self.output.len() - before;
+                        batch.note_large(request, &self.session, consumed, written);
+                    }
                     consumed
                 } else {
                     0
@@ -567,13 +572,16 @@ impl Connection {
                 return Some(Ended::Closing);
             }
             meter.before(planned.entry, self);
-            match batch.run(request, &mut self.session, output) {
-                Ran::Done => {
+            let ran = batch.run(request, &mut self.session, output);
+            match ran {
+                Ran::Done | Ran::Refused => {
                     let (read, before) = (*end - *at, written);
                     *at = *end;
                     written = output.len();
-                    batch.note_large(request, &self.session, read, written - before);
-                    meter.after(request, self);
+                    if ran == Ran::Done {
+                        batch.note_large(request, &self.session, read, written - before);
+                    }
+                    meter.answered(ran, request, self);
                     if !planned.keyed {
                         batch = batch.renewed();
                     }
@@ -794,6 +802,24 @@ impl<'a> Meter<'a> {
             };
             self.running = entry.map(|entry| (entry, 0));
         }
+    }
+
+    /// Counts a request that is answered. What was refused took no time of its command.
+    #[inline]
+    fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &Connection) {
+        if ran == Ran::Refused {
+            return self.refused(request, connection);
+        }
+        self.after(request, connection);
+    }
+
+    #[cold]
+    fn refused(&mut self, request: Request<'_>, connection: &Connection) {
+        self.finish(connection);
+        let Some(entry) = request.entry else { return };
+        let sub = Some(called(entry.command, request.words));
+        let sub = sub.filter(|&command| !std::ptr::eq(command, entry.command));
+        connection.session.client.set_last_command(entry.command, sub);
     }
 
     #[inline]

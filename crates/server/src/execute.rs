@@ -39,6 +39,8 @@ enum LogKind {
 pub enum Ran {
     /// It is answered.
     Done,
+    /// It is answered with an error, before it ran.
+    Refused,
     /// A gate is busy: it must be entered by waiting. Nothing was written.
     Busy,
     /// Commands like it are paused for so many ms. Nothing was written.
@@ -112,6 +114,7 @@ impl<'a> Batch<'a> {
             chance: self.chance,
             access: self.settings.access,
             touch: !session.no_touch,
+            origin: session.client.id,
         }
     }
 
@@ -186,20 +189,32 @@ impl<'a> Batch<'a> {
             Ok(Ran::Busy) => Ran::Busy,
             Ok(waits @ (Ran::Paused(_) | Ran::Later(_))) => waits,
             Ok(ran) => {
-                self.keep_reply(session, output, mark);
+                self.finish(request, session, output, mark);
                 ran
             }
             Err(error) => {
                 self.refuse(request, rejected, error, session, output, mark);
-                self.keep_reply(session, output, mark);
-                Ran::Done
+                self.finish(request, session, output, mark);
+                if rejected { Ran::Refused } else { Ran::Done }
             }
         }
     }
 
-    fn keep_reply(&self, session: &mut Session, output: &mut Output, mark: protocol::Mark) {
+    /// What holds for one command alone ends with it: that its reply is not kept, that CLIENT
+    /// CACHING came before it.
+    fn finish(
+        &self,
+        request: Request<'_>,
+        session: &mut Session,
+        output: &mut Output,
+        mark: protocol::Mark,
+    ) {
         if !session.keeps_reply() {
             output.rollback(mark);
+        }
+        if session.caching {
+            let command = request.entry.map(|entry| called(entry.command, request.words));
+            session.caching = command.is_some_and(|command| command.name == "CACHING");
         }
     }
 
@@ -374,9 +389,23 @@ impl<'a> Batch<'a> {
             Run::Write(write) => write(args, &mut view, &mut reply),
             Run::Session | Run::Container => Ok(()),
         });
+        if session.remembers_keys() && command.reads() {
+            self.remember_keys(request, command, session);
+        }
         let tally = view.publish();
         self.settle(tally, command);
         done
+    }
+
+    /// Notes which keys a client has read that is told of changes; their gates are still held.
+    #[cold]
+    fn remember_keys(&self, request: Request<'_>, command: &Command, session: &Session) {
+        let keyspace = &self.server.keyspace;
+        let positions = command.key_positions(request.words).unwrap_or_default();
+        let keys = positions.iter().filter_map(|&at| request.words.get(at));
+        let keys = keys.map(|key| (keyspace.shard_of(keyspace.hash(key)), key));
+        let keys_max = self.settings.tracked_keys_max;
+        self.server.tracking.remember(session.client.id, keys, keys_max);
     }
 
     /// Waits for the shards of a request that found them busy, then runs it.
@@ -408,7 +437,7 @@ impl<'a> Batch<'a> {
         if let Err(error) = self.run_in(view, request, entry, command, session, output) {
             self.refuse(request, false, error, session, output, mark);
         }
-        self.keep_reply(session, output, mark);
+        self.finish(request, session, output, mark);
         Ran::Done
     }
 

@@ -11,8 +11,11 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering;
 
+use keyspace::{Counts, lengths};
+
 use crate::commands::REDIS_VERSION;
 use crate::process;
+use crate::sampler::Rates;
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::stats::{CommandStats, Histogram};
@@ -64,6 +67,7 @@ pub const SECTIONS: &[Section] = &[
     Section { default: false, ..section("latencystats", "Latencystats", latency_stats) },
     section("cluster", "Cluster", |_, lines| lines.put("cluster_enabled", 0)),
     section("keyspace", "Keyspace", keyspace),
+    section("keysizes", "Keysizes", key_sizes),
 ];
 
 /// The sections that the words of a request ask for, in the order of the table.
@@ -147,7 +151,7 @@ fn server(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("redis_git_sha1", "00000000");
     lines.put("redis_git_dirty", 0);
     lines.put("redis_build_id", VERSION);
-    lines.put("redis_mode", "standalone");
+    lines.same(&["redis_mode", "server_mode"], "standalone");
     lines.put("os", process::system_name());
     lines.put("arch_bits", usize::BITS);
     lines.put("monotonic_clock", "POSIX clock_gettime");
@@ -163,9 +167,33 @@ fn server(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("lru_clock", (unix_micros / 1_000_000) & 0xFF_FFFF);
     lines.put("executable", process::executable());
     lines.put("config_file", file);
+    lines.put("availability_zone", &server.config.current().live().availability_zone);
     lines.put("io_threads_active", u8::from(server.stats.len() > 1));
     lines.put("thread_count", server.stats.len());
     lines.put("shard_count", server.keyspace.shards());
+    for (nth, listener) in listeners(server).into_iter().enumerate() {
+        lines.put(format_args!("listener{nth}"), listener);
+    }
+}
+
+/// Where the server listens, as the settings say it, each with its kind.
+fn listeners(server: &Server) -> Vec<String> {
+    let config = server.config.current();
+    let words = |name: &str| {
+        let value = String::from_utf8_lossy(config.value(name).unwrap_or_default()).into_owned();
+        if value.is_empty() { None } else { Some(value) }
+    };
+    let everywhere = || words("bind").unwrap_or_else(|| "*".to_owned());
+    let tcp = |name: &str, hosts: String, port: u16| {
+        let hosts: String = hosts.split(' ').map(|host| format!(",bind={host}")).collect();
+        (port > 0).then(|| format!("name={name}{hosts},port={port}"))
+    };
+    let main = server.arrivals.tcp_port.load(Ordering::Relaxed);
+    let admin = server.arrivals.admin_port.load(Ordering::Relaxed);
+    let admin_hosts = words("admin_bind").unwrap_or_else(everywhere);
+    let unix = words("unixsocket").map(|path| format!("name=unix,bind={path}"));
+    let all = [tcp("tcp", everywhere(), main), unix, tcp("admin", admin_hosts, admin)];
+    all.into_iter().flatten().collect()
 }
 
 fn clients(scene: &Scene<'_>, lines: &mut Lines) {
@@ -185,8 +213,8 @@ fn clients(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("client_recent_max_output_buffer", output);
     lines.put("client_read_buffer_bytes", query_bytes(scene));
     lines.put("blocked_clients", blocked);
-    let none = ["tracking_clients", "pubsub_clients", "watching_clients"];
-    lines.same(&none, 0);
+    lines.put("tracking_clients", server.tracking.tracked().clients);
+    lines.same(&["pubsub_clients", "watching_clients"], 0);
     lines.same(&["clients_in_timeout_table", "total_watched_keys"], 0);
     lines.same(&["total_blocking_keys", "total_blocking_keys_on_nokey"], 0);
     let rest = server.pause.holds(server.clock.now(), true);
@@ -373,8 +401,7 @@ fn threads(scene: &Scene<'_>, lines: &mut Lines) {
 /// Commands that ran, on all workers.
 #[must_use]
 pub fn commands_ran(server: &Server) -> u64 {
-    let rejected: u64 = server.sum(|stats| stats.each.iter().map(|each| each.rejected.get()).sum());
-    server.sum(|stats| stats.commands.get()).saturating_sub(rejected)
+    server.sum(|stats| stats.commands.get())
 }
 
 fn stats(scene: &Scene<'_>, lines: &mut Lines) {
@@ -397,9 +424,10 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("accept_errors", server.arrivals.accept_errors.load(Ordering::Relaxed));
     lines.same(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
     lines.put("expired_keys", sum(|stats| stats.expired.get()));
-    lines.put("expired_subkeys", 0);
+    lines.same(&["expired_subkeys", "expired_fields"], 0);
     lines.put("expired_stale_perc", "0.00");
     lines.put("expired_time_cap_reached_count", sum(|stats| stats.expire_cycles_capped.get()));
+    lines.put("expire_cycle_cpu_milliseconds", sum(|stats| stats.expire_micros.get()) / 1000);
     lines.same(&["evicted_keys", "evicted_clients", "evicted_scripts"], 0);
     lines.same(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"], 0);
     lines.put("oom_rejections", sum(|stats| stats.oom_refusals.get()));
@@ -413,8 +441,10 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.same(&defrag, 0);
     lines.same(&["active_defrag_key_misses", "total_active_defrag_time"], 0);
     lines.put("current_active_defrag_time", 0);
-    let tracking = ["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"];
-    lines.same(&tracking, 0);
+    let tracked = server.tracking.tracked();
+    lines.put("tracking_total_keys", tracked.keys);
+    lines.put("tracking_total_items", tracked.items);
+    lines.put("tracking_total_prefixes", tracked.prefixes);
     lines.put("unexpected_error_replies", 0);
     lines.put("total_error_replies", sum(|stats| stats.errors.get()));
     lines.put("total_protocol_errors", sum(|stats| stats.protocol_errors.get()));
@@ -428,14 +458,34 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     let overflows = sum(|stats| stats.output_overflows.get());
     lines.put("client_output_buffer_limit_disconnections", overflows);
     lines.same(&["reply_buffer_shrinks", "reply_buffer_expands"], 0);
+    let batches = sum(|stats| stats.batches.get());
+    lines.put("io_threaded_total_prefetch_batches", batches);
+    let entries = sum(|stats| stats.batched_commands.get());
+    lines.put("io_threaded_total_prefetch_entries", entries);
+    lines.put("io_threaded_freed_objects", server.background.freed());
+    lines.same(&["io_threaded_accept_processed", "io_threaded_poll_processed"], 0);
+    event_loop(server, rates, lines);
     lines.put("acl_access_denied_auth", sum(|stats| stats.auth_failures.get()));
     lines.same(&["acl_access_denied_cmd", "acl_access_denied_key"], 0);
-    lines.put("acl_access_denied_channel", 0);
+    lines.same(&["acl_access_denied_channel", "acl_access_denied_db"], 0);
+    lines.put("acl_access_denied_tls_cert", 0);
+}
+
+/// What Redis tells of its event loop. Here each input that is served is a cycle, on whichever
+/// worker, and its duration is the processor time that the process took.
+fn event_loop(server: &Server, rates: Rates, lines: &mut Lines) {
+    lines.put("eventloop_cycles", server.sum(|stats| stats.reads.get()));
+    lines.put("eventloop_duration_sum", server.cpu_nanos() / 1000);
+    let commands = server.sum(|stats| stats.each.iter().map(|each| each.nanos.get()).sum());
+    lines.put("eventloop_duration_cmd_sum", commands / 1000);
+    lines.put("instantaneous_eventloop_cycles_per_sec", rates.cycles as u64);
+    let micros = if rates.cycles > 0.0 { rates.cpu_nanos / rates.cycles / 1000.0 } else { 0.0 };
+    lines.put("instantaneous_eventloop_duration_usec", micros as u64);
 }
 
 fn replication(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("role", "master");
-    lines.put("connected_slaves", 0);
+    lines.same(&["connected_slaves", "replicas_waiting_psync"], 0);
     lines.put("master_failover_state", "no-failover");
     lines.put("master_replid", scene.server.replication_id());
     lines.put("master_replid2", "0".repeat(40));
@@ -446,6 +496,8 @@ fn replication(scene: &Scene<'_>, lines: &mut Lines) {
 }
 
 fn cpu(_: &Scene<'_>, lines: &mut Lines) {
+    let active = process::cpu_nanos() as f64 / 1e9;
+    lines.put("used_active_time_main_thread", format_args!("{active:.6}"));
     let (own, children) = process::cpu();
     let times =
         [("", own), ("_children", children), ("_main_thread", process::cpu_of_main_thread())];
@@ -481,7 +533,7 @@ fn command_stats(scene: &Scene<'_>, lines: &mut Lines) {
     for (name, number) in called(server) {
         let sum =
             |counter: fn(&CommandStats) -> u64| server.sum(|stats| counter(&stats.each[number]));
-        let (calls, micros) = (sum(CommandStats::ran), sum(|each| each.nanos.get()) / 1000);
+        let (calls, micros) = (sum(|each| each.calls.get()), sum(|each| each.nanos.get()) / 1000);
         let mean = ratio(micros, calls);
         let (rejected, failed) = (sum(|each| each.rejected.get()), sum(|each| each.failed.get()));
         let value = format_args!(
@@ -545,7 +597,7 @@ fn keyspace(scene: &Scene<'_>, lines: &mut Lines) {
     let now = server.clock.now();
     let mut ttls = vec![(0_u64, 0_u64); usize::from(server.keyspace.databases())];
     let counts = server.database_sizes();
-    if counts.iter().any(|(_, volatile)| *volatile > 0) {
+    if counts.iter().any(|counts| counts.volatile > 0) {
         for id in server.keyspace.shard_ids() {
             let sample = server.keyspace.try_sample_ttls(id, now, scene.chance);
             for (sum, (count, millis)) in ttls.iter_mut().zip(sample.into_iter().flatten()) {
@@ -553,13 +605,33 @@ fn keyspace(scene: &Scene<'_>, lines: &mut Lines) {
             }
         }
     }
-    for (db, ((keys, volatile), (count, millis))) in counts.into_iter().zip(ttls).enumerate() {
+    for (db, (Counts { keys, volatile, .. }, (count, millis))) in
+        counts.into_iter().zip(ttls).enumerate()
+    {
         if keys > 0 {
             let mean = millis.checked_div(count).unwrap_or(0);
             let value = format_args!("keys={keys},expires={volatile},avg_ttl={mean},subexpiry=0");
             lines.put(format_args!("db{db}"), value);
         }
     }
+}
+
+/// How long strings are: how many there are from each length to below the next one that is shown
+/// or could be, which is the double of it.
+fn key_sizes(scene: &Scene<'_>, lines: &mut Lines) {
+    for (db, counts) in scene.server.string_lengths() {
+        let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let shown: Vec<String> =
+            filled.map(|(at, count)| format!("{}={count}", rounded(lengths::least(at)))).collect();
+        lines.put(format_args!("db{db}_distrib_strings_sizes"), shown.join(","));
+    }
+}
+
+/// A power of two with a letter for its thousands: 512, 1K, 32M.
+fn rounded(power: u64) -> String {
+    const UNITS: [&str; 5] = ["", "K", "M", "G", "T"];
+    let unit = (power.max(1).ilog2() as usize / 10).min(UNITS.len() - 1);
+    format!("{}{}", power >> (10 * unit), UNITS[unit])
 }
 
 #[cfg(test)]
@@ -590,6 +662,14 @@ mod tests {
             assert_eq!(human(bytes), text);
         }
         assert_eq!(human(u64::MAX), "16384.00P");
+    }
+
+    #[test]
+    fn a_length_is_shown_with_the_letter_of_its_thousands() {
+        let cases = [(0, "0"), (1, "1"), (512, "512"), (1 << 10, "1K"), (1 << 19, "512K")];
+        for (power, text) in cases.into_iter().chain([(1 << 25, "32M"), (1 << 31, "2G")]) {
+            assert_eq!(rounded(power), text);
+        }
     }
 
     #[test]

@@ -36,4 +36,5 @@ pub mod socket;
 pub mod start;
 pub mod stats;
 pub mod threads;
+pub mod tracking;
 pub mod worker;

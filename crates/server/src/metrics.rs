@@ -15,7 +15,7 @@ use std::fmt::{Display, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use keyspace::Usage;
+use keyspace::{Counts, Usage};
 
 use crate::client::Client;
 use crate::info::full_name;
@@ -112,6 +112,8 @@ pub const METRICS: &[Metric] = &[
     gauge("dragonfly_memory_used_peak_bytes", "Most bytes that were allocated and not freed, as far as was looked.", |facts, out| out.one(facts.used_peak_bytes())),
     gauge("dragonfly_memory_max_bytes", "Most bytes that may be used; 0 is no limit.", |facts, out| out.one(facts.settings.maxmemory)),
     gauge("dragonfly_used_memory_rss_bytes", "Bytes of the machine's memory that the process holds.", |_, out| out.one(process::memory().resident_bytes)),
+    gauge("dragonfly_swap_memory_bytes", "Bytes of the process that lie on a swap device.", |_, out| out.one(process::swapped_bytes())),
+    gauge("dragonfly_type_used_memory", "Bytes of keys and values, by the type of the value.", |facts, out| out.of(&[&"string"], facts.object_bytes())).by(&["type"]),
     gauge("dragonfly_memory_by_class_bytes", "Bytes by what they are for.", memory_by_class).by(&["class"]),
 
     counter("dragonfly_net_input_bytes_total", "Bytes received.", |facts, out| out.one(facts.total(|stats| stats.bytes_in.get()))),
@@ -121,16 +123,18 @@ pub const METRICS: &[Metric] = &[
     counter("dragonfly_pipeline_commands_total", "Commands that came together with others.", |facts, out| out.one(facts.total(|stats| stats.batched_commands.get()))),
 
     counter("dragonfly_commands_processed_total", "Commands run, by listener: main, or other for the admin port.", commands_by_listener).by(&["listener"]),
-    counter("dragonfly_commands_total", "Calls of a command that ran.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].ran())))).by(&["cmd"]),
+    counter("dragonfly_commands_total", "Calls of a command that ran.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].calls.get())))).by(&["cmd"]),
     counter("dragonfly_commands_duration_seconds", "Time that the calls of a command took together.", |facts, out| facts.each_command(|name, at| out.of(&[&name], seconds(facts.total(|stats| stats.each[at].nanos.get()))))).by(&["cmd"]),
     counter("dragonfly_oom_errors_total", "Commands refused because memory was used up.", |facts, out| out.of(&[&"cmd"], facts.total(|stats| stats.oom_refusals.get()))).by(&["type"]),
 
-    gauge("dragonfly_db_keys", "Keys of a database.", |facts, out| facts.each_database(|name, keys, _| out.of(&[&name], keys))).by(&["db"]),
-    gauge("dragonfly_db_keys_expiring", "Keys of a database that have a deadline.", |facts, out| facts.each_database(|name, _, volatile| out.of(&[&name], volatile))).by(&["db"]),
+    gauge("dragonfly_db_keys", "Keys of a database.", |facts, out| facts.each_database(|name, counts| out.of(&[&name], counts.keys))).by(&["db"]),
+    gauge("dragonfly_db_keys_expiring", "Keys of a database that have a deadline.", |facts, out| facts.each_database(|name, counts| out.of(&[&name], counts.volatile))).by(&["db"]),
+    gauge("dragonfly_db_capacity", "Keys that the tables of a database have room for.", |facts, out| facts.each_database(|name, counts| out.of(&[&name], counts.capacity))).by(&["db"]),
     counter("dragonfly_keyspace_hits_total", "Keys that were looked up and found.", |facts, out| out.one(facts.total(|stats| stats.hits.get()))),
     counter("dragonfly_keyspace_misses_total", "Keys that were looked up and not found.", |facts, out| out.one(facts.total(|stats| stats.misses.get()))),
     counter("dragonfly_keyspace_mutations_total", "Changes of keys.", |facts, out| out.one(facts.total(|stats| stats.changes.get()))),
     counter("dragonfly_expired_keys_total", "Keys removed because their time had come.", |facts, out| out.one(facts.total(|stats| stats.expired.get()))),
+    counter("dragonfly_evicted_keys_total", "Keys removed to free memory: none, as nothing is evicted yet.", |_, out| out.one(0)),
 
     gauge("anax_command_duration_seconds", "How long calls of a command took; only commands that were called.", latencies).by(&["cmd"]).histogram(),
     counter("anax_command_rejected_total", "Calls of a command that were refused before it ran.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].rejected.get())))).by(&["cmd"]),
@@ -179,7 +183,10 @@ pub fn docs_page() -> String {
          \n\
          Names that begin with `dragonfly_` are Dragonfly's and mean the same. Counters rise while\n\
          the process lives; CONFIG RESETSTAT does not reset them. Commands appear once they have\n\
-         been called. The numbers of a shard that is busy are those that were last seen.\n\
+         been called. The numbers of a shard that is busy are those that were last seen. Metrics of\n\
+         what this server does not have are left out, and so is `dragonfly_connections_libs`, whose\n\
+         labels would come from clients without a bound. Of hits, misses and expired keys there is\n\
+         one sum for all databases.\n\
          \n\
          A histogram has the series `_bucket` with the label `le`, `_sum` and `_count`. Latencies\n\
          of constant-time commands that came together are measured together, and each counts with\n\
@@ -254,12 +261,16 @@ impl Facts<'_> {
     }
 
     /// Databases that have keys, and the first.
-    fn each_database(&self, mut visit: impl FnMut(String, usize, usize)) {
-        for (db, (keys, volatile)) in self.server.database_sizes().into_iter().enumerate() {
-            if keys > 0 || db == 0 {
-                visit(format!("db{db}"), keys, volatile);
+    fn each_database(&self, mut visit: impl FnMut(String, Counts)) {
+        for (db, counts) in self.server.database_sizes().into_iter().enumerate() {
+            if counts.keys > 0 || db == 0 {
+                visit(format!("db{db}"), counts);
             }
         }
+    }
+
+    fn object_bytes(&self) -> usize {
+        self.usage.iter().map(|usage| usage.record_bytes + usage.external_bytes).sum()
     }
 
     fn each_shard(&self, out: &mut Samples<'_>, number: impl Fn(&Usage) -> u64) {
@@ -286,7 +297,7 @@ fn commands_by_listener(facts: &Facts<'_>, out: &mut Samples<'_>) {
 fn memory_by_class(facts: &Facts<'_>, out: &mut Samples<'_>) {
     let sum = |bytes: fn(&Usage) -> usize| facts.usage.iter().map(bytes).sum::<usize>();
     out.of(&[&"table_used"], sum(|usage| usage.table_bytes));
-    out.of(&[&"object_used"], sum(|usage| usage.record_bytes + usage.external_bytes));
+    out.of(&[&"object_used"], facts.object_bytes());
 }
 
 fn connection_errors(facts: &Facts<'_>, out: &mut Samples<'_>) {

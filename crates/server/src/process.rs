@@ -38,10 +38,31 @@ fn parse_statm(statm: &str, page_bytes: u64) -> Memory {
     Memory { resident_bytes: field(1), file_bytes: field(2) }
 }
 
+/// Bytes of the process that lie on a swap device.
+#[must_use]
+pub fn swapped_bytes() -> u64 {
+    parse_swapped(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+}
+
+/// The line `VmSwap: 12 kB`.
+fn parse_swapped(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSwap:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
+    kilobytes.unwrap_or(0_u64) * 1024
+}
+
 /// Processor time of the process, and of its children that have ended.
 #[must_use]
 pub fn cpu() -> (CpuTime, CpuTime) {
     parse_stat(&fs::read_to_string("/proc/self/stat").unwrap_or_default())
+}
+
+/// Processor time of all threads of the process, in nanoseconds.
+#[must_use]
+pub fn cpu_nanos() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Processor time of the thread that started the process.
@@ -94,6 +115,19 @@ mod tests {
         assert_eq!(parse_statm("100 20 7 1 0 50 0\n", 4096), expected);
         assert_eq!(parse_statm("", 4096), Memory::default());
         assert!(memory().resident_bytes > 0);
+    }
+
+    #[test]
+    fn what_was_swapped_out_is_told_in_kilobytes() {
+        assert_eq!(parse_swapped("Name: a\nVmSwap:\t      12 kB\nThreads: 1\n"), 12 << 10);
+        assert_eq!(parse_swapped("Name: a\n"), 0);
+    }
+
+    #[test]
+    fn processor_time_only_grows() {
+        let before = cpu_nanos();
+        let sum: u64 = (0..1_000_000_u64).map(std::hint::black_box).sum();
+        assert!(sum > 0 && cpu_nanos() > before && before > 0);
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub struct Totals {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
+    /// Inputs served.
+    pub cycles: u64,
+    /// Processor time, in nanoseconds.
+    pub cpu_nanos: u64,
 }
 
 /// Growth a second.
@@ -39,6 +43,10 @@ pub struct Rates {
     pub bytes_in: f64,
     /// Bytes sent.
     pub bytes_out: f64,
+    /// Inputs served.
+    pub cycles: f64,
+    /// Processor time, in nanoseconds.
+    pub cpu_nanos: f64,
 }
 
 /// See the module's page.
@@ -106,6 +114,8 @@ fn rates(old: Totals, new: Totals) -> Rates {
         commands: rate(old.commands, new.commands),
         bytes_in: rate(old.bytes_in, new.bytes_in),
         bytes_out: rate(old.bytes_out, new.bytes_out),
+        cycles: rate(old.cycles, new.cycles),
+        cpu_nanos: rate(old.cpu_nanos, new.cpu_nanos),
     }
 }
 
@@ -117,6 +127,8 @@ pub fn sample(server: &Server) {
         commands: server.total(|stats| stats.commands.get()),
         bytes_in: server.total(|stats| stats.bytes_in.get()),
         bytes_out: server.total(|stats| stats.bytes_out.get()),
+        cycles: server.total(|stats| stats.reads.get()),
+        cpu_nanos: process::cpu_nanos(),
     });
     let used = memory::heap::used_bytes() as u64;
     let first =

@@ -1,11 +1,13 @@
 //! What all workers of a server share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use command::{Command, Table};
 use config::SetError;
-use keyspace::{Keyspace, ShardId, Usage};
+use keyspace::lengths::DOUBLINGS;
+use keyspace::{Counts, DbIndex, Keyspace, Lengths, ShardId, Usage};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -17,11 +19,13 @@ use crate::http::Guest;
 use crate::latency::LatencyMonitor;
 use crate::monitor::Monitor;
 use crate::pause::Pause;
+use crate::process;
 use crate::sampler::Sampler;
 use crate::settings::{Configuration, Settings};
 use crate::sha1::sha1;
 use crate::slowlog::SlowLog;
 use crate::stats::{Histogram, WorkerStats};
+use crate::tracking::{Teller, Tracking};
 
 /// All commands: those of the keyspace, and the server's own with their functions.
 pub type CommandTable = Table<Option<SessionFn>>;
@@ -49,6 +53,8 @@ pub struct Server {
     pub run_id: String,
     /// Who watches every command.
     pub monitor: Monitor,
+    /// Who is told when a key that was read may be another.
+    pub tracking: Arc<Tracking>,
     /// Commands that took long.
     pub slowlog: SlowLog,
     /// Commands whose request was large.
@@ -83,6 +89,8 @@ pub struct Server {
 pub struct Arrivals {
     /// The port of the main listener; 0: there is none.
     pub tcp_port: AtomicU16,
+    /// The port of the admin listener; 0: there is none.
+    pub admin_port: AtomicU16,
     /// Connections refused, for whatever reason.
     pub refused: AtomicU64,
     /// Those of them that came from elsewhere while protected mode was on.
@@ -97,8 +105,9 @@ pub struct Arrivals {
 #[derive(Clone, Default)]
 struct Known {
     usage: Usage,
-    /// Keys and keys with a deadline of each database.
-    counts: Vec<(usize, usize)>,
+    /// Of each database.
+    counts: Vec<Counts>,
+    lengths: Vec<(DbIndex, Lengths)>,
 }
 
 /// What had been counted at some moment.
@@ -106,6 +115,7 @@ struct Known {
 struct Baseline {
     workers: WorkerStats,
     refused: u64,
+    cpu_nanos: u64,
 }
 
 impl Server {
@@ -123,10 +133,13 @@ impl Server {
         let databases = u16::try_from(live.databases).unwrap_or(u16::MAX);
         let settings = Settings::of(live);
         let keyspace = Keyspace::new(shards, databases, secret);
+        let tracking = Arc::new(Tracking::new(keyspace.shards()));
+        keyspace.set_sink(Box::new(Teller(Arc::clone(&tracking))));
+        keyspace.listen(false);
         let table = command_table();
         let stats = (0..workers).map(|_| WorkerStats::new(table.numbers())).collect();
         let nothing = WorkerStats::new(table.numbers());
-        let baseline = Baseline { workers: nothing, refused: 0 };
+        let baseline = Baseline { workers: nothing, ..Baseline::default() };
         Server {
             known: Mutex::new(vec![Known::default(); keyspace.shards()]),
             baseline: Mutex::new(Arc::new(baseline)),
@@ -139,6 +152,7 @@ impl Server {
             background: Background::start(),
             run_id,
             monitor: Monitor::default(),
+            tracking,
             slowlog: SlowLog::default(),
             large_requests: SlowLog::default(),
             large_replies: SlowLog::default(),
@@ -227,22 +241,38 @@ impl Server {
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Keys, and keys with a deadline, of each database. As [`Server::usage`].
+    /// What each database holds. As [`Server::usage`].
     #[must_use]
-    pub fn database_sizes(&self) -> Vec<(usize, usize)> {
+    pub fn database_sizes(&self) -> Vec<Counts> {
         let shards = self.look(|known, id| {
             if let Some(now) = self.keyspace.try_counts(id) {
                 known.counts = now;
             }
             known.counts.clone()
         });
-        let mut sizes = vec![(0, 0); usize::from(self.keyspace.databases())];
+        let mut sizes = vec![Counts::default(); usize::from(self.keyspace.databases())];
         for shard in shards {
-            for (sum, count) in sizes.iter_mut().zip(shard) {
-                *sum = (sum.0 + count.0, sum.1 + count.1);
-            }
+            sizes.iter_mut().zip(shard).for_each(|(sum, counts)| *sum = sum.with(counts));
         }
         sizes
+    }
+
+    /// How many strings there are of each doubling of length, in each database that has keys. As
+    /// [`Server::usage`].
+    #[must_use]
+    pub fn string_lengths(&self) -> BTreeMap<DbIndex, [u64; DOUBLINGS]> {
+        let shards = self.look(|known, id| {
+            if let Some(now) = self.keyspace.try_lengths(id) {
+                known.lengths = now;
+            }
+            known.lengths.clone()
+        });
+        let mut sums = BTreeMap::new();
+        for (db, lengths) in shards.into_iter().flatten() {
+            let sum = sums.entry(db).or_insert([0; DOUBLINGS]);
+            sum.iter_mut().zip(lengths.counts()).for_each(|(sum, &count)| *sum += u64::from(count));
+        }
+        sums
     }
 
     fn look<T>(&self, mut look: impl FnMut(&mut Known, ShardId) -> T) -> Vec<T> {
@@ -266,6 +296,12 @@ impl Server {
     pub fn refused(&self) -> u64 {
         let now = self.arrivals.refused.load(Ordering::Relaxed);
         now.saturating_sub(self.baseline().refused)
+    }
+
+    /// Processor time of the process since statistics were last reset, in nanoseconds.
+    #[must_use]
+    pub fn cpu_nanos(&self) -> u64 {
+        process::cpu_nanos().saturating_sub(self.baseline().cpu_nanos)
     }
 
     /// How long the calls of a command took since statistics were last reset; `None`: not called.
@@ -295,7 +331,7 @@ impl Server {
     pub fn reset_stats(&self) {
         let workers = WorkerStats::together(&self.stats);
         let refused = self.arrivals.refused.load(Ordering::Relaxed);
-        let baseline = Arc::new(Baseline { workers, refused });
+        let baseline = Arc::new(Baseline { workers, refused, cpu_nanos: process::cpu_nanos() });
         *self.baseline.lock().unwrap_or_else(PoisonError::into_inner) = baseline;
         self.stats.iter().for_each(|stats| stats.error_codes.reset());
         self.background.reset();

@@ -8,6 +8,7 @@ use protocol::Dialect;
 
 use crate::client::Client;
 use crate::settings::Settings;
+use crate::tracking::Terms;
 
 /// Whether replies are written, as CLIENT REPLY set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,10 @@ pub struct Session {
     pub closing: bool,
     /// How far a command has got that runs in steps; 0 at its beginning and when it is done.
     pub progress: u64,
+    /// What CLIENT TRACKING has set, while it is on.
+    pub tracking: Option<Arc<Terms>>,
+    /// CLIENT CACHING came before the command that runs now.
+    pub caching: bool,
     /// When the command that runs began, in ns of the clock; 0: when its turn came.
     pub began_nanos: u64,
 }
@@ -58,6 +63,8 @@ impl Session {
             no_touch: false,
             closing: false,
             progress: 0,
+            tracking: None,
+            caching: false,
             began_nanos: 0,
         }
     }
@@ -90,11 +97,17 @@ impl Session {
         self.client.dialect.store(number, Ordering::Relaxed);
     }
 
-    /// Whether it may run commands and is told what they answer.
+    /// Whether it may run commands, is told what they answer, and nothing else of them.
     #[must_use]
     #[inline(always)]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && self.reply_mode == ReplyMode::On
+        self.authenticated && self.reply_mode == ReplyMode::On && self.tracking.is_none()
+    }
+
+    /// Whether keys are remembered that the command reads which runs now.
+    #[must_use]
+    pub fn remembers_keys(&self) -> bool {
+        self.tracking.as_ref().is_some_and(|terms| terms.remembers(self.caching))
     }
 
     /// Whether the reply of the command that just ran is kept; moves CLIENT REPLY SKIP on.

@@ -49,6 +49,8 @@ pub struct Settings {
     pub hz: u64,
     pub http_on_main_port: bool,
     pub debug_command: Allowed,
+    /// 0: any number.
+    pub tracked_keys_max: usize,
 }
 
 impl Settings {
@@ -99,6 +101,7 @@ impl Settings {
                 config::Allowed::Everybody => Allowed::Yes,
                 config::Allowed::Local => Allowed::Local,
             },
+            tracked_keys_max: live.tracking_table_max_keys,
         }
     }
 
@@ -196,6 +199,7 @@ impl Default for Settings {
             hz: 10,
             http_on_main_port: true,
             debug_command: Allowed::No,
+            tracked_keys_max: 1_000_000,
         }
     }
 }
@@ -281,13 +285,25 @@ impl Configuration {
     /// # Errors
     /// If there is no file, or it cannot be read or written.
     pub fn rewrite(&self) -> Result<(), RewriteError> {
+        self.write(Config::rewrite)
+    }
+
+    /// The same with a line for every setting.
+    ///
+    /// # Errors
+    /// As [`Configuration::rewrite`].
+    pub fn rewrite_all(&self) -> Result<(), RewriteError> {
+        self.write(Config::rewrite_all)
+    }
+
+    fn write(&self, rewritten: fn(&Config, &str) -> String) -> Result<(), RewriteError> {
         let path = self.file().ok_or(RewriteError::NoFile)?;
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = match fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             read => read,
         };
-        let text = self.current().rewrite(&old.map_err(RewriteError::System)?);
+        let text = rewritten(&self.current(), &old.map_err(RewriteError::System)?);
         replace(path, text.as_bytes()).map_err(RewriteError::System)
     }
 }

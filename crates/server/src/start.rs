@@ -18,7 +18,9 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender as Answer;
 use std::thread::JoinHandle;
 
-use config::{Config, Files, ListenPort, Live, Loaded, LogLevel, Outcome, Reason, SetError};
+use config::{
+    Config, Files, ListenPort, Live, Loaded, LogLevel, Notice, Outcome, Reason, SetError,
+};
 use rustix::process::{Resource, Rlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -114,17 +116,22 @@ fn start(loaded: Loaded) -> Result<ExitCode, Problem> {
     let config = enter_folder(loaded.config)?;
     let log = log::start(config.live()).map_err(|error| error.to_string())?;
     log::report_panics();
-    for notice in &loaded.notices {
-        match notice.reason {
-            Reason::Inert => tracing::debug!("{notice}"),
-            _ => tracing::warn!("{notice}"),
-        }
-    }
+    report_unobeyed(&loaded.notices);
     let is_visible = config.live().logfile.is_none() && config.live().loglevel < LogLevel::Nothing;
     serve(config, file, log).or_else(|problem| {
         tracing::error!("{problem}");
         if is_visible { Ok(ExitCode::from(FAILED)) } else { Err(problem) }
     })
+}
+
+/// Logs which settings were given and are not obeyed.
+fn report_unobeyed(notices: &[Notice]) {
+    for notice in notices {
+        match notice.reason {
+            Reason::Inert => tracing::debug!("{notice}"),
+            _ => tracing::warn!("{notice}"),
+        }
+    }
 }
 
 /// Refuses to go on without what bears on security.
@@ -362,6 +369,7 @@ impl Control {
             tokio::spawn(listen::accept_unix(Arc::clone(server), listener, path, doors));
         }
         server.arrivals.tcp_port.store(main.port(), Ordering::Relaxed);
+        server.arrivals.admin_port.store(admin.port(), Ordering::Relaxed);
         let (mover, moves) = unbounded_channel();
         let process = Process { log, workers, moves: mover, server: Arc::downgrade(server) };
         server.config.reach(Box::new(process));
@@ -470,6 +478,7 @@ impl Outside for Process {
             return Err(error);
         }
         self.log.change(new.live());
+        report_unobeyed(&new.unobeyed_since(old));
         match folder {
             Some(folder) => new.with("dir", folder.as_encoded_bytes()),
             None => Ok(new),

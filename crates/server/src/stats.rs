@@ -101,7 +101,7 @@ fn highest(bucket: usize) -> u64 {
 /// What is counted of one command.
 #[derive(Default)]
 pub struct CommandStats {
-    /// Calls answered, those refused before they ran included.
+    /// Calls that ran.
     pub calls: Counter,
     /// Time they took together, in nanoseconds.
     pub nanos: Counter,
@@ -111,14 +111,6 @@ pub struct CommandStats {
     pub failed: Counter,
     /// How long calls took; made at the first.
     pub latency: OnceLock<Histogram>,
-}
-
-impl CommandStats {
-    /// Calls that ran.
-    #[must_use]
-    pub fn ran(&self) -> u64 {
-        self.calls.get().saturating_sub(self.rejected.get())
-    }
 }
 
 /// Error codes that are told apart.
@@ -179,6 +171,7 @@ pub struct WorkerStats {
     pub query_overflows: Counter,
     pub auth_failures: Counter,
     pub expire_cycles_capped: Counter,
+    pub expire_micros: Counter,
     pub error_codes: ErrorCodes,
     /// By the numbers of the command table.
     pub each: Box<[CommandStats]>,
@@ -204,7 +197,7 @@ impl WorkerStats {
     }
 
     /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 22] {
+    fn counters(&self) -> [&Counter; 23] {
         let WorkerStats {
             connections,
             commands,
@@ -228,6 +221,7 @@ impl WorkerStats {
             query_overflows,
             auth_failures,
             expire_cycles_capped,
+            expire_micros,
             error_codes: _,
             each: _,
         } = self;
@@ -254,6 +248,7 @@ impl WorkerStats {
             query_overflows,
             auth_failures,
             expire_cycles_capped,
+            expire_micros,
         ]
     }
 }

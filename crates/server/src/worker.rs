@@ -251,11 +251,14 @@ async fn look_after(worker: Rc<Worker>) {
                     chance: worker.chance(),
                     access: settings.access,
                     touch: false,
+                    origin: 0,
                 };
                 let step = server.clock.micros();
                 let maintained =
                     server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest)));
-                micros_max = micros_max.max(server.clock.micros() - step);
+                let micros = server.clock.micros() - step;
+                micros_max = micros_max.max(micros);
+                worker.stats().expire_micros.add(micros);
                 match maintained {
                     Maintained::Step(tally) => {
                         worker.stats().expired.add(tally.expired);

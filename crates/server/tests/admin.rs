@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is amiss")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use testkit::server::ServerProcess;
@@ -127,4 +128,47 @@ fn memory_in_use_grows_and_shrinks_with_the_data() {
     assert!(used(&mut client) < before + 1_000_000);
     let peak: u64 = info(&mut client, "memory", "used_memory_peak").parse().unwrap();
     assert!(peak >= filled);
+}
+
+/// The next message that answers no command.
+fn push(client: &mut Client) -> String {
+    client.push().unwrap().to_string()
+}
+
+#[test]
+fn another_connection_may_be_told_of_stale_copies_until_it_is_gone() {
+    let server = start(&[]);
+    let (mut reader, mut listener, mut writer) =
+        (connect(&server), connect(&server), connect(&server));
+    ask(&mut reader, "HELLO 3");
+    ask(&mut listener, "HELLO 3");
+    let Value::Integer(id) = ask(&mut listener, "CLIENT ID") else { panic!("no id") };
+    ask(&mut reader, &format!("CLIENT TRACKING ON REDIRECT {id}"));
+    assert_eq!(ask(&mut reader, "CLIENT GETREDIR"), Value::Integer(id));
+    ask(&mut reader, "GET a");
+    ask(&mut writer, "SET a 1");
+    assert!(push(&mut listener).contains("\"a\""));
+    assert!(info(&mut writer, "clients", "tracking_clients") == "1");
+
+    drop(listener);
+    while text(&ask(&mut writer, "CLIENT LIST")).contains(&format!("id={id} ")) {}
+    ask(&mut reader, "GET a");
+    ask(&mut writer, "SET a 2");
+    assert!(push(&mut reader).contains("tracking-redir-broken"));
+    assert!(ask(&mut reader, "CLIENT TRACKINGINFO").to_string().contains("broken_redirect"));
+    drop(reader);
+    while info(&mut writer, "clients", "tracking_clients") != "0" {}
+    assert_eq!(info(&mut writer, "stats", "tracking_total_keys"), "0");
+}
+
+#[test]
+fn a_reader_is_told_of_a_key_that_is_remembered_no_longer() {
+    let server = start(&["--tracking-table-max-keys=10"]);
+    let mut reader = connect(&server);
+    ask(&mut reader, "HELLO 3");
+    ask(&mut reader, "CLIENT TRACKING ON");
+    (0..100).for_each(|nth| drop(ask(&mut reader, &format!("GET key:{nth}"))));
+    let told = (0..90).map(|_| push(&mut reader)).collect::<BTreeSet<_>>();
+    assert_eq!(told.len(), 90);
+    assert_eq!(info(&mut reader, "stats", "tracking_total_keys"), "10");
 }

@@ -8,7 +8,7 @@
 
 mod anax;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 use std::thread;
 
@@ -428,5 +428,66 @@ fn a_scan_returns_every_key_that_is_there_throughout() {
             }
         });
         assert_eq!(scan(&mut first, 50), steady);
+    }
+}
+
+/// Keys that clients with copies read, and others write.
+const COPIED_KEYS: usize = 8;
+
+/// Reads and writes of each client; and when all clients are done.
+fn with_copies(client: usize, connection: &mut Client, done: &Barrier, mode: &str) {
+    const ROUNDS: usize = 2000;
+    let mut random = Random::new(client as u64);
+    let mut key = || format!("key:{}", random.below(COPIED_KEYS as u64));
+    if client > 1 {
+        for nth in 0..ROUNDS {
+            say(connection, &format!("SET {} {client}:{nth}", key()));
+        }
+        done.wait();
+        return;
+    }
+    say(connection, "HELLO 3");
+    let asked = format!("CLIENT TRACKING ON {mode}");
+    assert_eq!(say(connection, asked.trim_end()), Value::ok());
+    let mut copies = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        let key = key();
+        let value = say(connection, &format!("GET {key}"));
+        throw_away(&mut copies, connection);
+        copies.insert(key, value);
+    }
+    done.wait();
+    // What was promised before the first answer is written before the second.
+    (0..2).for_each(|_| drop(say(connection, "PING")));
+    throw_away(&mut copies, connection);
+    for (key, copy) in copies {
+        assert_eq!(
+            say(connection, &format!("GET {key}")),
+            copy,
+            "{key} of client {client}, {mode}"
+        );
+    }
+}
+
+/// Throws away the copies that the server has called stale.
+fn throw_away(copies: &mut BTreeMap<String, Value>, connection: &mut Client) {
+    for push in connection.take_pushes() {
+        let Value::Push(parts) = push else { panic!("{push} is no push message") };
+        assert_eq!(parts[0].as_bytes(), Some(&b"invalidate"[..]));
+        for key in items(parts[1].clone()) {
+            copies.remove(String::from_utf8_lossy(key.as_bytes().expect("a key")).as_ref());
+        }
+    }
+}
+
+#[test]
+fn no_copy_is_stale_of_which_nothing_was_said() {
+    for shape in [NARROW, WIDE] {
+        for mode in ["", "NOLOOP", "BCAST PREFIX key:"] {
+            let done = Barrier::new(4);
+            together(&shape.start(), 4, |client, connection| {
+                with_copies(client, connection, &done, mode);
+            });
+        }
     }
 }

@@ -191,6 +191,28 @@ fn settings_are_changed_all_or_none_and_written_to_the_file() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
+/// What does nothing yet says so in the log, at the start and when it is set later.
+#[test]
+fn what_is_not_obeyed_is_logged() {
+    let server = start(&["--maxmemory-policy", "allkeys-lru", "--cache_mode=true"]);
+    let client = &mut server.client().unwrap();
+    let log = log_of(&server);
+    assert!(
+        log.contains("maxmemory-policy 'allkeys-lru': accepted, but this value has no"),
+        "{log}"
+    );
+    assert!(log.contains("cache_mode 'yes': accepted, but what it controls is not"), "{log}");
+    assert_eq!(ask(client, "CONFIG SET maxmemory-policy volatile-ttl"), Value::simple("OK"));
+    assert_eq!(ask(client, "CONFIG SET hz 20 appendonly yes"), Value::simple("OK"));
+    let log = log_of(&server);
+    assert!(log.contains("CONFIG SET: maxmemory-policy 'volatile-ttl': accepted, but"), "{log}");
+    assert!(log.contains("CONFIG SET: appendonly 'yes': accepted, but"), "{log}");
+    assert!(!log.contains("CONFIG SET: hz"), "{log}");
+    let refused = ask(client, "CONFIG SET tls-replication yes").to_string();
+    assert!(refused.contains("asks for protection that is not implemented yet"), "{refused}");
+    assert_eq!(setting(client, "tls-replication"), "no");
+}
+
 #[test]
 fn config_refuses_as_others_do() {
     let server = start(&[]);

@@ -71,6 +71,7 @@ pub(super) const SCRIPTS: &[Setting] = &[
 
 #[rustfmt::skip]
 pub(super) const SEARCH: &[Setting] = &[
+    later("search-on-timeout", Kind::Choice(&["return", "fail", "return_strict"]), "return", "what a search that takes too long answers"),
     later("MAXSEARCHRESULTS", LONG, "1000000", "most results of one search").alias(&["search-max-search-results"]),
     later("search_query_string_bytes", LONG, "10240", "longest query"),
     later("search_reject_legacy_field", Kind::Bool, "yes", "refuse outdated field options").fixed(),

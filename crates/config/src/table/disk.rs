@@ -8,7 +8,7 @@ use crate::setting::{
 #[rustfmt::skip]
 pub(super) const PERSISTENCE: &[Setting] = &[
     live("dir", Kind::Custom(&DIR), "./", "working folder; snapshots and logs of changes go there").protected(),
-    live("dbfilename", Kind::Custom(&DB_FILE), "dump.rdb", "name of the snapshot file").protected(),
+    later("dbfilename", Kind::Custom(&DB_FILE), "dump.rdb", "name of the snapshot file").protected(),
     later("save", Kind::Custom(&SAVE), "3600 1 300 100 60 10000", "save a snapshot after so many seconds with so many changes").off(&[""]),
     later("snapshot_cron", Kind::Text, "", "cron line by which snapshots are saved"),
     later("save_schedule", Kind::Text, "", "time of day at which snapshots are saved; see `snapshot_cron`").fixed(),
@@ -29,6 +29,8 @@ pub(super) const PERSISTENCE: &[Setting] = &[
     later("serialization_tagged_chunks", Kind::Bool, "yes", "mark the parts of a large value").fixed(),
     inert("background_snapshotting", Kind::Bool, "no", "save at low priority"),
     later("snapshot_egress_limit_bytes", ANY_BYTES, "0", "bytes a second a shard may write while saving; 0 is no limit"),
+    later("forkless-infrastructure-enabled", Kind::Bool, "no", "be ready to save without fork; never done otherwise here").fixed(),
+    later("bgsave-default-method", Kind::Text, "", "how BGSAVE saves"),
     later("appendonly", Kind::Bool, "no", "log every change to disk").off(&["no"]),
     later("appendfilename", Kind::Custom(&APPEND_FILE), "appendonly.aof", "name of the append-only file").fixed(),
     later("appenddirname", Kind::Custom(&APPEND_DIR), "appendonlydir", "folder of the append-only file").fixed(),
@@ -36,6 +38,7 @@ pub(super) const PERSISTENCE: &[Setting] = &[
     later("no-appendfsync-on-rewrite", Kind::Bool, "no", "force nothing to disk while the log is rewritten"),
     later("auto-aof-rewrite-percentage", COUNT, "100", "growth at which the log is rewritten, in percent; 0 never"),
     later("auto-aof-rewrite-min-size", BYTES, "67108864", "size under which the log is not rewritten"),
+    later("aof-load-corrupt-tail-max-size", BYTES, "0", "longest damaged end of a log that is cut off"),
     later("aof-load-truncated", Kind::Bool, "yes", "load a log whose end is missing"),
     later("aof-use-rdb-preamble", Kind::Bool, "yes", "start a rewritten log with a snapshot"),
     later("aof-timestamp-enabled", Kind::Bool, "no", "put times into the log"),

@@ -15,6 +15,8 @@ const POLICY: Kind = Kind::Choice(&[
     "allkeys-lfu",
     "allkeys-random",
     "noeviction",
+    "volatile-lrm",
+    "allkeys-lrm",
 ]);
 
 const FACTOR: Kind = Kind::Float { min: 0.0, max: 1_000.0 };
@@ -22,7 +24,7 @@ const FACTOR: Kind = Kind::Float { min: 0.0, max: 1_000.0 };
 #[rustfmt::skip]
 pub(super) const MEMORY: &[Setting] = &[
     live("maxmemory", ANY_BYTES, "0", "most bytes the process may use before commands that need more are refused; 0 is no limit"),
-    live("maxmemory-policy", POLICY, "noeviction", "what is evicted when `maxmemory` is reached").only(&["noeviction"]),
+    live("maxmemory-policy", POLICY, "noeviction", "what is evicted when `maxmemory` is reached; nothing is yet, so commands that need more are refused").only(&["noeviction"]),
     later("maxmemory-samples", int(1, 64), "5", "keys looked at to choose one to evict"),
     later("maxmemory-eviction-tenacity", PERCENT, "10", "how long one round of eviction may take"),
     later("cache_mode", Kind::Bool, "no", "evict what is used least when memory runs short").fixed(),
@@ -31,7 +33,7 @@ pub(super) const MEMORY: &[Setting] = &[
     live("active-expire-effort", int(1, 10), "1", "how hard expired keys are looked for"),
     live("hz", Kind::Custom(&HERTZ), "10", "background rounds a second"),
     later("dynamic-hz", Kind::Bool, "yes", "more background rounds with more clients"),
-    live("lazyfree-lazy-eviction", Kind::Bool, "yes", "free evicted values in the background"),
+    later("lazyfree-lazy-eviction", Kind::Bool, "yes", "free evicted values in the background").off(&["no"]),
     live("lazyfree-lazy-expire", Kind::Bool, "yes", "free expired values in the background"),
     live("lazyfree-lazy-server-del", Kind::Bool, "yes", "free values that a command overwrites in the background"),
     live("lazyfree-lazy-user-del", Kind::Bool, "yes", "DEL frees in the background as UNLINK does"),
@@ -68,6 +70,7 @@ pub(super) const THREADS: &[Setting] = &[
     live("proactor_threads", int(0, 1024), "0", "workers, the threads that serve connections; 0 is one a CPU").fixed(),
     live("num_shards", int(0, 65_536), "0", "shards of the keyspace, rounded up to a power of two; 0 chooses by the number of workers").fixed(),
     inert("io-threads", int(1, 256), "1", "threads that read and write for one that runs commands; see `proactor_threads`"),
+    inert("lookahead", int(1, i32::MAX as i64), "16", "requests that are parsed ahead"),
     inert("prefetch-batch-max-size", int(0, 128), "16", "requests whose keys are prefetched together"),
     later("proactor_affinity_mode", Kind::Choice(&["on", "off", "auto"]), "on", "pin workers to CPUs").fixed(),
     later("conn_io_threads", LONG, "0", "workers that take connections; 0 is all").fixed(),

@@ -49,7 +49,7 @@ pub(super) const CLIENTS: &[Setting] = &[
     inert("max_client_iobuf_len", BYTES, "32768", "most bytes of a connection's read buffer").fixed(),
     later("maxmemory-clients", Kind::BytesOrPercent, "0", "bytes all clients together may use before the biggest are closed; 0 is no limit"),
     later("send_timeout", SECONDS, "0", "how long a client may not read its replies before it is closed; 0 never closes it"),
-    later("tracking-table-max-keys", LONG, "1000000", "keys remembered for client-side caching"),
+    live("tracking-table-max-keys", LONG, "1000000", "keys remembered for client-side caching; 0 is no limit"),
     later("pause_wait_timeout", SECONDS, "1", "how long CLIENT PAUSE waits for connections to stop").fixed(),
     later("publish_buffer_limit", ANY_BYTES, "205520896", "bytes of unread messages a worker keeps before publishers wait").fixed(),
     later("pubsub_slow_subscriber_timeout_ms", MILLIS, "0", "how long a subscriber may not read before it is cut; 0 never cuts it").fixed(),

@@ -6,7 +6,7 @@
 
 use command::{
     Arg, Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
-    Reply, Run, View, event, parse_integer,
+    Reply, Run, View, Words, event, parse_integer,
 };
 use smallvec::SmallVec;
 
@@ -17,7 +17,9 @@ pub(super) const BITFIELD: Command = Command {
     name: "BITFIELD",
     run: Run::Write(bitfield),
     arity: Arity::AtLeast(2),
-    keys: &[KeySpec::one(1, KeyUse(&["RW", "access", "update", "variable_flags"]))],
+    keys: &[KeySpec::one(1, KeyUse(&["RW", "access", "update", "variable_flags"]))
+        .noting("With nothing but GET the key is only read.")],
+    key_use: Some(bitfield_use),
     flags: Flags::DENY_OOM,
     category: Category::BITMAP,
     group: Group::Bitmap,
@@ -27,6 +29,13 @@ pub(super) const BITFIELD: Command = Command {
              (SET encoding offset value | INCRBY encoding offset increment)] ...",
     ..Command::BASE
 };
+
+/// What BITFIELD does to its key follows from whether one of its steps writes.
+fn bitfield_use(words: Words<'_>) -> KeyUse {
+    let writes =
+        |word: &[u8]| word.eq_ignore_ascii_case(b"SET") || word.eq_ignore_ascii_case(b"INCRBY");
+    if words.iter().skip(2).any(writes) { KeyUse::UPDATE } else { KeyUse::READ }
+}
 
 fn bitfield(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;

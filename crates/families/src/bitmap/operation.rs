@@ -21,6 +21,7 @@ pub(super) const BITOP: Command = Command {
     summary: "Combines strings bit by bit and stores what comes out; returns its length in bytes.",
     complexity: "O(N)",
     syntax: "(AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE) destkey key ...",
+    history: &[("8.2.0", "`DIFF`, `DIFF1`, `ANDOR` and `ONE` (Redis).")],
     ..Command::BASE
 };
 

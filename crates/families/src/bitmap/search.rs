@@ -21,6 +21,7 @@ pub(super) const BITCOUNT: Command = Command {
     summary: "Counts the bits of a string that are 1.",
     complexity: "O(N)",
     syntax: "key [start [end [BYTE | BIT]]]",
+    history: &[("7.0.0", "`BYTE` and `BIT`."), ("8.0.0", "`end` may be left out (Valkey).")],
     ..Command::BASE
 };
 
@@ -44,6 +45,7 @@ pub(super) const BITPOS: Command = Command {
     since: "2.8.7",
     summary: "Finds the first bit of a string that is 1, or 0.",
     syntax: "key bit [start [end [BYTE | BIT]]]",
+    history: &[("7.0.0", "`BYTE` and `BIT`.")],
     ..BITCOUNT
 };
 

@@ -43,6 +43,7 @@ pub(super) const FLUSHDB: Command = Command {
     complexity: "O(N)",
     syntax: "[ASYNC | SYNC]",
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    history: &[("4.0.0", "`ASYNC`."), ("6.2.0", "`SYNC`.")],
     ..Command::BASE
 };
 
@@ -58,6 +59,7 @@ pub(super) const FLUSHALL: Command = Command {
     name: "FLUSHALL",
     run: Run::Write(flushall),
     summary: "Removes all keys of all databases.",
+    history: &[("4.0.0", "`ASYNC`."), ("6.2.0", "`SYNC`.")],
     ..FLUSHDB
 };
 

@@ -20,6 +20,7 @@ pub(super) const EXPIRE: Command = Command {
     since: "1.0.0",
     summary: "Sets in how many seconds a key expires.",
     syntax: "key seconds [NX | XX | GT | LT]",
+    history: &[("7.0.0", "`NX`, `XX`, `GT` and `LT`.")],
     ..Command::BASE
 };
 
@@ -152,6 +153,7 @@ pub(super) const TTL: Command = Command {
     summary: "Returns in how many seconds a key expires.",
     syntax: "key",
     tips: &["nondeterministic_output"],
+    history: &[("2.8.0", "-2 for a key that is not there.")],
     ..Command::BASE
 };
 
@@ -179,6 +181,7 @@ pub(super) const EXPIRETIME: Command = Command {
     since: "7.0.0",
     summary: "Returns the second of Unix time when a key expires.",
     tips: &[],
+    history: &[],
     ..TTL
 };
 
@@ -192,6 +195,7 @@ pub(super) const PEXPIRETIME: Command = Command {
     since: "7.0.0",
     summary: "Returns the millisecond of Unix time when a key expires.",
     tips: &[],
+    history: &[],
     ..TTL
 };
 

@@ -53,6 +53,7 @@ pub(super) const EXISTS: Command = Command {
     complexity: "O(N)",
     syntax: "key ...",
     tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+    history: &[("3.0.3", "Several keys.")],
     ..Command::BASE
 };
 
@@ -66,6 +67,7 @@ pub(super) const TOUCH: Command = Command {
     run: Run::Read(touch),
     since: "3.2.1",
     summary: "Notes a use of keys, for eviction; returns how many exist.",
+    history: &[],
     ..EXISTS
 };
 

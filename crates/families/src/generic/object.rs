@@ -1,6 +1,6 @@
 //! What is known of an entry beside its value: OBJECT, and MEMORY USAGE.
 //!
-//! None of them counts as a use of the key.
+//! None of them counts as a use of the key. OBJECT counts as a look-up that hits or misses.
 
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
@@ -35,7 +35,7 @@ const ENCODING: Command = Command {
 
 fn encoding(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    let known = keys.info(key.0).zip(keys.peek(key.0));
+    let known = keys.look(key.0).zip(keys.peek(key.0));
     match known {
         Some((info, text)) => reply.bulk(encoding_of(text.as_bytes(), info.raw).as_bytes()),
         None => reply.null(),
@@ -66,7 +66,7 @@ const FREQ: Command = Command {
 
 fn freq(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    let Some(info) = keys.info(key.0) else {
+    let Some(info) = keys.look(key.0) else {
         reply.null();
         return Ok(());
     };
@@ -86,7 +86,7 @@ const IDLETIME: Command = Command {
 
 fn idletime(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    let Some(info) = keys.info(key.0) else {
+    let Some(info) = keys.look(key.0) else {
         reply.null();
         return Ok(());
     };
@@ -106,7 +106,7 @@ const REFCOUNT: Command = Command {
 
 fn refcount(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    match keys.info(key.0) {
+    match keys.look(key.0) {
         Some(_) => reply.integer(1),
         None => reply.null(),
     }
@@ -117,7 +117,7 @@ const HELP: Command = Command {
     name: "HELP",
     run: Run::Read(help),
     arity: Arity::Exactly(2),
-    flags: Flags::LOADING.and(Flags::STALE),
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::READS_NOTHING),
     category: Category::KEYSPACE,
     group: Group::Generic,
     since: "6.2.0",

@@ -24,6 +24,7 @@ pub(super) const SCAN: Command = Command {
     summary: "One step of a walk over the keys of the database; the next one starts at its cursor.",
     syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type] [ATTR (v | p)] [MINMSZ bytes]",
     tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
+    history: &[("6.0.0", "`TYPE`.")],
     ..Command::BASE
 };
 
@@ -45,6 +46,7 @@ pub(super) const RM: Command = Command {
     category: Category::KEYSPACE.and(Category::DANGEROUS),
     summary: "One step of a walk as SCAN makes it, which removes the keys that it meets.",
     tips: &["nondeterministic_output"],
+    history: &[],
     ..SCAN
 };
 

@@ -43,6 +43,7 @@ pub(super) const RENAMENX: Command = Command {
     keys: &[KeySpec::one(1, KeyUse::TAKE), KeySpec::one(2, KeyUse::CREATE)],
     flags: Flags::FAST,
     summary: "Gives a key another name, unless there is a key of that name.",
+    history: &[("3.2.0", "Both names may be the same.")],
     ..RENAME
 };
 
@@ -82,7 +83,8 @@ fn copy(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     if (to_db, to) == (db, from) {
         return Err(CommandError::SameObject);
     }
-    let free = replace || !keys.contains_in(to_db, to.0);
+    let found = keys.look(from.0).is_some();
+    let free = found && (replace || !keys.contains_in(to_db, to.0));
     let copied = free && keys.transfer((db, from.0), (to_db, to.0), (None, event::COPY_TO))?;
     reply.integer(i64::from(copied));
     Ok(())

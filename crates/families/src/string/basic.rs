@@ -66,7 +66,7 @@ pub(super) const GETEX: Command = Command {
     name: "GETEX",
     run: Run::Write(getex),
     arity: Arity::AtLeast(2),
-    keys: &[KeySpec::one(1, KeyUse::UPDATE)],
+    keys: &[KeySpec::one(1, KeyUse::UPDATE).noting("It may change the deadline.")],
     since: "6.2.0",
     summary: "Returns the string value of a key and sets or clears when it expires.",
     syntax: "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | \

@@ -6,7 +6,7 @@
 
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
-    Run, View, event,
+    Run, View, Words, event,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -147,13 +147,20 @@ pub(super) const DELEX: Command = Command {
     name: "DELEX",
     run: Run::Write(delex),
     arity: Arity::AtLeast(2),
-    keys: &[KeySpec::one(1, KeyUse(&["RW", "delete", "variable_flags"]))],
+    keys: &[KeySpec::one(1, KeyUse(&["RW", "delete", "variable_flags"]))
+        .noting("The value is read only for a condition.")],
+    key_use: Some(delex_use),
     summary: "Deletes a key if its value is, or is not, what is expected.",
     complexity: "O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the \
                  string",
     syntax: "key [IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest]",
     ..DIGEST
 };
+
+/// What DELEX does to its key follows from whether there is a condition.
+fn delex_use(words: Words<'_>) -> KeyUse {
+    if words.len() > 2 { KeyUse(&["RW", "delete"]) } else { KeyUse::DELETE }
+}
 
 fn delex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;

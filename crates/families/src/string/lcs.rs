@@ -24,6 +24,7 @@ pub(super) const LCS: Command = Command {
         begin: Begin::Index(1),
         find: Find::Range { last: 1, step: 1 },
         usage: KeyUse::READ,
+        note: "",
     }],
     flags: Flags::NONE,
     category: Category::STRING,

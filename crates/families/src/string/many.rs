@@ -55,6 +55,7 @@ const PAIRS: KeySpec = KeySpec {
     begin: Begin::Index(1),
     find: Find::Range { last: -1, step: 2 },
     usage: KeyUse::OVERWRITE,
+    note: "",
 };
 
 fn mset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
@@ -95,6 +96,7 @@ pub(super) const MSETEX: Command = Command {
         begin: Begin::Index(1),
         find: Find::Counted { first: 1, step: 2 },
         usage: KeyUse::OVERWRITE,
+        note: "",
     }],
     flags: Flags::DENY_OOM.and(Flags::MOVABLE_KEYS),
     since: "8.4.0",

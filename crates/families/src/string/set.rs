@@ -9,7 +9,7 @@
 
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
-    Lifetime, LifetimeWord, Reply, Run, Unit, View, event,
+    Lifetime, LifetimeWord, Reply, Run, Unit, View, Words, event,
 };
 use keyspace::{Expiry, Millis, Refused, StrEntry};
 
@@ -20,7 +20,9 @@ pub(super) const SET: Command = Command {
     name: "SET",
     run: Run::Write(set),
     arity: Arity::AtLeast(3),
-    keys: &[KeySpec::one(1, KeyUse(&["RW", "access", "update", "variable_flags"]))],
+    keys: &[KeySpec::one(1, KeyUse(&["RW", "access", "update", "variable_flags"]))
+        .noting("The old value is read only with GET.")],
+    key_use: Some(set_use),
     flags: Flags::DENY_OOM,
     category: Category::STRING,
     group: Group::String,
@@ -29,8 +31,23 @@ pub(super) const SET: Command = Command {
     syntax: "key value [NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | \
              IFDNE ifdne-digest] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
              PXAT unix-time-milliseconds | KEEPTTL] [STICK]",
+    history: &[
+        ("2.6.12", "`EX`, `PX`, `NX` and `XX`."),
+        ("6.0.0", "`KEEPTTL`."),
+        ("6.2.0", "`GET`, `EXAT` and `PXAT`."),
+        ("7.0.0", "`GET` together with `NX`."),
+        ("8.1.0", "`IFEQ` (Valkey; Redis from 8.4.0)."),
+        ("8.4.0", "`IFNE`, `IFDEQ` and `IFDNE` (Redis)."),
+    ],
     ..Command::BASE
 };
+
+/// What SET does to its key follows from whether it returns the old value.
+fn set_use(words: Words<'_>) -> KeyUse {
+    let mut options = words.iter().skip(3);
+    let returns = options.any(|word| word.eq_ignore_ascii_case(b"GET"));
+    if returns { KeyUse::UPDATE } else { KeyUse::OVERWRITE }
+}
 
 fn set(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
@@ -142,6 +159,7 @@ pub(super) const SETNX: Command = Command {
     summary: "Sets the string value of a key that does not exist.",
     syntax: "key value",
     deprecated: Some(("2.6.12", "`SET` with the `NX` argument")),
+    history: &[],
     ..SET
 };
 
@@ -165,6 +183,7 @@ pub(super) const SETEX: Command = Command {
     summary: "Sets the string value of a key, which expires so many seconds from now.",
     syntax: "key seconds value",
     deprecated: Some(("2.6.12", "`SET` with the `EX` argument")),
+    history: &[],
     ..SET
 };
 
@@ -210,6 +229,7 @@ pub(super) const GETSET: Command = Command {
     summary: "Sets the string value of a key and returns the one it had.",
     syntax: "key value",
     deprecated: Some(("6.2.0", "`SET` with the `GET` argument")),
+    history: &[],
     ..SET
 };
 

@@ -51,7 +51,14 @@ impl InProcess {
 
     fn frame(&mut self, db: DbIndex) -> Frame {
         self.chance = self.chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        Frame { db, now: self.now, chance: self.chance, access: Access::Lru, touch: true }
+        Frame {
+            db,
+            now: self.now,
+            chance: self.chance,
+            access: Access::Lru,
+            touch: true,
+            origin: 0,
+        }
     }
 
     fn answer(&mut self, client: &str, words: Words<'_>, output: &mut Output) {

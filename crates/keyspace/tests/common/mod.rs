@@ -27,7 +27,7 @@ pub(crate) fn keyspace(shards: usize) -> Keyspace {
 }
 
 pub(crate) fn frame(db: DbIndex, now: Millis) -> Frame {
-    Frame { db, now, chance: 7, access: Access::Lru, touch: true }
+    Frame { db, now, chance: 7, access: Access::Lru, touch: true, origin: 0 }
 }
 
 /// Runs a transaction over all shards and publishes it.

@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::prelude::*;
 
+use crate::lengths::{DOUBLINGS, doubling};
+
 use super::*;
 use crate::slabs::tests::cases;
 use memory::REGION_BYTES;
@@ -373,7 +375,7 @@ fn sizes_are_the_sum_of_slots_and_externals() {
 
 /// Records whose slabs are one region, full of records of the largest class.
 fn full() -> (Records, Vec<Handle>) {
-    let mut records = Records { slabs: Slabs::with_regions_max(1), externals: Externals::new() };
+    let mut records = Records { slabs: Slabs::with_regions_max(1), ..Records::new() };
     let handles = (0..REGION_BYTES / RECORD_MAX)
         .map(|_| records.insert(&[b'k'; 254], text(&pattern(INLINE_MAX)), Some(6)).unwrap())
         .collect();
@@ -689,7 +691,9 @@ impl Model {
     fn check(&self) {
         let mut sizes = 0;
         let mut externals = 0;
+        let mut lengths = [0; DOUBLINGS];
         for (handle, entry) in self.entries.values() {
+            lengths[doubling(entry.value.len())] += 1;
             assert_eq!(&Entry::of(&self.records, *handle), entry);
             assert!(self.records.key_eq(*handle, &entry.key));
             let head = self.records.at(*handle).head;
@@ -702,6 +706,7 @@ impl Model {
         }
         assert_eq!(self.records.used_bytes() + self.records.external_bytes(), sizes);
         assert_eq!(self.records.externals(), externals, "invariant 3");
+        assert_eq!(self.records.lengths().counts(), &lengths, "every string is counted once");
         assert!(self.held.iter().all(|(text, expected)| **text == *expected));
     }
 }

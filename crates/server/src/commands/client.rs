@@ -11,6 +11,7 @@ use crate::session::ReplyMode;
 
 mod filter;
 mod line;
+mod tracking;
 
 use filter::Filter;
 
@@ -42,8 +43,10 @@ const CLIENT: Command = Command {
     summary: "Commands about client connections.",
     complexity: "Depends on subcommand.",
     subcommands: &[
+        tracking::CACHING,
         CAPA,
         GETNAME,
+        tracking::GETREDIR,
         HELP,
         ID,
         IMPORT_SOURCE,
@@ -56,6 +59,8 @@ const CLIENT: Command = Command {
         REPLY,
         SETINFO,
         SETNAME,
+        tracking::TRACKING,
+        tracking::TRACKINGINFO,
         UNBLOCK,
         UNPAUSE,
     ],
@@ -64,8 +69,10 @@ const CLIENT: Command = Command {
 
 fn client(call: &mut Call<'_>) -> Result<Next, CommandError> {
     match call.command.name {
+        "CACHING" => tracking::caching(call)?,
         "CAPA" => capa(call),
         "GETNAME" => name(call),
+        "GETREDIR" => tracking::redirection(call),
         "HELP" => return Ok(call.help()),
         "ID" => id(call),
         "IMPORT-SOURCE" => import_source(call)?,
@@ -78,6 +85,8 @@ fn client(call: &mut Call<'_>) -> Result<Next, CommandError> {
         "REPLY" => reply(call)?,
         "SETINFO" => set_info(call)?,
         "SETNAME" => set_name_of_connection(call)?,
+        "TRACKING" => tracking::tracking(call)?,
+        "TRACKINGINFO" => tracking::information(call),
         "UNBLOCK" => unblock(call)?,
         _ => unpause(call),
     }
@@ -176,6 +185,20 @@ fn info(call: &mut Call<'_>) {
     call.reply().verbatim("txt", text.as_bytes());
 }
 
+/// Which connections LIST describes and KILL closes.
+macro_rules! filters {
+    () => {
+        "[ID client-id [client-id ...]] [NOT-ID client-id [client-id ...]] \
+         [TYPE (NORMAL | PRIMARY | MASTER | REPLICA | SLAVE | PUBSUB)] \
+         [NOT-TYPE (NORMAL | PRIMARY | MASTER | REPLICA | SLAVE | PUBSUB)] [USER username] \
+         [NOT-USER username] [ADDR ip:port] [NOT-ADDR ip:port] [LADDR ip:port] \
+         [NOT-LADDR ip:port] [SKIPME (YES | NO)] [MAXAGE maxage] [IDLE seconds] [FLAGS flags] \
+         [NOT-FLAGS flags] [NAME name] [NOT-NAME name] [LIB-NAME libname] [NOT-LIB-NAME libname] \
+         [LIB-VER libver] [NOT-LIB-VER libver] [DB db] [NOT-DB db] [CAPA capability] \
+         [NOT-CAPA capability] [IP ip] [NOT-IP ip]"
+    };
+}
+
 const KILL: Command = Command {
     name: "KILL",
     arity: Arity::AtLeast(3),
@@ -183,13 +206,20 @@ const KILL: Command = Command {
     since: "2.4.0",
     summary: "Closes connections.",
     complexity: "O(N) where N is the number of connections",
-    syntax: "ip:port | ([ID client-id [client-id ...]] [NOT-ID client-id [client-id ...]] \
-             [TYPE type] [NOT-TYPE type] [USER username] [NOT-USER username] [ADDR ip:port] \
-             [NOT-ADDR ip:port] [LADDR ip:port] [NOT-LADDR ip:port] [SKIPME YES | NO] \
-             [MAXAGE seconds] [IDLE seconds] [FLAGS flags] [NOT-FLAGS flags] [NAME name] \
-             [NOT-NAME name] [LIB-NAME name] [NOT-LIB-NAME name] [LIB-VER version] \
-             [NOT-LIB-VER version] [DB db] [NOT-DB db] [CAPA capa] [NOT-CAPA capa] [IP ip] \
-             [NOT-IP ip])",
+    syntax: concat!("ip:port | (", filters!(), ")"),
+    history: &[
+        ("2.8.12", "Filters, and `ID` among them."),
+        ("3.2.0", "`TYPE master`."),
+        ("5.0.0", "`TYPE replica`, another word for `slave`."),
+        ("6.2.0", "`LADDR`."),
+        ("7.4.0", "`MAXAGE`; since 8.0.0 in Valkey."),
+        ("8.0.0", "`TYPE primary`, another word for `master` (Valkey)."),
+        ("8.1.0", "Several ids (Valkey)."),
+        (
+            "9.0.0",
+            "`NAME`, `IDLE`, `FLAGS`, `LIB-NAME`, `LIB-VER`, `DB`, `CAPA`, `IP`, and `NOT-` before a filter (Valkey).",
+        ),
+    ],
     ..BASE
 };
 
@@ -230,14 +260,27 @@ const LIST: Command = Command {
     since: "2.4.0",
     summary: "Describes connections, one on each line.",
     complexity: "O(N) where N is the number of connections",
-    syntax: "[ID client-id [client-id ...]] [NOT-ID client-id [client-id ...]] [TYPE type] \
-             [NOT-TYPE type] [USER username] [NOT-USER username] [ADDR ip:port] \
-             [NOT-ADDR ip:port] [LADDR ip:port] [NOT-LADDR ip:port] [SKIPME YES | NO] \
-             [MAXAGE seconds] [IDLE seconds] [FLAGS flags] [NOT-FLAGS flags] [NAME name] \
-             [NOT-NAME name] [LIB-NAME name] [NOT-LIB-NAME name] [LIB-VER version] \
-             [NOT-LIB-VER version] [DB db] [NOT-DB db] [CAPA capa] [NOT-CAPA capa] [IP ip] \
-             [NOT-IP ip]",
+    syntax: filters!(),
     tips: &["nondeterministic_output"],
+    history: &[
+        ("2.8.12", "The field `id`."),
+        ("5.0.0", "`TYPE`."),
+        ("6.0.0", "The field `user`."),
+        ("6.2.0", "The fields `argv-mem`, `tot-mem`, `laddr` and `redir`; `ID`."),
+        ("7.0.0", "The fields `resp`, `multi-mem`, `rbs` and `rbp`."),
+        ("7.0.3", "The field `ssub`."),
+        ("7.2.0", "The fields `lib-name` and `lib-ver`."),
+        ("7.4.0", "The field `watch`."),
+        (
+            "8.0.0",
+            "The field `io-thread` (Redis); `TYPE primary`, another word for `master` (Valkey).",
+        ),
+        ("8.1.0", "`USER`, `ADDR`, `LADDR`, `SKIPME` and `MAXAGE` (Valkey)."),
+        (
+            "9.0.0",
+            "`NAME`, `IDLE`, `FLAGS`, `LIB-NAME`, `LIB-VER`, `DB`, `CAPA`, `IP`, and `NOT-` before a filter (Valkey).",
+        ),
+    ],
     ..BASE
 };
 
@@ -307,6 +350,7 @@ const PAUSE: Command = Command {
     since: "3.0.0",
     summary: "Holds back all commands, or those that write, for some time.",
     syntax: "timeout [WRITE | ALL]",
+    history: &[("6.2.0", "`WRITE` and `ALL`.")],
     ..BASE
 };
 

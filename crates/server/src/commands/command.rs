@@ -1,11 +1,11 @@
 //! COMMAND: what commands there are, computed from their rows.
 //!
-//! The shapes of the replies are those of Redis 8: flags, categories, tips, key specs and
-//! subcommands are sets in RESP3, descriptions are maps.
+//! The shapes of the replies are those of Redis 8: flags, categories, tips and key specs are sets
+//! in RESP3, descriptions are maps.
 
 use command::{
     Args, Argument, ArgumentKind, Arity, Begin, Category, Command, CommandError, Find, Flags,
-    Group, KeySpec, Run, arguments,
+    Group, KeySpec, KeyUse, Run, arguments,
 };
 use families::glob;
 use protocol::Reply;
@@ -88,6 +88,7 @@ const INFO: Command = Command {
     complexity: "O(N) where N is the number of commands named",
     syntax: "[command-name ...]",
     tips: &["nondeterministic_output_order"],
+    history: &[("7.0.0", "Without a name: all commands.")],
     ..BASE
 };
 
@@ -161,15 +162,20 @@ fn describe(reply: &mut Reply<'_>, container: &Command, command: &Command) {
     command.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
     reply.set(command.keys.len());
     command.keys.iter().for_each(|spec| describe_keys(reply, spec));
-    reply.set(command.subcommands.len());
+    // The key specs are a set in RESP3, the subcommands a list.
+    reply.array(command.subcommands.len());
     command.subcommands.iter().for_each(|sub| describe(reply, command, sub));
 }
 
 fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
     let Begin::Index(begin) = spec.begin;
-    reply.map(3);
+    reply.map(3 + usize::from(!spec.note.is_empty()));
+    if !spec.note.is_empty() {
+        reply.bulk(b"notes");
+        reply.bulk(spec.note.as_bytes());
+    }
     reply.bulk(b"flags");
-    show_usage(reply, spec);
+    show_usage(reply, spec.usage);
     reply.bulk(b"begin_search");
     step(reply, "index", &[("index", i64::from(begin))]);
     reply.bulk(b"find_keys");
@@ -185,9 +191,9 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
     }
 }
 
-fn show_usage(reply: &mut Reply<'_>, spec: &KeySpec) {
-    reply.set(spec.usage.0.len());
-    spec.usage.0.iter().for_each(|flag| reply.simple(flag));
+fn show_usage(reply: &mut Reply<'_>, usage: KeyUse) {
+    reply.set(usage.0.len());
+    usage.0.iter().for_each(|flag| reply.simple(flag));
 }
 
 fn step(reply: &mut Reply<'_>, kind: &str, numbers: &[(&str, i64)]) {
@@ -216,32 +222,23 @@ fn docs(call: &mut Call<'_>, args: Args<'_>) {
 
 /// The name of a command, and what its row says of it.
 fn explain(reply: &mut Reply<'_>, container: &Command, command: &Command) {
-    let mut lines = vec![
-        ("summary", command.summary),
-        ("since", command.since),
-        ("group", command.group.name()),
-    ];
-    if !command.complexity.is_empty() {
-        lines.push(("complexity", command.complexity));
-    }
+    let (about, replaced) = (manual_lines(command), replacement(command));
+    let flags = manual_flags(command);
     let arguments = arguments(command.syntax);
-    let optional = usize::from(!arguments.is_empty())
-        + usize::from(!command.subcommands.is_empty())
-        + 3 * usize::from(command.deprecated.is_some());
+    let lists = [flags.len(), command.history.len(), arguments.len(), command.subcommands.len()];
     reply.bulk(full_name(container, command).as_bytes());
-    reply.map(lines.len() + optional);
-    for (name, text) in lines {
-        reply.bulk(name.as_bytes());
-        reply.bulk(text.as_bytes());
-    }
-    if let Some((since, replacement)) = command.deprecated {
+    let lists = lists.into_iter().filter(|&length| length > 0).count();
+    reply.map(about.len() + replaced.len() + lists);
+    tell_lines(reply, &about);
+    if !flags.is_empty() {
         reply.bulk(b"doc_flags");
-        reply.set(1);
-        reply.simple("deprecated");
-        for (name, text) in [("deprecated_since", since), ("replaced_by", replacement)] {
-            reply.bulk(name.as_bytes());
-            reply.bulk(text.as_bytes());
-        }
+        reply.set(flags.len());
+        flags.iter().for_each(|flag| reply.simple(flag));
+    }
+    tell_lines(reply, &replaced);
+    if !command.history.is_empty() {
+        reply.bulk(b"history");
+        explain_history(reply, command.history);
     }
     if !arguments.is_empty() {
         let mut keys = Keys { next: 0, specs: command.keys.len() };
@@ -252,6 +249,50 @@ fn explain(reply: &mut Reply<'_>, container: &Command, command: &Command) {
         reply.bulk(b"subcommands");
         reply.map(command.subcommands.len());
         command.subcommands.iter().for_each(|sub| explain(reply, command, sub));
+    }
+}
+
+/// What the manual says of a command in a line each.
+fn manual_lines(command: &Command) -> Vec<(&'static str, &'static str)> {
+    let mut lines = vec![
+        ("summary", command.summary),
+        ("since", command.since),
+        ("group", command.group.name()),
+        ("complexity", command.complexity),
+    ];
+    lines.retain(|(_, text)| !text.is_empty());
+    lines
+}
+
+/// Since when another command should be used, and which.
+fn replacement(command: &Command) -> Vec<(&'static str, &'static str)> {
+    let told = command
+        .deprecated
+        .map(|(since, replacement)| [("deprecated_since", since), ("replaced_by", replacement)]);
+    told.into_iter().flatten().collect()
+}
+
+fn tell_lines(reply: &mut Reply<'_>, lines: &[(&str, &str)]) {
+    for (name, text) in lines {
+        reply.bulk(name.as_bytes());
+        reply.bulk(text.as_bytes());
+    }
+}
+
+/// What the manual warns of.
+fn manual_flags(command: &Command) -> Vec<&'static str> {
+    let system = command.flags.has(Flags::SYSTEM);
+    let all = [("deprecated", command.deprecated.is_some()), ("syscmd", system)];
+    all.into_iter().filter_map(|(flag, holds)| holds.then_some(flag)).collect()
+}
+
+/// The versions that changed a command, each with the change.
+fn explain_history(reply: &mut Reply<'_>, history: &[(&str, &str)]) {
+    reply.set(history.len());
+    for (version, change) in history {
+        reply.array(2);
+        reply.bulk(version.as_bytes());
+        reply.bulk(change.as_bytes());
     }
 }
 
@@ -287,6 +328,9 @@ fn explain_argument(reply: &mut Reply<'_>, argument: &Argument, keys: &mut Keys)
     }
     if argument.multiple {
         flags.push("multiple");
+    }
+    if argument.multiple_token {
+        flags.push("multiple_token");
     }
     let is_key = kind == "key" && keys.specs > 0;
     let fields =
@@ -397,17 +441,18 @@ fn keys(call: &mut Call<'_>, with_flags: bool) -> Result<(), CommandError> {
         let Ok(positions) = spec.positions(words) else {
             return error("Invalid arguments specified for command");
         };
-        found.extend(positions.filter_map(|at| words.get(at)).map(|key| (key, spec)));
+        let usage = spec.usage.of(command, words);
+        found.extend(positions.filter_map(|at| words.get(at)).map(|key| (key, usage)));
     }
     let mut reply = call.reply();
     reply.array(found.len());
-    for (key, spec) in found {
+    for (key, usage) in found {
         if with_flags {
             reply.array(2);
         }
         reply.bulk(key);
         if with_flags {
-            show_usage(&mut reply, spec);
+            show_usage(&mut reply, usage);
         }
     }
     Ok(())

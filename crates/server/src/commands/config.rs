@@ -27,7 +27,7 @@ const CONFIG: Command = Command {
     since: "2.0.0",
     summary: "Holds the commands about the server's settings.",
     complexity: "Depends on the subcommand.",
-    subcommands: &[GET, SET, REWRITE, RESETSTAT, HELP],
+    subcommands: &[GET, SET, RESETSTAT, REWRITE, HELP],
     ..BASE
 };
 
@@ -39,6 +39,7 @@ const GET: Command = Command {
     summary: "Shows the settings whose names match.",
     complexity: "O(N) where N is the number of settings",
     syntax: "parameter [parameter ...]",
+    history: &[("7.0.0", "Several patterns.")],
     ..BASE
 };
 
@@ -51,6 +52,7 @@ const SET: Command = Command {
     complexity: "O(N) where N is the number of settings",
     syntax: "parameter value [parameter value ...]",
     tips: EVERY_NODE,
+    history: &[("7.0.0", "Several settings at once.")],
     ..BASE
 };
 
@@ -86,20 +88,6 @@ const HELP: Command = Command {
     ..BASE
 };
 
-const HELP_LINES: &[&str] = &[
-    "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-    "GET <pattern> [<pattern> ...]",
-    "    Show the settings whose names match, with their values.",
-    "SET <setting> <value> [<setting> <value> ...]",
-    "    Change settings, all or none.",
-    "RESETSTAT",
-    "    Begin the statistics of INFO anew.",
-    "REWRITE",
-    "    Write the settings as they are into the configuration file.",
-    "HELP",
-    "    Show this text.",
-];
-
 fn config(call: &mut Call<'_>) -> Result<Next, CommandError> {
     match call.command.name {
         "GET" => get(call),
@@ -110,7 +98,7 @@ fn config(call: &mut Call<'_>) -> Result<Next, CommandError> {
             call.reply().ok();
             Ok(Next::Done)
         }
-        _ => Ok(call.lines(HELP_LINES)),
+        _ => Ok(call.help()),
     }
 }
 
@@ -139,7 +127,16 @@ fn set(call: &mut Call<'_>) -> Result<Next, CommandError> {
 }
 
 fn rewrite(call: &mut Call<'_>) -> Result<Next, CommandError> {
-    match call.batch.server.config.rewrite() {
+    let written = call.batch.server.config.rewrite();
+    tell_rewritten(call, written)
+}
+
+/// Answers how a rewrite of the configuration file went.
+pub(super) fn tell_rewritten(
+    call: &mut Call<'_>,
+    written: Result<(), RewriteError>,
+) -> Result<Next, CommandError> {
+    match written {
         Ok(()) => {
             tracing::info!("CONFIG REWRITE wrote the configuration file");
             call.reply().ok();

@@ -43,6 +43,7 @@ const AUTH: Command = Command {
     summary: "Authenticates the connection.",
     complexity: "O(N) where N is the number of passwords of the user",
     syntax: "[username] password",
+    history: &[("6.0.0", "A username may come first.")],
     ..BASE
 };
 
@@ -98,6 +99,7 @@ const HELLO: Command = Command {
     since: "6.0.0",
     summary: "Agrees on a protocol version, and tells what the server is.",
     syntax: "[protover [AUTH username password] [SETNAME clientname]]",
+    history: &[("6.2.0", "The version may be left out: nothing is changed then.")],
     ..BASE
 };
 
@@ -143,8 +145,10 @@ fn hello(call: &mut Call<'_>) -> Result<Next, CommandError> {
     call.session.speak(dialect);
     let id = call.session.client.id as i64;
     let number = if dialect == Dialect::Resp3 { 3 } else { 2 };
+    let config = call.batch.server.config.current();
+    let zone = &config.live().availability_zone;
     let mut reply = call.reply();
-    reply.map(7);
+    reply.map(7 + usize::from(!zone.is_empty()));
     for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         reply.bulk(name.as_bytes());
         reply.bulk(value.as_bytes());
@@ -159,6 +163,10 @@ fn hello(call: &mut Call<'_>) -> Result<Next, CommandError> {
     }
     reply.bulk(b"modules");
     reply.array(0);
+    if !zone.is_empty() {
+        reply.bulk(b"availability_zone");
+        reply.bulk(zone.as_bytes());
+    }
     Ok(Next::Done)
 }
 
@@ -263,7 +271,9 @@ const RESET: Command = Command {
 };
 
 fn reset(call: &mut Call<'_>) -> Result<Next, CommandError> {
-    call.batch.server.monitor.leave(&call.session.client);
+    let server = call.batch.server;
+    server.monitor.leave(&call.session.client);
+    server.tracking.leave(&server.keyspace, &call.session.client);
     let settings = call.batch.settings;
     call.session.reset(settings);
     call.reply().simple("RESET");

@@ -16,6 +16,7 @@ use families::glob;
 use keyspace::{Access, Expiry, Mode, Plan, access};
 use protocol::Dialect;
 
+use super::config::tell_rewritten;
 use super::{Call, HELP, Next, SessionRow};
 use crate::sha1::{Digest, sha1};
 
@@ -39,11 +40,14 @@ const DEBUG: Command = Command {
     name: "DEBUG",
     run: Run::Container,
     arity: Arity::AtLeast(2),
+    flags: BASE.flags.and(Flags::SYSTEM),
     summary: "Shows and changes the inner state of the server, for tests.",
     complexity: "Depends on subcommand.",
     subcommands: &[
         sub("ADVANCE-TIME", 3, "milliseconds", "Moves the server's clock ahead."),
         sub("CHANGE-REPL-ID", 2, "", "Gives the data another replication id."),
+        sub("CLIENT-ENFORCE-REPLY-LIST", 3, "0|1", "Does nothing: replies have no fixed buffer."),
+        sub("CONFIG-REWRITE-FORCE-ALL", 2, "", "Writes every setting into the configuration file."),
         Command {
             run: Run::Read(digest),
             enter: Enter::All,
@@ -70,6 +74,7 @@ const DEBUG: Command = Command {
             arity: Arity::AtLeast(3),
             ..sub("HTSTATS-KEY", 3, "key [full]", "The same of a key's value, if it is a table.")
         },
+        sub("LOADAOF", 2, "", "Is refused: nothing is saved yet."),
         sub("LOG", 3, "message", "Writes a message to the log."),
         Command {
             run: Run::Read(object),
@@ -103,6 +108,7 @@ const DEBUG: Command = Command {
         },
         sub("SET-ACTIVE-EXPIRE", 3, "0|1", "0: what has expired is removed only when asked for."),
         sub("SET-DISABLE-DENY-SCRIPTS", 3, "0|1", "Does nothing: there are no scripts."),
+        sub("SET-SKIP-CHECKSUM-VALIDATION", 3, "0|1", "Does nothing: nothing is loaded yet."),
         sub(
             "SLEEP",
             3,
@@ -145,10 +151,14 @@ fn debug(call: &mut Call<'_>) -> Result<Next, CommandError> {
             show_type(call, args.bytes()?)?;
             return Ok(Next::Done);
         }
-        "RELOAD" => {
-            return Err(CommandError::text(
-                "ERR DEBUG RELOAD is not possible: this server does not save its data",
-            ));
+        name @ ("RELOAD" | "LOADAOF") => {
+            return Err(CommandError::text(format!(
+                "ERR DEBUG {name} is not possible: this server does not save its data"
+            )));
+        }
+        "CONFIG-REWRITE-FORCE-ALL" => {
+            let written = call.batch.server.config.rewrite_all();
+            return tell_rewritten(call, written);
         }
         "SET-ACTIVE-EXPIRE" => {
             debugging.expiry_paused.store(!is_on(args.bytes()?), Ordering::Relaxed);

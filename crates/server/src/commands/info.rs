@@ -19,6 +19,7 @@ const INFO: Command = Command {
     summary: "Tells how the server is and what it has done.",
     syntax: "[section ...]",
     tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+    history: &[("7.0.0", "Several sections.")],
     ..Command::BASE
 };
 

@@ -1,6 +1,7 @@
 //! MEMORY: what memory is used for, and giving back what is not used.
 
 use command::{Arity, Command, CommandError, Group, Run};
+use keyspace::Counts;
 use protocol::Reply;
 
 use super::{Call, HELP, Next, SessionRow};
@@ -44,7 +45,7 @@ const DOCTOR: Command = Command {
 const MALLOC_STATS: Command = Command {
     name: "MALLOC-STATS",
     summary: "Returns what the allocator and the system tell.",
-    complexity: "",
+    complexity: "Depends on how much memory is allocated.",
     tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     ..BASE
 };
@@ -52,7 +53,7 @@ const MALLOC_STATS: Command = Command {
 const PURGE: Command = Command {
     name: "PURGE",
     summary: "Asks the allocator to give back what it holds in reserve.",
-    complexity: "",
+    complexity: "Depends on how much memory is allocated.",
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     ..BASE
 };
@@ -92,9 +93,8 @@ enum Number {
     Ratio(f64),
 }
 
-/// The map of MEMORY STATS, with the names of Redis. `counts`: keys and keys with a deadline of
-/// each database.
-fn stats(reply: &mut Reply<'_>, memory: &MemoryUse, counts: &[(usize, usize)]) {
+/// The map of MEMORY STATS, with the names of Redis. `counts`: what each database holds.
+fn stats(reply: &mut Reply<'_>, memory: &MemoryUse, counts: &[Counts]) {
     use Number::{Count, Ratio, Signed};
     let after_start = memory.used.saturating_sub(memory.startup);
     let share = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
@@ -139,12 +139,12 @@ fn stats(reply: &mut Reply<'_>, memory: &MemoryUse, counts: &[(usize, usize)]) {
         ("fragmentation", Ratio(all)),
         ("fragmentation.bytes", Signed(all_bytes)),
     ];
-    let filled: Vec<_> = counts.iter().enumerate().filter(|(_, (keys, _))| *keys > 0).collect();
+    let filled: Vec<_> = counts.iter().enumerate().filter(|(_, counts)| counts.keys > 0).collect();
     reply.map(before.len() + filled.len() + after.len());
     before.iter().for_each(|(name, number)| pair(reply, name, number));
-    for (db, (keys, _)) in filled {
+    for (db, counts) in filled {
         // Deadlines lie in the records: a table of their own they have not.
-        let tables = memory.tables * *keys as u64 / memory.keys.max(1);
+        let tables = memory.tables * counts.keys as u64 / memory.keys.max(1);
         reply.bulk_display(format_args!("db.{db}"));
         reply.map(2);
         pair(reply, "overhead.hashtable.main", &Count(tables));

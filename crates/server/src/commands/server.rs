@@ -94,6 +94,7 @@ const SHUTDOWN: Command = Command {
     summary: "Ends the server.",
     complexity: "O(N) when saving, where N is the number of keys; O(1) otherwise",
     syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+    history: &[("7.0.0", "`NOW`, `FORCE` and `ABORT`.")],
     ..BASE
 };
 
@@ -187,7 +188,7 @@ pub(super) const LOLWUT: Command = Command {
     since: "5.0.0",
     summary: "Draws something, and tells the version.",
     complexity: "",
-    syntax: "[VERSION version] [seed]",
+    syntax: "[VERSION version-number] [seed]",
     ..BASE
 };
 

@@ -40,6 +40,7 @@ const GET: Command = Command {
     complexity: "O(N) where N is the number of entries returned",
     syntax: "[count]",
     tips: &["request_policy:all_nodes", "nondeterministic_output"],
+    history: &[("4.0.0", "Address and name of the client.")],
     ..BASE
 };
 
@@ -87,6 +88,13 @@ fn slowlog(call: &mut Call<'_>) -> Result<Next, CommandError> {
     Ok(Next::Done)
 }
 
+/// The logs of COMMANDLOG.
+macro_rules! logs {
+    () => {
+        "(SLOW | LARGE-REQUEST | LARGE-REPLY)"
+    };
+}
+
 const COMMANDLOG: Command = Command {
     name: "COMMANDLOG",
     run: Run::Container,
@@ -96,10 +104,16 @@ const COMMANDLOG: Command = Command {
     summary: "Shows and forgets the commands that took long, or whose request or reply was large.",
     complexity: "Depends on subcommand.",
     subcommands: &[
-        Command { arity: Arity::Exactly(4), syntax: "count type", since: "8.1.0", ..GET },
+        Command {
+            arity: Arity::Exactly(4),
+            syntax: concat!("count ", logs!()),
+            since: "8.1.0",
+            history: &[],
+            ..GET
+        },
         Command { since: "8.1.0", ..HELP },
-        Command { arity: Arity::Exactly(3), syntax: "type", since: "8.1.0", ..LEN },
-        Command { arity: Arity::Exactly(3), syntax: "type", since: "8.1.0", ..RESET },
+        Command { arity: Arity::Exactly(3), syntax: logs!(), since: "8.1.0", ..LEN },
+        Command { arity: Arity::Exactly(3), syntax: logs!(), since: "8.1.0", ..RESET },
     ],
     ..BASE
 };

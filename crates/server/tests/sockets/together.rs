@@ -79,7 +79,7 @@ fn what_one_client_wrote_another_reads() {
 fn only_a_synchronous_flush_is_dropped_by_the_worker() {
     with_workers(&[], |server| {
         let mut client = connect(server);
-        let in_background = |client: &mut testkit::Client| {
+        let in_background = |client: &mut Client| {
             let settled = |text: &str| text.contains("lazyfree_pending_objects:0\r\n");
             loop {
                 let Value::Bulk(info) = run(client, "INFO memory") else { panic!("INFO is text") };

@@ -208,7 +208,7 @@ impl Condition<'_> {
             Condition::User(user) => line::user(names) == *user,
             Condition::Age(seconds) => line::age_seconds(client, now) >= *seconds,
             Condition::Idle(seconds) => line::idle_seconds(client, now) >= *seconds,
-            Condition::Flags(letters) => all_in(letters, &line::flags(client)),
+            Condition::Flags(letters) => all_in(letters, &line::flags(client, names)),
             // Who has given no name has none, not an empty one.
             Condition::Name(name) => !name.is_empty() && names.name == *name,
             Condition::LibName(name) => !name.is_empty() && names.lib_name == *name,

@@ -30,7 +30,7 @@ fn try_write(client: &Client, names: &Names, now: Millis, into: &mut String) -> 
     write!(into, " laddr={} fd={}", client.local_address, client.fd)?;
     write!(into, " name={}", text(&names.name))?;
     write!(into, " age={} idle={}", age_seconds(client, now), idle_seconds(client, now))?;
-    write!(into, " flags={} capa={}", flags(client), capa(client))?;
+    write!(into, " flags={} capa={}", flags(client, names), capa(client))?;
     write!(into, " db={}", client.db.load(Ordering::Relaxed))?;
     into.push_str(" sub=0 psub=0 ssub=0 multi=-1 watch=0");
     write!(into, " qbuf={query}")?;
@@ -41,7 +41,8 @@ fn try_write(client: &Client, names: &Names, now: Millis, into: &mut String) -> 
     write!(into, " events={}", if waiting > 0 { "rw" } else { "r" })?;
     into.push_str(" cmd=");
     write_command(client, into);
-    write!(into, " user={} redir=-1", text(user(names)))?;
+    let redirect = names.tracking.as_ref().map_or(-1, |terms| terms.redirect as i64);
+    write!(into, " user={} redir={redirect}", text(user(names)))?;
     write!(into, " resp={}", client.dialect.load(Ordering::Relaxed))?;
     write!(into, " lib-name={}", text(&names.lib_name))?;
     write!(into, " lib-ver={}", text(&names.lib_version))?;
@@ -82,12 +83,16 @@ pub(super) fn user(names: &Names) -> &[u8] {
 }
 
 /// What a client is and does just now, a letter each; `N`: nothing special.
-pub(super) fn flags(client: &Client) -> String {
+pub(super) fn flags(client: &Client, names: &Names) -> String {
     let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+    let terms = names.tracking.as_deref();
     let killed = client.killed();
     let letters = [
         ('O', is(&client.monitor)),
         ('b', is(&client.blocked)),
+        ('t', terms.is_some()),
+        ('R', terms.is_some_and(|terms| is(&terms.broken))),
+        ('B', terms.is_some_and(|terms| terms.prefixes().is_some())),
         ('c', killed == Kill::AfterReply),
         ('A', killed == Kill::Now),
         ('U', client.unix),
