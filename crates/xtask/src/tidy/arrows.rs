@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("memory", &[]),
     ("packed", &["memory"]),
     ("dash", &["memory"]),
+    ("tree", &[]),
     ("rdb", &[]),
     ("keyspace", &["gate", "packed", "dash"]),
     ("command", &["keyspace", "protocol"]),
