@@ -12,8 +12,8 @@
 //! | HYLL | encoding | reserved  | cached count, LE, 8 bytes | registers ..
 //! ```
 //!
-//! The top bit of the cached count says that it is stale. Encoding 0 is dense ([`dense`]): 12,288
-//! bytes, six bits a register. Encoding 1 is sparse ([`sparse`]): runs of equal registers.
+//! The top bit of the cached count says that it is stale. Encoding 0 is dense (`dense`): 12,288
+//! bytes, six bits a register. Encoding 1 is sparse (`sparse`): runs of equal registers.
 //!
 //! # Invariants
 //!
