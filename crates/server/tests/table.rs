@@ -22,9 +22,6 @@ fn is_ours(name: &str) -> bool {
 const DIFFERENT: &[(&str, &str)] = &[
     // Redis had it first.
     ("MSETEX", "since"),
-    // It runs as commands that read do.
-    ("PFSELFTEST", "flags"),
-    ("PFSELFTEST", "categories"),
     // Those servers do not show this one.
     ("DEBUG", "flags"),
 ];

@@ -18,7 +18,7 @@ pub(super) const PFDEBUG: Command = Command {
     run: Run::Write(pfdebug),
     arity: Arity::Exactly(3),
     keys: &[KeySpec::one(2, KeyUse::CACHE)],
-    flags: Flags::DENY_OOM.and(Flags::ADMIN),
+    flags: Flags::DENY_OOM.and(Flags::ADMIN).and(Flags::SYSTEM),
     category: Category::HYPERLOGLOG,
     group: Group::HyperLogLog,
     since: "2.8.9",

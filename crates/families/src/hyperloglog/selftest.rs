@@ -21,7 +21,7 @@ pub(super) const PFSELFTEST: Command = Command {
     name: "PFSELFTEST",
     run: Run::Read(pfselftest),
     arity: Arity::Exactly(1),
-    flags: Flags::ADMIN,
+    flags: Flags::ADMIN.and(Flags::READS_NOTHING).and(Flags::SYSTEM),
     category: Category::HYPERLOGLOG,
     group: Group::HyperLogLog,
     since: "2.8.9",
