@@ -88,11 +88,14 @@ impl Shard {
 
     /// Exchanges two databases; tells whether there was anything to exchange.
     pub(crate) fn swap(&mut self, one: DbIndex, other: DbIndex) -> bool {
+        let is_stored = self.database(one).is_some() || self.database(other).is_some();
+        if one == other || !is_stored {
+            return false;
+        }
         if self.databases.len() <= usize::from(one.max(other)) {
             self.make_room(one.max(other));
         }
-        let (one, other) = (usize::from(one), usize::from(other));
-        self.databases.swap(one, other);
-        one != other && (self.databases[one].is_some() || self.databases[other].is_some())
+        self.databases.swap(usize::from(one), usize::from(other));
+        true
     }
 }

@@ -114,7 +114,7 @@ impl Worker {
         let version = self.server.settings_version();
         let mut known = self.settings.borrow_mut();
         if known.0 != version {
-            *known = (version, Rc::new((*self.server.settings()).clone()));
+            *known = (version, copy_settings(&self.server));
         }
         Rc::clone(&known.1)
     }
@@ -152,9 +152,13 @@ impl Worker {
     }
 }
 
+fn copy_settings(server: &Server) -> Rc<Settings> {
+    Rc::new(Settings::clone(&server.settings()))
+}
+
 /// Runs a worker on the calling thread until the server ends.
 pub fn run(server: Arc<Server>, index: usize, arriving: UnboundedReceiver<Arriving>, seed: u64) {
-    let settings = RefCell::new((0, Rc::new((*server.settings()).clone())));
+    let settings = RefCell::new((0, copy_settings(&server)));
     let scratch = RefCell::new(Scratch::new());
     // An xorshift never leaves zero.
     let chance = Cell::new(seed | 1);
