@@ -191,6 +191,12 @@ impl Keyspace {
         }
     }
 
+    /// Asks for the gate of a key's shard, which an entry will write.
+    #[inline(always)]
+    pub fn prefetch_gate(&self, hash: u64) {
+        self.gate(self.shard_of(hash)).prefetch();
+    }
+
     /// Asks for the bucket that a look-up of a key will read. Does nothing if the shard is busy.
     #[inline(always)]
     pub fn prefetch_bucket(&self, db: DbIndex, hash: u64) {
