@@ -15,10 +15,10 @@ use smallvec::SmallVec;
 
 use crate::changes::Sink;
 use crate::database::Database;
-use crate::hash::KeyHasher;
 use crate::shard::{Shard, ShardId};
 use crate::view::{Entered, Frame, Guard, View};
 use crate::{DbIndex, Lengths, Millis};
+use value::KeyHasher;
 
 /// Rounds of spinning before an entry of several gates waits as a task: those who hold many gates
 /// hold them for some microseconds.
@@ -448,7 +448,7 @@ fn usage_of(shard: &Shard) -> Usage {
         volatile: database.volatile,
         table_bytes: database.table.bytes(),
         record_bytes: database.records.used_bytes(),
-        external_bytes: database.records.external_bytes(),
+        external_bytes: database.records.external_bytes() + database.boxes.bytes(),
         slab_bytes: database.records.resident_bytes(),
         gate_waits: 0,
     });

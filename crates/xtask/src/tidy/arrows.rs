@@ -14,7 +14,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dash", &["memory"]),
     ("tree", &[]),
     ("rdb", &[]),
-    ("keyspace", &["gate", "packed", "dash"]),
+    ("value", &["dash", "tree"]),
+    ("keyspace", &["gate", "packed", "dash", "value"]),
     ("command", &["keyspace", "protocol"]),
     ("families", &["command", "keyspace", "protocol", "packed"]),
     (
