@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("packed", &["memory"]),
     ("dash", &["memory"]),
     ("tree", &[]),
+    ("value", &["dash", "tree"]),
     ("rdb", &[]),
     ("keyspace", &["gate", "packed", "dash"]),
     ("command", &["keyspace", "protocol"]),
