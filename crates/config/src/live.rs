@@ -51,6 +51,10 @@ pub struct Live {
     pub tracking_table_max_keys: usize,
     /// Most bytes of a HyperLogLog in the sparse encoding.
     pub hll_sparse_max_bytes: u64,
+    /// The most bytes of a stream's node; 0: no limit.
+    pub stream_node_max_bytes: u64,
+    /// The most entries of a stream's node; 0: no limit.
+    pub stream_node_max_entries: u64,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
     /// Whether only clients of this machine are answered without a password.
@@ -424,6 +428,8 @@ impl Live {
             client_output_buffer_limit: values.output_limits("client-output-buffer-limit"),
             proto_max_bulk_len: values.bytes("proto-max-bulk-len"),
             hll_sparse_max_bytes: values.bytes("hll-sparse-max-bytes"),
+            stream_node_max_bytes: values.bytes("stream-node-max-bytes"),
+            stream_node_max_entries: values.number("stream-node-max-entries"),
             requirepass: Password(values.raw("requirepass").into()),
             protected_mode: values.on("protected-mode"),
             enable_debug_command: values.allowed("enable-debug-command"),

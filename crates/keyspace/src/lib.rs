@@ -29,6 +29,7 @@ mod maintain;
 mod scan;
 mod shard;
 mod snapshot;
+mod stream_entry;
 mod view;
 
 pub use access::Access;
@@ -43,6 +44,8 @@ pub use packed::lengths::{self, Lengths};
 pub use scan::{Met, ScanCursor};
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
+pub use stream_entry::StreamEntry;
+pub use value::stream;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
 

@@ -17,6 +17,7 @@ use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
 use value::Type;
+use value::stream::NodeLimits;
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
 use crate::collection::CollectionEntry;
@@ -51,11 +52,16 @@ pub struct Layout {
     /// The most bytes of a HyperLogLog in its sparse encoding, its header included
     /// (`hll-sparse-max-bytes`).
     pub hll_sparse_bytes_max: usize,
+    /// When a stream's node is full (`stream-node-max-entries`, `stream-node-max-bytes`).
+    pub stream_node: NodeLimits,
 }
 
 impl Default for Layout {
     fn default() -> Layout {
-        Layout { hll_sparse_bytes_max: 3000 }
+        Layout {
+            hll_sparse_bytes_max: 3000,
+            stream_node: NodeLimits { entries_max: 100, bytes_max: 4096 },
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The types of values, and what is large of them.
 
+use crate::stream::Stream;
+
 /// The type of a value, as clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -51,6 +53,8 @@ impl Type {
 pub enum Big {
     /// A set.
     Set(Vec<u8>),
+    /// A stream.
+    Stream(Stream),
 }
 
 impl Big {
@@ -59,6 +63,7 @@ impl Big {
     pub const fn kind(&self) -> Type {
         match self {
             Big::Set(_) => Type::Set,
+            Big::Stream(_) => Type::Stream,
         }
     }
 
@@ -67,6 +72,7 @@ impl Big {
     pub const fn encoding(&self) -> &'static str {
         match self {
             Big::Set(_) => "hashtable",
+            Big::Stream(_) => "stream",
         }
     }
 
@@ -75,6 +81,7 @@ impl Big {
     pub fn bytes(&self) -> usize {
         match self {
             Big::Set(set) => set.len(),
+            Big::Stream(stream) => stream.bytes(),
         }
     }
 }

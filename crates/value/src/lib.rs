@@ -15,6 +15,7 @@ mod big;
 pub mod entries;
 mod hash;
 pub mod intset;
+pub mod stream;
 
 pub use big::{Big, Type};
 pub use hash::KeyHasher;
