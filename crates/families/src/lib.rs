@@ -8,10 +8,16 @@ pub mod generic;
 pub mod geo;
 pub mod glob;
 pub mod hyperloglog;
+pub mod stream;
 pub mod string;
 
 use command::Command;
 
 /// The rows of every family.
-pub const FAMILIES: &[&[Command]] =
-    &[string::COMMANDS, bitmap::COMMANDS, hyperloglog::COMMANDS, generic::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
+    stream::COMMANDS,
+    generic::COMMANDS,
+];

@@ -98,7 +98,11 @@ impl Stream {
 
     /// Takes an entry out of those pending in any group; tells whether it was one of them.
     pub fn forget(&mut self, id: StreamId) -> bool {
-        self.groups.values_mut().fold(false, |any, group| group.acknowledge(id) || any)
+        let mut was_pending = false;
+        for group in self.groups.values_mut() {
+            was_pending |= group.acknowledge(id);
+        }
+        was_pending
     }
 
     /// Removes entries from the front; returns how many. Of those that a trim would remove, the
