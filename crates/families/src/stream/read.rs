@@ -8,7 +8,7 @@ use command::{
     KeySpec, KeyUse, Reply, Run, View, event, parse_integer,
 };
 use keyspace::Millis;
-use keyspace::stream::{ConsumerId, Group, Log, StreamId};
+use keyspace::stream::{Consumer, ConsumerId, Group, Log, StreamId};
 use protocol::Dialect;
 use smallvec::SmallVec;
 
@@ -268,7 +268,7 @@ impl Reader<'_> {
 
     /// Tells what the consumer got before, behind an id, and has not acknowledged.
     fn tell_history(&mut self, id: StreamId, reply: &mut Reply<'_>) {
-        let own = self.group.consumer(self.consumer).map(|consumer| consumer.pending());
+        let own = self.group.consumer(self.consumer).map(Consumer::pending);
         let own = own.zip(id.next()).into_iter().flat_map(|(own, next)| own.range(next..));
         let ids: Vec<StreamId> = own.take(self.request.count).copied().collect();
         reply.array(ids.len());

@@ -290,7 +290,7 @@ impl Counters {
         if self.len == 0 && id <= self.last {
             return Some(self.added);
         }
-        if id != StreamId::ZERO && id < self.max_deleted || id > self.last {
+        if id > self.last {
             return None;
         }
         if id == self.last {
@@ -308,8 +308,11 @@ impl Counters {
     /// How many entries are behind a reader's place; `None` if it cannot be told.
     #[must_use]
     pub fn lag(&self, place: StreamId, entries_read: Option<u64>) -> Option<i64> {
-        if self.added == 0 {
+        if self.added == 0 || self.len == 0 {
             return Some(0);
+        }
+        if place < self.first && self.max_deleted < self.first {
+            return Some(self.len.cast_signed());
         }
         let read = entries_read.filter(|_| !self.has_holes_from(place));
         let read = read.or_else(|| self.number_of(place))?;
