@@ -1,7 +1,8 @@
 //! Collections as they lie in memory: what a key holds besides a string.
 //!
 //! A small collection is packed into bytes that lie in the record of its key: [`entries`] is how
-//! its elements are written, [`intset`] how small sets of integers are. A large one ([`Big`]) owns
+//! its elements are written, [`intset`] how small sets of integers are. The members of
+//! large sets, hashes and sorted sets lie in a [`heap`] that a table finds them in ([`members`]). A large one ([`Big`]) owns
 //! all its memory, so that it can be dropped on another thread, or given to another key in another
 //! shard, without a look at what is in it.
 //!
@@ -14,7 +15,9 @@
 mod big;
 pub mod entries;
 mod hash;
+pub mod heap;
 pub mod intset;
+pub mod members;
 
 pub use big::{Big, Type};
 pub use hash::KeyHasher;

@@ -1,0 +1,97 @@
+//! The heap against a map of vectors.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A record of `len` bytes that tells its length in its first four bytes.
+fn record(len: usize, fill: u8) -> Vec<u8> {
+    let mut record = vec![fill; len.max(4)];
+    let len = record.len() as u32;
+    record[..4].copy_from_slice(&len.to_be_bytes());
+    record
+}
+
+fn len_of(record: &[u8]) -> usize {
+    u32::from_be_bytes([record[0], record[1], record[2], record[3]]) as usize
+}
+
+#[derive(Default)]
+struct Model {
+    heap: Heap,
+    records: HashMap<u32, Vec<u8>>,
+    order: Vec<u32>,
+}
+
+impl Model {
+    fn add(&mut self, new: Vec<u8>) {
+        let handle = self.heap.alloc(new.len()).unwrap();
+        self.heap.record_mut(handle)[..new.len()].copy_from_slice(&new);
+        assert!(self.records.insert(handle, new).is_none(), "the slot was free");
+        self.order.push(handle);
+    }
+
+    fn remove(&mut self, nth: usize) {
+        let handle = self.order.swap_remove(nth);
+        let old = self.records.remove(&handle).unwrap();
+        if let Some(chunk) = self.heap.free(handle, old.len()) {
+            let (records, order) = (&mut self.records, &mut self.order);
+            self.heap.evacuate(chunk, len_of, |old, new, bytes| {
+                let record = records.remove(&old).unwrap();
+                assert_eq!(record, bytes);
+                records.insert(new, record);
+                *order.iter_mut().find(|handle| **handle == old).unwrap() = new;
+            });
+        }
+    }
+
+    fn check(&self) {
+        for (&handle, record) in &self.records {
+            assert_eq!(&self.heap.record(handle)[..record.len()], record);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_heap_holds_what_was_put_in_it(
+        steps in prop::collection::vec((0..4_u8, 4..200_usize, any::<u16>()), 1..600),
+    ) {
+        let mut model = Model::default();
+        for (kind, len, chance) in steps {
+            match kind {
+                0 | 1 => model.add(record(len, chance as u8)),
+                2 => model.add(record(if chance % 50 == 0 { 5000 } else { len % 16 }, 1)),
+                _ if model.order.is_empty() => {}
+                _ => model.remove(usize::from(chance) % model.order.len()),
+            }
+        }
+        model.check();
+        let copy = model.heap.clone();
+        for (&handle, record) in &model.records {
+            prop_assert_eq!(&copy.record(handle)[..record.len()], &record[..]);
+        }
+    }
+}
+
+#[test]
+fn memory_comes_back_as_records_go() {
+    let mut model = Model::default();
+    (0..60_000).for_each(|n| model.add(record(20 + n % 60, n as u8)));
+    let full = model.heap.bytes();
+    assert!(full < 60_000 * 54, "{full}");
+    while model.order.len() > 600 {
+        model.remove(model.order.len() * 7 / 11);
+    }
+    model.check();
+    assert!(model.heap.bytes() < full / 8, "{} of {full}", model.heap.bytes());
+}
+
+#[test]
+fn a_small_heap_is_small() {
+    let mut model = Model::default();
+    (0..20).for_each(|n| model.add(record(20, n)));
+    assert!(model.heap.bytes() < 800, "{}", model.heap.bytes());
+}
