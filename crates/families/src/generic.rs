@@ -46,9 +46,6 @@ pub const COMMANDS: &[Command] = &[
     databases::SWAPDB,
 ];
 
-/// What TYPE says of a string, the one type so far.
-const STRING: &str = "string";
-
 /// The number of a database, not yet compared with how many there are.
 struct DbNumber(i32);
 

@@ -10,11 +10,13 @@
 use std::sync::Arc;
 
 use dash::{At, Table};
-use packed::{Garbage, Handle, NewValue, Record, Records, StrRef};
+use packed::{Garbage, Handle, Kind, NewValue, Record, Records, StrRef};
+use value::{Big, Type};
 
+use crate::boxes::Boxes;
 use crate::entry::Expiry;
-use crate::hash::KeyHasher;
 use crate::{Frame, Millis, Refused};
+use value::KeyHasher;
 
 /// A string as found in an entry.
 #[derive(Clone, Copy)]
@@ -40,9 +42,43 @@ impl<'a> Str<'a> {
     }
 }
 
+/// A value as it lies in memory.
+#[derive(Clone, Copy)]
+pub enum Stored<'a> {
+    /// A string.
+    Str(Str<'a>),
+    /// A small collection, packed into bytes.
+    Packed(Type, &'a [u8]),
+    /// A large collection.
+    Big(&'a Big),
+}
+
+impl<'a> Stored<'a> {
+    /// The bytes of a string; `None` if it is something else.
+    #[must_use]
+    pub fn str_bytes(&self) -> Option<&'a [u8]> {
+        match self {
+            Stored::Str(text) => Some(text.as_bytes()),
+            Stored::Packed(..) | Stored::Big(_) => None,
+        }
+    }
+
+    /// What clients see it as.
+    #[must_use]
+    pub fn kind(&self) -> Type {
+        match self {
+            Stored::Str(_) => Type::String,
+            Stored::Packed(kind, _) => *kind,
+            Stored::Big(big) => big.kind(),
+        }
+    }
+}
+
 /// What is known of an entry beside its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
+    /// What it holds.
+    pub kind: Type,
     /// When it expires.
     pub deadline: Option<Millis>,
     /// Whether eviction passes it by.
@@ -59,6 +95,26 @@ pub(crate) struct Database {
     pub(crate) table: Table,
     pub(crate) records: Records,
     pub(crate) volatile: usize,
+    /// Large collections; a record has the number of its own.
+    pub(crate) boxes: Boxes,
+}
+
+/// What is left of an entry that was removed; expensive to drop if it was big.
+#[derive(Default)]
+pub(crate) struct Remains {
+    pub(crate) garbage: Garbage,
+    pub(crate) big: Option<Box<Big>>,
+}
+
+impl Remains {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.garbage.is_empty() && self.big.is_none()
+    }
+
+    /// Bytes on the heap that dropping it frees.
+    pub(crate) fn bytes(&self) -> usize {
+        self.garbage.bytes() + self.big.as_ref().map_or(0, |big| big.bytes())
+    }
 }
 
 /// A value taken out of its record, with what belongs to it, on its way to another place.
@@ -73,11 +129,15 @@ pub(crate) struct Detached {
 pub(crate) enum Value {
     Short(Box<[u8]>),
     Shared(Arc<Vec<u8>>),
+    Packed(Kind, Box<[u8]>),
+    /// `None` once it has found its place.
+    Big(Option<Box<Big>>),
 }
 
 impl Database {
     pub(crate) fn new(shard_bits: u32) -> Database {
-        Database { table: Table::new(shard_bits), records: Records::new(), volatile: 0 }
+        let (table, records, boxes) = (Table::new(shard_bits), Records::new(), Boxes::default());
+        Database { table, records, volatile: 0, boxes }
     }
 
     /// Asks for the bucket that a look-up of this hash will read.
@@ -123,12 +183,28 @@ impl Database {
     }
 
     pub(crate) fn info(&self, handle: Handle) -> Info {
+        let record = self.records.at(handle);
+        let big = record.boxed().map_or(0, |number| self.boxes.get(number).bytes());
         Info {
-            deadline: self.records.deadline(handle),
-            sticky: self.records.is_sticky(handle),
-            raw: self.records.is_raw(handle),
-            access: self.records.access(handle),
-            bytes: self.records.size_of(handle),
+            kind: self.stored(record).kind(),
+            deadline: record.deadline(),
+            sticky: record.is_sticky(),
+            raw: record.is_raw(),
+            access: record.access(),
+            bytes: self.records.size_of(handle) + big,
+        }
+    }
+
+    /// The value of a record.
+    #[inline]
+    pub(crate) fn stored<'a>(&'a self, record: Record<'a>) -> Stored<'a> {
+        match record.kind() {
+            Kind::Str => Stored::Str(Str(record.str())),
+            Kind::Boxed => Stored::Big(self.boxes.get(record.boxed().unwrap_or(u32::MAX))),
+            Kind::List => Stored::Packed(Type::List, record.str().as_bytes()),
+            Kind::Set => Stored::Packed(Type::Set, record.str().as_bytes()),
+            Kind::Hash => Stored::Packed(Type::Hash, record.str().as_bytes()),
+            Kind::ZSet => Stored::Packed(Type::ZSet, record.str().as_bytes()),
         }
     }
 
@@ -162,23 +238,25 @@ impl Database {
         Ok(at)
     }
 
-    /// Writes a string and a deadline over those of an entry, in one move.
+    /// Writes a value and a deadline over those of an entry, in one move.
     #[inline]
-    pub(crate) fn replace_str(
+    pub(crate) fn replace(
         &mut self,
         hash: u64,
         at: At,
         value: NewValue<'_>,
         expiry: Expiry,
-    ) -> Result<(At, Garbage), Refused> {
+    ) -> Result<(At, Remains), Refused> {
         let old = Handle::from_bits(at.handle());
-        let had = self.records.deadline(old);
+        let record = self.records.at(old);
+        let (had, boxed) = (record.deadline(), record.boxed());
         let deadline = expiry.after(had);
         let (new, garbage) = self.records.replace(old, value, deadline)?;
         if deadline != had {
             self.count_change(hash, had, deadline);
         }
-        Ok((self.moved(hash, at, new), garbage))
+        let big = boxed.and_then(|number| self.boxes.remove(number));
+        Ok((self.moved(hash, at, new), Remains { garbage, big }))
     }
 
     /// Puts the new handle of an entry in the place of its old one.
@@ -205,20 +283,41 @@ impl Database {
     }
 
     /// Takes an entry out. What is left of it is expensive to drop if it was big.
-    pub(crate) fn remove(&mut self, hash: u64, at: At) -> Garbage {
+    pub(crate) fn remove(&mut self, hash: u64, at: At) -> Remains {
         let handle = Handle::from_bits(self.table.remove(hash, at));
         self.volatile -= usize::from(self.records.deadline(handle).is_some());
-        self.records.remove(handle)
+        self.remove_record(handle)
     }
 
-    /// A copy of an entry's value and what belongs to it.
-    pub(crate) fn detach(&self, handle: Handle) -> Detached {
-        let value = match self.records.str(handle) {
-            StrRef::Inline(bytes) => Value::Short(bytes.into()),
-            StrRef::Shared(bytes) => Value::Shared(Arc::clone(bytes)),
+    fn remove_record(&mut self, handle: Handle) -> Remains {
+        let boxed = self.records.at(handle).boxed();
+        let big = boxed.and_then(|number| self.boxes.remove(number));
+        Remains { garbage: self.records.remove(handle), big }
+    }
+
+    /// An entry's value and what belongs to it: a copy, but for a large collection that is to
+    /// `leave`, which is taken out and comes back by [`Database::give_back`] or not at all.
+    pub(crate) fn detach(&mut self, handle: Handle, leave: bool) -> Detached {
+        let record = self.records.at(handle);
+        let (deadline, sticky, raw) = (record.deadline(), record.is_sticky(), record.is_raw());
+        let access = record.access();
+        let value = match (record.kind(), record.str()) {
+            (Kind::Boxed, _) if leave => Value::Big(self.boxes.take(record.boxed())),
+            (Kind::Boxed, _) => Value::Big(self.boxes.copy(record.boxed())),
+            (Kind::Str, StrRef::Inline(bytes)) => Value::Short(bytes.into()),
+            (Kind::Str, StrRef::Shared(bytes)) => Value::Shared(Arc::clone(bytes)),
+            (kind, bytes) => Value::Packed(kind, bytes.as_bytes().into()),
         };
-        let Info { deadline, sticky, raw, access, .. } = self.info(handle);
         Detached { value, deadline, sticky, access, raw }
+    }
+
+    /// Puts a large collection back that found no other place.
+    pub(crate) fn give_back(&mut self, handle: Handle, detached: Detached) {
+        if let (Value::Big(Some(big)), Some(number)) =
+            (detached.value, self.records.at(handle).boxed())
+        {
+            self.boxes.put(number, big);
+        }
     }
 
     /// Makes an entry of a detached value for a key that has none.
@@ -227,7 +326,7 @@ impl Database {
         hasher: &KeyHasher,
         hash: u64,
         key: &[u8],
-        detached: Detached,
+        detached: &mut Detached,
     ) -> Result<(), Refused> {
         let deadline = detached.deadline;
         let handle = self.make_record(key, detached)?;
@@ -242,26 +341,41 @@ impl Database {
     pub(crate) fn make_record(
         &mut self,
         key: &[u8],
-        detached: Detached,
+        detached: &mut Detached,
     ) -> Result<Handle, Refused> {
-        let raw = detached.raw;
-        let value = match &detached.value {
-            Value::Short(bytes) => NewValue::Str { bytes, raw },
-            Value::Shared(bytes) => NewValue::SharedStr { bytes: Arc::clone(bytes), raw },
+        let (raw, deadline) = (detached.raw, detached.deadline);
+        let handle = match &mut detached.value {
+            Value::Short(bytes) => {
+                self.records.insert(key, NewValue::Str { bytes, raw }, deadline)?
+            }
+            Value::Shared(bytes) => {
+                let bytes = Arc::clone(bytes);
+                self.records.insert(key, NewValue::SharedStr { bytes, raw }, deadline)?
+            }
+            Value::Packed(kind, bytes) => {
+                self.records.insert(key, NewValue::Packed { kind: *kind, bytes }, deadline)?
+            }
+            Value::Big(big) => {
+                let number = self.boxes.next();
+                let handle = self.records.insert(key, NewValue::boxed(number), deadline)?;
+                if let Some(big) = big.take() {
+                    self.boxes.put(number, big);
+                }
+                handle
+            }
         };
-        let handle = self.records.insert(key, value, detached.deadline)?;
         self.records.set_sticky(handle, detached.sticky);
         self.records.set_access(handle, detached.access);
         Ok(handle)
     }
 
     /// Puts a new record of the same key in the place of the old one.
-    pub(crate) fn replace_record(&mut self, hash: u64, at: At, new: Handle) -> Garbage {
+    pub(crate) fn replace_record(&mut self, hash: u64, at: At, new: Handle) -> Remains {
         let old = Handle::from_bits(at.handle());
         self.volatile -= usize::from(self.records.deadline(old).is_some());
         self.table.replace(hash, at, new.bits());
         self.count_deadline(hash, self.records.deadline(new));
-        self.records.remove(old)
+        self.remove_record(old)
     }
 
     fn count_deadline(&mut self, hash: u64, deadline: Option<Millis>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dash::At;
-use packed::{Handle, NewValue};
+use packed::{Handle, Kind, NewValue};
 
 use crate::changes::{Effect, Event};
 use crate::database::Str;
@@ -50,8 +50,14 @@ impl StrEntry<'_> {
     #[must_use]
     #[inline]
     pub fn get(&self) -> Option<Str<'_>> {
-        let handle = self.handle()?;
-        Some(Str(self.writing.database()?.records.str(handle)))
+        let record = self.writing.database()?.records.at(self.handle()?);
+        (record.kind() == Kind::Str).then(|| Str(record.str()))
+    }
+
+    /// Whether the key holds something else: only an entry of [`crate::View::str_over`] may.
+    #[must_use]
+    pub fn holds_other(&self) -> bool {
+        self.exists() && self.get().is_none()
     }
 
     /// The string's bytes; none if there is no string.
@@ -60,7 +66,7 @@ impl StrEntry<'_> {
         self.get().map_or(&[], |text| text.as_bytes())
     }
 
-    /// Whether the key holds a string.
+    /// Whether the key holds anything.
     #[must_use]
     pub fn exists(&self) -> bool {
         self.at.is_some()
@@ -201,9 +207,9 @@ impl StrEntry<'_> {
         }
         let value = NewValue::Str { bytes, raw: false };
         let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
-        let (at, garbage) = self.writing.database_mut().replace_str(hash, at, value, expiry)?;
+        let (at, remains) = self.writing.database_mut().replace(hash, at, value, expiry)?;
         self.at = Some(at);
-        self.writing.discard(garbage);
+        self.writing.discard(remains);
         Ok(())
     }
 

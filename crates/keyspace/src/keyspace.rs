@@ -15,10 +15,10 @@ use smallvec::SmallVec;
 
 use crate::changes::Sink;
 use crate::database::Database;
-use crate::hash::KeyHasher;
 use crate::shard::{Shard, ShardId};
 use crate::view::{Entered, Frame, Guard, View};
 use crate::{DbIndex, Lengths, Millis};
+use value::KeyHasher;
 
 /// Rounds of spinning before an entry of several gates waits as a task: those who hold many gates
 /// hold them for some microseconds.
@@ -189,6 +189,12 @@ impl Keyspace {
             [one] => Plan::One(one),
             _ => Plan::Some(ids),
         }
+    }
+
+    /// Asks for the gate of a key's shard, which an entry will write.
+    #[inline(always)]
+    pub fn prefetch_gate(&self, hash: u64) {
+        self.gate(self.shard_of(hash)).prefetch();
     }
 
     /// Asks for the bucket that a look-up of a key will read. Does nothing if the shard is busy.
@@ -442,7 +448,7 @@ fn usage_of(shard: &Shard) -> Usage {
         volatile: database.volatile,
         table_bytes: database.table.bytes(),
         record_bytes: database.records.used_bytes(),
-        external_bytes: database.records.external_bytes(),
+        external_bytes: database.records.external_bytes() + database.boxes.bytes(),
         slab_bytes: database.records.resident_bytes(),
         gate_waits: 0,
     });

@@ -19,10 +19,11 @@
 //! transaction says what time it is.
 
 pub mod access;
+mod boxes;
 mod changes;
+mod collection;
 mod database;
 mod entry;
-mod hash;
 mod keyspace;
 mod maintain;
 mod scan;
@@ -32,9 +33,9 @@ mod view;
 
 pub use access::Access;
 pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
-pub use database::{Info, Str};
+pub use collection::{CollectionEntry, NewCollection};
+pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};
-pub use hash::KeyHasher;
 pub use keyspace::{Counts, Keyspace, Mode, Plan, Usage};
 pub use maintain::{Due, Maintained};
 pub use packed::DEADLINE_MAX;
@@ -42,6 +43,7 @@ pub use packed::lengths::{self, Lengths};
 pub use scan::{Met, ScanCursor};
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
+pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
 
 /// A moment or a span in milliseconds; moments count from the Unix epoch.

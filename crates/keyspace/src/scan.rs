@@ -7,7 +7,7 @@
 use packed::Handle;
 
 use crate::DbIndex;
-use crate::database::{Database, Info, Str};
+use crate::database::{Database, Info, Stored};
 use crate::shard::ShardId;
 use crate::view::View;
 
@@ -27,10 +27,10 @@ pub struct Met<'v> {
 }
 
 impl<'v> Met<'v> {
-    /// Its string.
+    /// What it holds.
     #[must_use]
-    pub fn str(&self) -> Str<'v> {
-        Str(self.database.records.str(self.handle))
+    pub fn stored(&self) -> Stored<'v> {
+        self.database.stored(self.database.records.at(self.handle))
     }
 
     /// What is known of its entry.

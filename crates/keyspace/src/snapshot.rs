@@ -12,11 +12,11 @@
 use dash::Cursor;
 use packed::Handle;
 
-use crate::database::Database;
-use crate::hash::KeyHasher;
+use crate::database::{Database, Stored};
 use crate::shard::{Shard, ShardId};
 use crate::view::View;
-use crate::{DbIndex, Millis, Str};
+use crate::{DbIndex, Millis};
+use value::KeyHasher;
 
 /// One entry as it was at the cut.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ pub struct Copied<'a> {
     /// Its key.
     pub key: &'a [u8],
     /// Its value.
-    pub value: Str<'a>,
+    pub value: Stored<'a>,
     /// When it expires.
     pub deadline: Option<Millis>,
     /// Whether eviction passes it by.
@@ -155,7 +155,7 @@ impl Snapshot {
             self.sink.copy(Copied {
                 db,
                 key: database.records.key(handle),
-                value: Str(database.records.str(handle)),
+                value: database.stored(database.records.at(handle)),
                 deadline: database.records.deadline(handle),
                 sticky: database.records.is_sticky(handle),
             });

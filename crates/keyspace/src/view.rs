@@ -14,15 +14,17 @@ use std::cell::Cell;
 
 use dash::At;
 use gate::{Read, Write};
-use packed::{Garbage, Handle, NewValue, Record};
+use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
+use value::Type;
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
-use crate::database::{Database, Info, Str, is_due};
+use crate::collection::CollectionEntry;
+use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
 use crate::keyspace::Keyspace;
 use crate::shard::{Discarded, Shard, ShardId};
-use crate::{Access, DbIndex, Millis, Refused};
+use crate::{Access, DbIndex, KeyHasher, Millis, Refused};
 
 /// What a transaction takes as given.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +78,7 @@ pub struct Tally {
 /// Values and databases that no longer belong to the keyspace.
 #[derive(Default)]
 pub struct Leftovers {
-    pub(crate) values: SmallVec<[Garbage; 1]>,
+    pub(crate) values: SmallVec<[Remains; 1]>,
     pub(crate) databases: Vec<Discarded>,
     lazily: Option<bool>,
 }
@@ -104,7 +106,7 @@ impl Leftovers {
     /// Roughly how many bytes dropping will free, the flushed databases left out.
     #[must_use]
     pub fn value_bytes(&self) -> usize {
-        self.values.iter().map(Garbage::bytes).sum()
+        self.values.iter().map(Remains::bytes).sum()
     }
 }
 
@@ -296,7 +298,37 @@ impl<'g> View<'g> {
         self.log.count(found.is_some());
         let Some((database, handle, record)) = found else { return Ok(None) };
         database.touch(handle, record, &self.frame);
+        if record.kind() != Kind::Str {
+            return Err(Refused::WrongType);
+        }
         Ok(Some(Str(record.str())))
+    }
+
+    /// Reads a collection. Counts as a use of the key.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn collection(&self, key: &[u8], kind: Type) -> Result<Option<Stored<'_>>, Refused> {
+        let found = self.find(key);
+        self.log.count(found.is_some());
+        let Some((database, handle, record)) = found else { return Ok(None) };
+        database.touch(handle, record, &self.frame);
+        let stored = database.stored(record);
+        if stored.kind() == kind { Ok(Some(stored)) } else { Err(Refused::WrongType) }
+    }
+
+    /// What a key holds, whatever it is; neither counted nor a use of the key.
+    #[must_use]
+    pub fn stored(&self, key: &[u8]) -> Option<Stored<'_>> {
+        let (database, _, record) = self.find(key)?;
+        Some(database.stored(record))
+    }
+
+    /// The hash under which collections find their members.
+    #[must_use]
+    pub fn hasher(&self) -> &'g KeyHasher {
+        self.keyspace.hasher()
     }
 
     /// Whether the key exists. Is counted, but no use of the key.
@@ -332,11 +364,13 @@ impl<'g> View<'g> {
         found
     }
 
-    /// A string, neither counted nor a use of its key.
+    /// A string, neither counted nor a use of its key; `None` if the key holds something else.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<Str<'_>> {
-        let (_, _, record) = self.find(key)?;
-        Some(Str(record.str()))
+        match self.stored(key)? {
+            Stored::Str(text) => Some(text),
+            Stored::Packed(..) | Stored::Big(_) => None,
+        }
     }
 
     /// The deadline of an entry: `None` if there is no entry, `Some(None)` if it has none.
@@ -424,7 +458,54 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find_and(hash, key, true);
+        if let Some(at) = at
+            && writing.kind(at) != Kind::Str
+        {
+            return Err(Refused::WrongType);
+        }
         Ok(StrEntry { writing, key, hash, at })
+    }
+
+    /// The guard of a key that is to hold a string, whatever it holds now.
+    #[inline]
+    pub fn str_over<'v>(&'v mut self, key: &'v [u8]) -> StrEntry<'v> {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        let at = writing.find_and(hash, key, true);
+        StrEntry { writing, key, hash, at }
+    }
+
+    /// The guard of a key that holds a collection of this type or nothing, as
+    /// [`View::str_entry`] is of strings.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn collection_entry<'v>(
+        &'v mut self,
+        key: &'v [u8],
+        kind: Type,
+    ) -> Result<CollectionEntry<'v>, Refused> {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        let at = writing.find_and(hash, key, true);
+        let entry = CollectionEntry { writing, key, hash, at, kind };
+        match entry.stored() {
+            Some(stored) if stored.kind() != kind => Err(Refused::WrongType),
+            _ => Ok(entry),
+        }
+    }
+
+    /// The guard of a key that is to hold a collection of this type, whatever it holds now: that
+    /// goes when the collection is put ([`CollectionEntry::put`]).
+    pub fn collection_over<'v>(&'v mut self, key: &'v [u8], kind: Type) -> CollectionEntry<'v> {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        let at = writing.find(hash, key);
+        CollectionEntry { writing, key, hash, at, kind }
     }
 
     /// Removes an entry; tells whether there was one.
@@ -491,9 +572,15 @@ impl<'g> View<'g> {
         if (from_db, from) == (to_db, to) {
             return Ok(true);
         }
-        let detached = source.database_mut().detach(Handle::from_bits(at.handle()));
+        let handle = Handle::from_bits(at.handle());
+        source.before_change(from_hash);
+        let mut detached = source.database_mut().detach(handle, left.is_some());
         let mut destination = self.writing(to_id).in_db(to_db);
-        destination.overwrite(to_hash, to, detached)?;
+        if let Err(refused) = destination.overwrite(to_hash, to, &mut detached) {
+            let mut source = self.writing(from_id).in_db(from_db);
+            source.database_mut().give_back(handle, detached);
+            return Err(refused);
+        }
         if let Some(left) = left {
             let mut source = self.writing(from_id).in_db(from_db);
             source.remove(from_hash, from, left);
@@ -606,13 +693,32 @@ impl Writing<'_> {
         self
     }
 
+    pub(crate) fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    pub(crate) fn hasher(&self) -> &KeyHasher {
+        self.keyspace.hasher()
+    }
+
     pub(crate) fn database(&self) -> Option<&Database> {
         self.shard.database(self.frame.db)
+    }
+
+    pub(crate) fn database_and_hasher(&mut self) -> (&mut Database, &KeyHasher) {
+        (self.shard.database_or_new(self.frame.db), self.keyspace.hasher())
     }
 
     #[inline(always)]
     pub(crate) fn database_mut(&mut self) -> &mut Database {
         self.shard.database_or_new(self.frame.db)
+    }
+
+    /// How the value of an entry lies.
+    #[inline]
+    pub(crate) fn kind(&self, at: At) -> Kind {
+        let records = self.database().map(|database| &database.records);
+        records.map_or(Kind::Str, |records| records.kind(Handle::from_bits(at.handle())))
     }
 
     #[inline(always)]
@@ -681,12 +787,7 @@ impl Writing<'_> {
     }
 
     /// Puts a detached value where another entry may be.
-    fn overwrite(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        detached: crate::database::Detached,
-    ) -> Result<(), Refused> {
+    fn overwrite(&mut self, hash: u64, key: &[u8], detached: &mut Detached) -> Result<(), Refused> {
         let hasher = self.keyspace.hasher();
         self.before_change(hash);
         let old = self.find(hash, key);
@@ -704,9 +805,9 @@ impl Writing<'_> {
     }
 
     #[inline]
-    pub(crate) fn discard(&mut self, garbage: Garbage) {
-        if !garbage.is_empty() {
-            self.log.garbage().values.push(garbage);
+    pub(crate) fn discard(&mut self, remains: Remains) {
+        if !remains.is_empty() {
+            self.log.garbage().values.push(remains);
         }
     }
 

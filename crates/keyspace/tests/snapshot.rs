@@ -17,7 +17,7 @@ struct Copier(Sender<Entry>);
 impl SnapshotSink for Copier {
     fn copy(&mut self, entry: Copied<'_>) {
         let Copied { db, key, value, deadline, sticky } = entry;
-        let seen = Seen { value: value.as_bytes().to_vec(), deadline, sticky };
+        let seen = Seen { value: value.str_bytes().unwrap().to_vec(), deadline, sticky };
         self.0.send(((db, key.to_vec()), seen)).expect("the test listens");
     }
 }

@@ -45,24 +45,13 @@ impl Lengths {
         &self.0
     }
 
-    /// A string has come.
+    /// A string has come (`before` is `None`), has gone (`after` is `None`), or has another length.
     #[inline]
-    pub(crate) fn add(&mut self, len: usize) {
-        self.0[doubling(len)] += 1;
-    }
-
-    /// A string has gone.
-    #[inline]
-    pub(crate) fn take(&mut self, len: usize) {
-        self.0[doubling(len)] -= 1;
-    }
-
-    /// A string has another length.
-    #[inline]
-    pub(crate) fn change(&mut self, before: usize, after: usize) {
-        if doubling(before) != doubling(after) {
-            self.take(before);
-            self.add(after);
+    pub(crate) fn change(&mut self, before: Option<usize>, after: Option<usize>) {
+        let (before, after) = (before.map(doubling), after.map(doubling));
+        if before != after {
+            before.inspect(|&at| self.0[at] -= 1);
+            after.inspect(|&at| self.0[at] += 1);
         }
     }
 }
@@ -84,12 +73,12 @@ mod tests {
     #[test]
     fn a_change_moves_one_count() {
         let mut lengths = Lengths::default();
-        lengths.add(3);
-        lengths.change(3, 2);
+        lengths.change(None, Some(3));
+        lengths.change(Some(3), Some(2));
         assert_eq!(lengths.counts()[2], 1);
-        lengths.change(2, 0);
+        lengths.change(Some(2), Some(0));
         assert_eq!((lengths.counts()[2], lengths.counts()[0]), (0, 1));
-        lengths.take(0);
+        lengths.change(Some(0), None);
         assert_eq!(lengths, Lengths::default());
     }
 }

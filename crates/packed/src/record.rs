@@ -74,36 +74,66 @@ const VALUE_LEN_SHIFT: u32 = 6;
 const ACCESS_SHIFT: u32 = 8;
 const ACCESS_MAX: u32 = (1 << 24) - 1;
 
-/// The type of a value.
+/// The type of a value, as far as records know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A string of bytes.
     Str,
+    /// A list, packed into bytes by the layer above.
+    List,
+    /// A set, packed likewise.
+    Set,
+    /// A hash, packed likewise.
+    Hash,
+    /// A sorted set, packed likewise.
+    ZSet,
+    /// A value that lies elsewhere, under a number.
+    Boxed,
 }
 
 /// How a value is laid out; the number is in the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Str { external: bool, raw: bool },
+struct Form {
+    kind: Kind,
+    /// Whether the bytes are outside the record.
+    external: bool,
+    /// Whether clients shall see a string as `raw`.
+    raw: bool,
 }
 
+/// A string as most are: in its record, never edited.
+const PLAIN: Form = Form::of_kind(Kind::Str, false, false);
+
 impl Form {
+    const fn of_kind(kind: Kind, external: bool, raw: bool) -> Self {
+        Self { kind, external, raw }
+    }
+
     /// `None` if the slot holds no record.
     #[inline]
     const fn of(word: u32) -> Option<Self> {
-        match word & FORM {
-            1 => Some(Self::Str { external: false, raw: false }),
-            2 => Some(Self::Str { external: false, raw: true }),
-            3 => Some(Self::Str { external: true, raw: false }),
-            4 => Some(Self::Str { external: true, raw: true }),
-            _ => None,
-        }
+        let form = match word & FORM {
+            number @ 1..=4 => Self::of_kind(Kind::Str, number > 2, number % 2 == 0),
+            number @ 5..=6 => Self::of_kind(Kind::List, number % 2 == 0, false),
+            number @ 7..=8 => Self::of_kind(Kind::Set, number % 2 == 0, false),
+            number @ 9..=10 => Self::of_kind(Kind::Hash, number % 2 == 0, false),
+            number @ 11..=12 => Self::of_kind(Kind::ZSet, number % 2 == 0, false),
+            13 => Self::of_kind(Kind::Boxed, false, false),
+            _ => return None,
+        };
+        Some(form)
     }
 
     #[inline]
     const fn bits(self) -> u32 {
-        match self {
-            Self::Str { external, raw } => 1 + raw as u32 + 2 * external as u32,
+        let external = self.external as u32;
+        match self.kind {
+            Kind::Str => 1 + self.raw as u32 + 2 * external,
+            Kind::List => 5 + external,
+            Kind::Set => 7 + external,
+            Kind::Hash => 9 + external,
+            Kind::ZSet => 11 + external,
+            Kind::Boxed => 13,
         }
     }
 }
@@ -126,28 +156,65 @@ pub enum NewValue<'a> {
         /// Whether clients shall see it as `raw`; see [`Records::is_raw`].
         raw: bool,
     },
+    /// A packed collection, which is copied.
+    Packed {
+        /// What it is: neither [`Kind::Str`] nor [`Kind::Boxed`].
+        kind: Kind,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// A value that lies elsewhere: its number, as bytes in little endian.
+    Boxed([u8; NUMBER_BYTES]),
 }
 
 impl NewValue<'_> {
+    /// A value that lies elsewhere under this number.
+    #[must_use]
+    pub const fn boxed(number: u32) -> Self {
+        Self::Boxed(number.to_le_bytes())
+    }
+
     #[inline]
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Str { bytes, .. } => bytes,
+            Self::Str { bytes, .. } | Self::Packed { bytes, .. } => bytes,
             Self::SharedStr { bytes, .. } => bytes,
+            Self::Boxed(number) => number,
         }
+    }
+
+    /// The form of the value, in the record or outside.
+    #[inline]
+    const fn form(&self, external: bool) -> Form {
+        match self {
+            Self::Str { .. } | Self::SharedStr { .. } => {
+                Form::of_kind(Kind::Str, external, self.is_raw())
+            }
+            Self::Packed { kind, .. } => Form::of_kind(*kind, external, false),
+            Self::Boxed(_) => Form::of_kind(Kind::Boxed, false, false),
+        }
+    }
+
+    /// Bytes of the string; `None` if it is none.
+    #[inline]
+    fn str_len(&self) -> Option<usize> {
+        let is_str = matches!(self, Self::Str { .. } | Self::SharedStr { .. });
+        is_str.then(|| self.bytes().len())
     }
 
     #[inline]
     const fn is_raw(&self) -> bool {
         match self {
             Self::Str { raw, .. } | Self::SharedStr { raw, .. } => *raw,
+            Self::Packed { .. } | Self::Boxed(_) => false,
         }
     }
 
     fn into_shared(self) -> Arc<Vec<u8>> {
         match self {
-            Self::Str { bytes, .. } => Arc::new(bytes.to_vec()),
+            Self::Str { bytes, .. } | Self::Packed { bytes, .. } => Arc::new(bytes.to_vec()),
             Self::SharedStr { bytes, .. } => bytes,
+            Self::Boxed(number) => Arc::new(number.to_vec()),
         }
     }
 }
@@ -256,7 +323,7 @@ impl Head {
 
     #[inline]
     fn has_external_value(self) -> bool {
-        matches!(self.form(), Form::Str { external: true, .. })
+        self.form().external
     }
 
     /// This head with another form, deadline and value length.
@@ -313,32 +380,43 @@ impl<'a> Record<'a> {
     /// The type of the value.
     #[inline]
     pub fn kind(self) -> Kind {
-        match self.head.form() {
-            Form::Str { .. } => Kind::Str,
-        }
+        self.head.form().kind
     }
 
-    /// The string.
+    /// The string, or the bytes of a packed collection.
     #[inline]
     pub fn str(self) -> StrRef<'a> {
         let value = &self.body[self.head.value()];
-        match self.head.form() {
-            Form::Str { external: false, .. } => StrRef::Inline(value),
-            Form::Str { external: true, .. } => StrRef::Shared(self.externals.str(number(value))),
+        if self.head.form().external {
+            StrRef::Shared(self.externals.str(number(value)))
+        } else {
+            StrRef::Inline(value)
         }
     }
 
-    /// Bytes of the string.
+    /// The number of a value that lies elsewhere.
+    #[inline]
+    pub fn boxed(self) -> Option<u32> {
+        (self.kind() == Kind::Boxed).then(|| number(&self.body[self.head.value()]))
+    }
+
+    /// Bytes of the value.
     #[inline]
     fn len(self) -> usize {
         self.str().as_bytes().len()
+    }
+
+    /// Bytes of the string; `None` if it is none.
+    #[inline]
+    fn str_len(self) -> Option<usize> {
+        (self.kind() == Kind::Str).then(|| self.len())
     }
 
     /// Whether clients shall see the string as `raw`, because it was changed in
     /// place. What else decides on the encoding they see follows from the bytes.
     #[inline]
     pub fn is_raw(self) -> bool {
-        matches!(self.head.form(), Form::Str { raw: true, .. })
+        self.head.form().raw
     }
 
     /// Whether the record is protected from eviction.
@@ -487,7 +565,7 @@ impl Records {
         let is_long_key = key.len() > KEY_INLINE_MAX;
         let len = value.bytes().len();
         let is_long = len > INLINE_MAX;
-        let form = Form::Str { external: is_long, raw: value.is_raw() };
+        let (form, str_len) = (value.form(is_long), value.str_len());
         let key_len = if is_long_key { KEY_EXTERNAL } else { key.len() as u8 };
         let value_len = if is_long { NUMBER_BYTES } else { len };
         let head = Head { word: 0, key_len, value_low: 0 };
@@ -507,7 +585,7 @@ impl Records {
         } else {
             body[head.value()].copy_from_slice(value.bytes());
         }
-        self.lengths.add(len);
+        self.lengths.change(None, str_len);
         Ok(handle)
     }
 
@@ -520,8 +598,8 @@ impl Records {
     pub fn remove(&mut self, handle: Handle) -> Garbage {
         let record = self.at(handle);
         let (value, key) = (record.external_value(), record.external_key());
-        let len = record.len();
-        self.lengths.take(len);
+        let len = record.str_len();
+        self.lengths.change(len, None);
         self.release(handle);
         Garbage {
             key: key.map(|at| self.externals.remove(at)),
@@ -537,29 +615,18 @@ impl Records {
         other: &mut Records,
         key: &[u8],
     ) -> Result<Handle, Full> {
-        let raw = self.is_raw(handle);
-        let value = match self.str(handle) {
+        let record = self.at(handle);
+        let raw = record.is_raw();
+        let value = match record.str() {
+            bytes if record.kind() != Kind::Str => {
+                NewValue::Packed { kind: record.kind(), bytes: bytes.as_bytes() }
+            }
             StrRef::Inline(bytes) => NewValue::Str { bytes, raw },
             StrRef::Shared(bytes) => NewValue::SharedStr { bytes: Arc::clone(bytes), raw },
         };
         let copy = other.insert(key, value, self.deadline(handle))?;
         other.set_sticky(copy, self.is_sticky(handle));
         other.set_access(copy, self.access(handle));
-        Ok(copy)
-    }
-
-    /// Copies a record under a new key beside the old one, as
-    /// [`Records::clone_into`] does.
-    pub fn clone_within(&mut self, handle: Handle, key: &[u8]) -> Result<Handle, Full> {
-        let raw = self.is_raw(handle);
-        let bytes = match self.str(handle) {
-            StrRef::Inline(bytes) => Arc::new(bytes.to_vec()),
-            StrRef::Shared(bytes) => Arc::clone(bytes),
-        };
-        let value = NewValue::SharedStr { bytes, raw };
-        let copy = self.insert(key, value, self.deadline(handle))?;
-        self.set_sticky(copy, self.is_sticky(handle));
-        self.set_access(copy, self.access(handle));
         Ok(copy)
     }
 
@@ -573,8 +640,7 @@ impl Records {
     #[inline]
     pub fn rewrite(&mut self, handle: Handle, bytes: &[u8]) -> bool {
         let head = self.at(handle).head;
-        let plain = Form::Str { external: false, raw: false };
-        if head.has_deadline() || head.value_len() != bytes.len() || head.form() != plain {
+        if head.has_deadline() || head.value_len() != bytes.len() || head.form() != PLAIN {
             return false;
         }
         self.slabs.body_mut(handle)[head.value()].copy_from_slice(bytes);
@@ -591,11 +657,11 @@ impl Records {
         deadline: Option<u64>,
     ) -> Result<(Handle, Garbage), Full> {
         let record = self.at(handle);
-        let (old, before, after) = (record.external_value(), record.len(), value.bytes().len());
-        let replaced = if old.is_some() || after > INLINE_MAX {
+        let (old, before, after) = (record.external_value(), record.str_len(), value.str_len());
+        let replaced = if old.is_some() || value.bytes().len() > INLINE_MAX {
             self.replace_long(handle, old, value, deadline)?
         } else {
-            let form = Form::Str { external: false, raw: value.is_raw() };
+            let form = value.form(false);
             let handle = self.reshape(handle, form, deadline, Content::New(value.bytes()))?;
             (handle, Garbage::default())
         };
@@ -614,7 +680,7 @@ impl Records {
         deadline: Option<u64>,
     ) -> Result<(Handle, Garbage), Full> {
         let external = value.bytes().len() > INLINE_MAX;
-        let form = Form::Str { external, raw: value.is_raw() };
+        let form = value.form(external);
         match old {
             Some(at) if external => {
                 let handle = self.reshape(handle, form, deadline, Content::Kept(NUMBER_BYTES))?;
@@ -636,7 +702,7 @@ impl Records {
     /// Replaces the external string `at`. Bytes go where the old ones were, if they
     /// nearly fill the room and nobody else holds it.
     fn replace_external(&mut self, at: u32, value: NewValue<'_>) -> Garbage {
-        if let NewValue::Str { bytes, .. } = value {
+        if let NewValue::Str { bytes, .. } | NewValue::Packed { bytes, .. } = value {
             let old = self.externals.str(at);
             let room = bytes.len()..=bytes.len() + bytes.len() / 8;
             if Arc::strong_count(old) == 1 && room.contains(&old.capacity()) {
@@ -678,10 +744,8 @@ impl Records {
     pub fn set_raw(&mut self, handle: Handle, raw: bool) {
         let word = self.slabs.word(handle);
         let old = word.load(Relaxed);
-        let form = match Form::of(old) {
-            Some(Form::Str { external, .. }) => Form::Str { external, raw },
-            None => no_record(),
-        };
+        let Some(form) = Form::of(old) else { no_record() };
+        let form = Form { raw, ..form };
         word.store(old & !FORM | form.bits(), Relaxed);
     }
 
@@ -719,8 +783,8 @@ impl Records {
         Ok(handle)
     }
 
-    /// Changes the length of a string to `len`: in its record with zeros at the
-    /// end, outside with `edit`, which makes it that long.
+    /// Changes the length of a value to `len`: in its record with zeros at the end, outside with
+    /// `edit`, which makes it that long.
     fn grow_or_cut(
         &mut self,
         handle: Handle,
@@ -728,29 +792,82 @@ impl Records {
         edit: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Handle, Full> {
         let record = self.at(handle);
-        let (deadline, before) = (record.deadline(), record.len());
+        if record.external_value().is_some() || len > INLINE_MAX {
+            return self.edit_outside(handle, len, edit);
+        }
+        let (deadline, before) = (record.deadline(), record.str_len());
+        let handle = self.reshape(handle, record.head.form(), deadline, Content::Kept(len))?;
+        self.lengths.change(before, before.map(|_| len));
+        Ok(handle)
+    }
+
+    /// Edits a value that is outside its record, or will be: `edit` makes it `len` bytes long.
+    fn edit_outside(
+        &mut self,
+        handle: Handle,
+        len: usize,
+        edit: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Handle, Full> {
+        let record = self.at(handle);
+        let (deadline, before) = (record.deadline(), record.str_len());
         let external = len > INLINE_MAX;
-        let form = Form::Str { external, raw: record.is_raw() };
+        let form = Form { external, ..record.head.form() };
         let handle = match record.external_value() {
-            None if external => {
-                let mut text = Vec::with_capacity(len);
-                text.extend_from_slice(record.str().as_bytes());
+            None => {
+                let old = record.str().as_bytes();
+                let mut text = Vec::with_capacity(len.max(old.len()));
+                text.extend_from_slice(old);
                 edit(&mut text);
                 self.move_out(handle, form, deadline, Arc::new(text))?
             }
-            None => self.reshape(handle, form, deadline, Content::Kept(len))?,
             Some(at) if external => {
                 self.externals.edit_str(at, len, edit);
                 handle
             }
             Some(at) => {
-                let text = self.externals.str(at)[..len].to_vec();
+                let mut text = self.externals.str(at).to_vec();
+                edit(&mut text);
                 let handle = self.reshape(handle, form, deadline, Content::New(&text))?;
                 self.externals.remove(at);
                 handle
             }
         };
-        self.lengths.change(before, len);
+        self.lengths.change(before, before.map(|_| len));
+        Ok(handle)
+    }
+
+    /// Puts `bytes` in the place of a part of the value, which grows or shrinks by that. A long
+    /// value that changes again and again is not copied each time.
+    ///
+    /// # Panics
+    ///
+    /// If the value has no such part.
+    pub fn splice(
+        &mut self,
+        handle: Handle,
+        part: Range<usize>,
+        bytes: &[u8],
+    ) -> Result<Handle, Full> {
+        if part.len() == bytes.len() {
+            self.bytes_mut(handle)[part].copy_from_slice(bytes);
+            return Ok(handle);
+        }
+        let record = self.at(handle);
+        let old = record.str().as_bytes();
+        let len = old.len() - part.len() + bytes.len();
+        if record.external_value().is_some() || len > INLINE_MAX {
+            let splice = |text: &mut Vec<u8>| drop(text.splice(part, bytes.iter().copied()));
+            return self.edit_outside(handle, len, splice);
+        }
+        let (before, deadline, form) = (record.str_len(), record.deadline(), record.head.form());
+        let mut image = [0; INLINE_MAX];
+        let (head, rest) = image[..len].split_at_mut(part.start);
+        let (middle, tail) = rest.split_at_mut(bytes.len());
+        head.copy_from_slice(&old[..part.start]);
+        middle.copy_from_slice(bytes);
+        tail.copy_from_slice(&old[part.end..]);
+        let handle = self.reshape(handle, form, deadline, Content::New(&image[..len]))?;
+        self.lengths.change(before, before.map(|_| len));
         Ok(handle)
     }
 

@@ -481,7 +481,7 @@ impl Connection {
                     last = entry.or(last);
                     let planned = plan(server, words, entry);
                     if planned.keyed && (nth > 0 || end + consumed < input.len()) {
-                        server.keyspace.prefetch_bucket(db, planned.hash);
+                        server.keyspace.prefetch_gate(planned.hash);
                     }
                     end += consumed;
                     requests.push((planned, end));
@@ -513,9 +513,9 @@ impl Connection {
             }
         }
         if requests.len() > 1 {
-            for (planned, _) in requests.iter().filter(|(planned, _)| planned.keyed) {
-                server.keyspace.prefetch_record(db, planned.hash);
-            }
+            let keyed = || requests.iter().filter(|(planned, _)| planned.keyed);
+            keyed().for_each(|(key, _)| server.keyspace.prefetch_bucket(db, key.hash));
+            keyed().for_each(|(key, _)| server.keyspace.prefetch_record(db, key.hash));
             let stats = batch.worker.stats();
             stats.batches.add(1);
             stats.batched_commands.add(requests.len() as u64);

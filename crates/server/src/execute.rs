@@ -334,7 +334,11 @@ impl<'a> Batch<'a> {
             (_, Enter::Keys) => {
                 let positions = command.key_positions(request.words).unwrap_or_default();
                 let keys = positions.iter().filter_map(|&at| request.words.get(at));
-                hashes.extend(keys.map(|key| keyspace.hash(key)));
+                hashes.extend(keys.map(|key| {
+                    let hash = keyspace.hash(key);
+                    keyspace.prefetch_gate(hash);
+                    hash
+                }));
                 keyspace.plan(hashes.iter().copied())
             }
         };

@@ -32,8 +32,11 @@ use crate::settings::{Configuration, Outside};
 use crate::worker::{self, Door};
 use crate::{http, threads};
 
-/// Shards for each worker.
-const SHARDS_PER_WORKER: usize = 64;
+/// Shards for each worker, see `docs/decisions/0006`.
+const SHARDS_PER_WORKER: usize = 128;
+
+/// As many shards as the hash has bits for.
+const SHARDS_MAX: usize = 1 << 16;
 
 /// File descriptors that are no connections: files, listeners, the control thread.
 const RESERVED_FILES: u64 = 64;
@@ -161,7 +164,7 @@ fn shards(live: &Live, workers: usize) -> usize {
         0 => SHARDS_PER_WORKER * workers,
         given => given,
     };
-    wanted.next_power_of_two()
+    wanted.next_power_of_two().min(SHARDS_MAX)
 }
 
 fn workers(live: &Live) -> usize {

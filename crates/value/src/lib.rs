@@ -1,8 +1,21 @@
-//! The data types: what a key holds besides a string.
+//! Collections as they lie in memory: what a key holds besides a string.
 //!
-//! [`entries`] is how packed values keep their elements, [`intset`] how small sets of integers
-//! do, and [`list`] is a list of any length.
+//! A small collection is packed into bytes that lie in the record of its key: [`entries`] is how
+//! its elements are written, [`intset`] how small sets of integers are. A large one ([`Big`]) owns
+//! all its memory, so that it can be dropped on another thread, or given to another key in another
+//! shard, without a look at what is in it: of lists that is [`list`].
+//!
+//! # Invariants
+//!
+//! 1. Nothing here knows keys, deadlines of keys, shards, time or chance: what it needs of them
+//!    are arguments.
+//! 2. No bytes, however malformed, make the codecs panic or loop.
 
+mod big;
 pub mod entries;
+mod hash;
 pub mod intset;
 pub mod list;
+
+pub use big::{Big, Type};
+pub use hash::KeyHasher;

@@ -38,7 +38,7 @@ fn bitop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
     }
 
     let combined = combine_keys(operation, args, keys)?;
-    let mut entry = keys.str_entry(destination.0)?;
+    let mut entry = keys.str_over(destination.0);
     if combined.is_empty() {
         entry.remove(event::DEL);
     } else {

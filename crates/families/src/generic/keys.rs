@@ -6,7 +6,6 @@ use command::{
 };
 use keyspace::ScanCursor;
 
-use super::STRING;
 use crate::glob;
 
 pub(super) const DEL: Command = Command {
@@ -92,7 +91,7 @@ pub(super) const TYPE: Command = Command {
 
 fn type_of(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    reply.simple(if keys.contains(key.0) { STRING } else { "none" });
+    reply.simple(keys.look(key.0).map_or("none", |info| info.kind.name()));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, parse_integer,
 };
-use keyspace::{Access, access};
+use keyspace::{Access, Stored, access};
 
 pub(super) const OBJECT: Command = Command {
     name: "OBJECT",
@@ -35,12 +35,21 @@ const ENCODING: Command = Command {
 
 fn encoding(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    let known = keys.look(key.0).zip(keys.peek(key.0));
-    match known {
-        Some((info, text)) => reply.bulk(encoding_of(text.as_bytes(), info.raw).as_bytes()),
+    match keys.look(key.0).zip(keys.stored(key.0)) {
+        Some((info, stored)) => reply.bulk(encoding_of_stored(stored, info.raw).as_bytes()),
         None => reply.null(),
     }
     Ok(())
+}
+
+/// The name that Redis has for how a value is laid out. `raw`: see [`encoding_of`].
+#[must_use]
+pub(super) fn encoding_of_stored(stored: Stored<'_>, raw: bool) -> &'static str {
+    match stored {
+        Stored::Str(text) => encoding_of(text.as_bytes(), raw),
+        Stored::Packed(kind, bytes) => kind.packed_encoding(bytes),
+        Stored::Big(big) => big.encoding(),
+    }
 }
 
 /// The name that Redis has for a string's encoding. `raw`: whether it was edited in place.

@@ -7,9 +7,8 @@ use command::{
     Arg, Args, Arity, Category, Command, CommandError, Done, Enter, Flags, Group, Reply, Run, View,
     event,
 };
-use keyspace::{Info, ScanCursor};
+use keyspace::{Info, ScanCursor, Type};
 
-use super::STRING;
 use crate::glob;
 
 pub(super) const SCAN: Command = Command {
@@ -85,8 +84,8 @@ struct Filter<'a> {
     /// About how many it meets, the ones that do not pass included.
     count: usize,
     pattern: Option<&'a [u8]>,
-    /// Whether keys of the one type there is are asked for.
-    of_type: bool,
+    /// Keys of this type; `None`: of any.
+    of_type: Option<Type>,
     lifetime: Option<Lifetime>,
     /// Entries must take as many bytes.
     bytes_min: usize,
@@ -101,19 +100,18 @@ enum Lifetime {
 
 impl Filter<'_> {
     fn takes(&self, key: &[u8], info: impl FnOnce() -> Info) -> bool {
-        if !self.of_type || self.pattern.is_some_and(|pattern| !glob::matches(pattern, key, false))
-        {
+        if self.pattern.is_some_and(|pattern| !glob::matches(pattern, key, false)) {
             return false;
         }
-        if self.lifetime.is_none() && self.bytes_min == 0 {
+        if self.of_type.is_none() && self.lifetime.is_none() && self.bytes_min == 0 {
             return true;
         }
-        let Info { deadline, bytes, .. } = info();
+        let Info { kind, deadline, bytes, .. } = info();
         let wanted = self.lifetime.is_none_or(|wanted| match wanted {
             Lifetime::Volatile => deadline.is_some(),
             Lifetime::Persistent => deadline.is_none(),
         });
-        wanted && bytes >= self.bytes_min
+        wanted && bytes >= self.bytes_min && self.of_type.is_none_or(|of_type| of_type == kind)
     }
 }
 
@@ -121,7 +119,7 @@ fn parse_step(mut args: Args<'_>) -> Result<(ScanCursor, Filter<'_>), CommandErr
     const COUNT: usize = 10;
     let cursor = args.take::<Cursor>()?.0;
     let mut filter =
-        Filter { count: COUNT, pattern: None, of_type: true, lifetime: None, bytes_min: 0 };
+        Filter { count: COUNT, pattern: None, of_type: None, lifetime: None, bytes_min: 0 };
     while !args.is_empty() {
         if args.word_with_value("COUNT") {
             filter.count = parse_positive(args.take()?)?;
@@ -129,7 +127,7 @@ fn parse_step(mut args: Args<'_>) -> Result<(ScanCursor, Filter<'_>), CommandErr
             // What lets everything through costs nothing.
             filter.pattern = Some(args.bytes()?).filter(|&pattern| pattern != b"*");
         } else if args.word_with_value("TYPE") {
-            filter.of_type = parse_type(args.bytes()?)?;
+            filter.of_type = Some(parse_type(args.bytes()?)?);
         } else if args.word_with_value("ATTR") {
             filter.lifetime = Some(args.take()?);
         } else if args.word_with_value("MINMSZ") {
@@ -146,17 +144,11 @@ fn parse_positive(number: i64) -> Result<usize, CommandError> {
     number.ok_or(CommandError::Syntax)
 }
 
-/// Whether keys of this type are those that there are; a type that Redis has, but this server
-/// does not, has no keys.
-fn parse_type(name: &[u8]) -> Result<bool, CommandError> {
-    const OTHERS: [&[u8]; 5] = [b"list", b"set", b"zset", b"hash", b"stream"];
-    if name.eq_ignore_ascii_case(STRING.as_bytes()) {
-        return Ok(true);
-    }
-    if OTHERS.iter().any(|other| name.eq_ignore_ascii_case(other)) {
-        return Ok(false);
-    }
-    Err(CommandError::UnknownType(String::from_utf8_lossy(name).into()))
+/// The type of this name.
+fn parse_type(name: &[u8]) -> Result<Type, CommandError> {
+    let mut types = Type::ALL.into_iter();
+    let found = types.find(|kind| name.eq_ignore_ascii_case(kind.name().as_bytes()));
+    found.ok_or_else(|| CommandError::UnknownType(String::from_utf8_lossy(name).into()))
 }
 
 impl Arg<'_> for Lifetime {

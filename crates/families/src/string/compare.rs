@@ -33,6 +33,11 @@ pub(super) enum Condition<'a> {
 }
 
 impl<'a> Condition<'a> {
+    /// Whether it looks at the value, so that there must be a string or nothing.
+    pub(super) const fn compares(&self) -> bool {
+        !matches!(self, Condition::Always | Condition::IfNew | Condition::IfThere)
+    }
+
     /// Takes the words of a condition into `given`; tells whether there was one. `NX` and `XX`
     /// may be repeated.
     ///
@@ -200,7 +205,10 @@ fn delete_if(
     keys: &mut View<'_>,
     reply: &mut Reply<'_>,
 ) -> Done {
-    let mut entry = keys.str_entry(key.0)?;
+    let mut entry = keys.str_over(key.0);
+    if entry.holds_other() && condition.compares() {
+        return Err(CommandError::WrongType);
+    }
     let removed =
         entry.exists() && condition.holds(Some(entry.bytes())) && entry.remove(event::DEL);
     reply.integer(i64::from(removed));

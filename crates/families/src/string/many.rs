@@ -61,7 +61,7 @@ const PAIRS: KeySpec = KeySpec {
 fn mset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     check_pairs(args, "mset")?;
     for (key, value) in pairs(args) {
-        keys.str_entry(key.0)?.set(value, Expiry::Clear, event::SET)?;
+        keys.str_over(key.0).set(value, Expiry::Clear, event::SET)?;
     }
     reply.ok();
     Ok(())
@@ -81,7 +81,7 @@ fn msetnx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let is_free = allow(Condition::IfNew, args, keys)?;
     if is_free {
         for (key, value) in pairs(args) {
-            keys.str_entry(key.0)?.set(value, Expiry::Clear, event::SET)?;
+            keys.str_over(key.0).set(value, Expiry::Clear, event::SET)?;
         }
     }
     reply.integer(i64::from(is_free));
@@ -118,7 +118,7 @@ fn msetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     let holds = allow(condition, given, keys)?;
     if holds {
         for (key, value) in pairs(given) {
-            store(&mut keys.str_entry(key.0)?, value, expiry, now)?;
+            store(&mut keys.str_over(key.0), value, expiry, now)?;
         }
     }
     reply.integer(i64::from(holds));
@@ -175,7 +175,7 @@ fn allow(
         return Ok(true);
     }
     for (key, _) in pairs(args) {
-        let is_there = keys.str_entry(key.0)?.exists();
+        let is_there = keys.str_over(key.0).exists();
         if !condition.holds(is_there.then_some(b"")) {
             return Ok(false);
         }

@@ -53,7 +53,7 @@ fn set(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let value = args.bytes()?;
     if args.is_empty() {
-        keys.str_entry(key.0)?.set(value, Expiry::Clear, event::SET)?;
+        keys.str_over(key.0).set(value, Expiry::Clear, event::SET)?;
         reply.ok();
         return Ok(());
     }
@@ -72,7 +72,10 @@ fn set_with(
     let options = Options::parse(args)?;
     let expiry = expiry_of(options.lifetime, now, "set")?;
 
-    let mut entry = keys.str_entry(key.0)?;
+    let mut entry = keys.str_over(key.0);
+    if entry.holds_other() && (options.get || options.condition.compares()) {
+        return Err(CommandError::WrongType);
+    }
     if options.get {
         entry.count_lookup();
         reply_with(entry.get(), reply);
@@ -165,7 +168,7 @@ pub(super) const SETNX: Command = Command {
 
 fn setnx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, value): (Key<'_>, &[u8]) = args.parse()?;
-    let mut entry = keys.str_entry(key.0)?;
+    let mut entry = keys.str_over(key.0);
     let is_new = !entry.exists();
     if is_new {
         entry.set(value, Expiry::Clear, event::SET)?;
@@ -215,7 +218,7 @@ fn set_for(
     let (key, number, value): (Key<'_>, &[u8], &[u8]) = args.parse()?;
     let now = keys.now();
     let expiry = expiry_of(Some(Lifetime::from_now(number, unit)), now, command)?;
-    store(&mut keys.str_entry(key.0)?, value, expiry, now)?;
+    store(&mut keys.str_over(key.0), value, expiry, now)?;
     reply.ok();
     Ok(())
 }

@@ -292,7 +292,9 @@ fn digest(_: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
         keys.each(db, |met| {
             let mut own = Digest::default();
             mix(&mut own, met.key);
-            mix_value(&mut own, met.str().as_bytes(), met.info().deadline.is_some());
+            if let Some(text) = met.stored().str_bytes() {
+                mix_value(&mut own, text, met.info().deadline.is_some());
+            }
             xor(&mut all, &own);
         });
     }

@@ -223,7 +223,7 @@ fn a_drained_chunk_is_merged_once_it_comes_to_lie_inside() {
     for len in [3000, 100, 6000, 6000] {
         list.push(End::Back, &vec![b'x'; len], fill);
     }
-    assert_eq!(list.pop(End::Front, |element| element.text_len()), Some(3000));
+    assert_eq!(list.pop(End::Front, text).map(|text| text.len()), Some(3000));
     let counts: Vec<_> = list.chunks.iter().map(Chunk::count).collect();
     assert_eq!(counts, [1, 1, 1]);
     list.push(End::Front, &[b'x'; 8100], fill);

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tree", &[]),
     ("value", &["dash", "tree"]),
     ("rdb", &[]),
-    ("keyspace", &["gate", "packed", "dash"]),
+    ("keyspace", &["gate", "packed", "dash", "value"]),
     ("command", &["keyspace", "protocol"]),
     ("families", &["command", "keyspace", "protocol", "packed"]),
     (

@@ -1,0 +1,188 @@
+//! The guard of a collection's entry: what the guards of all its types have in common.
+//!
+//! A collection is small and packed into bytes, which lie in the record as a string does, or it is
+//! large and lies in a box of its own. Which bytes those are and when it becomes large is decided
+//! by the guard of its type ([`crate::SetEntry`] and so on), which stands on this one; here is how
+//! either is changed, and that every change is noted.
+//!
+//! # Invariants
+//!
+//! 1. No entry holds an empty collection once its guard has noted a change: [`CollectionEntry::noted`]
+//!    removes it.
+
+use dash::At;
+use packed::{Handle, Kind, NewValue};
+use value::{Big, Type};
+
+use crate::changes::{Effect, Event, event};
+use crate::database::Stored;
+use crate::entry::Expiry;
+use crate::view::Writing;
+use crate::{KeyHasher, Layout, Millis, Refused};
+
+/// A key that holds a collection of one type or nothing, with the right to change it.
+pub struct CollectionEntry<'v> {
+    pub(crate) writing: Writing<'v>,
+    pub(crate) key: &'v [u8],
+    pub(crate) hash: u64,
+    pub(crate) at: Option<At>,
+    pub(crate) kind: Type,
+}
+
+/// A collection to be stored.
+pub enum NewCollection<'a> {
+    /// A small one, packed into bytes.
+    Packed(&'a [u8]),
+    /// A large one.
+    Big(Box<Big>),
+}
+
+impl CollectionEntry<'_> {
+    fn handle(&self) -> Option<Handle> {
+        self.at.map(|at| Handle::from_bits(at.handle()))
+    }
+
+    /// What the key holds.
+    #[must_use]
+    #[inline]
+    pub fn stored(&self) -> Option<Stored<'_>> {
+        let database = self.writing.database()?;
+        Some(database.stored(database.records.at(self.handle()?)))
+    }
+
+    /// Whether the key holds anything.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.at.is_some()
+    }
+
+    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    pub fn count_lookup(&self) {
+        self.writing.log.count(self.exists());
+    }
+
+    /// When the entry expires.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Millis> {
+        self.writing.database()?.records.deadline(self.handle()?)
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.writing.frame().now
+    }
+
+    /// Where values change their layout.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.writing.frame().layout
+    }
+
+    /// The hash under which members are found.
+    #[must_use]
+    pub fn hasher(&self) -> &KeyHasher {
+        self.writing.hasher()
+    }
+
+    /// The bytes of a packed collection, to be overwritten; none if it is large or nothing.
+    pub fn packed_mut(&mut self) -> &mut [u8] {
+        let Some(Stored::Packed(..)) = self.stored() else { return &mut [] };
+        let Some(handle) = self.handle() else { return &mut [] };
+        self.writing.before_change(self.hash);
+        self.writing.database_mut().records.bytes_mut(handle)
+    }
+
+    /// Puts bytes in the place of a part of a packed collection.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub fn splice(&mut self, part: std::ops::Range<usize>, bytes: &[u8]) -> Result<(), Refused> {
+        let Some(at) = self.at else { return Ok(()) };
+        let hash = self.hash;
+        self.writing.before_change(hash);
+        let database = self.writing.database_mut();
+        let new = database.records.splice(Handle::from_bits(at.handle()), part, bytes)?;
+        self.at = Some(database.moved(hash, at, new));
+        Ok(())
+    }
+
+    /// The large collection, to be changed, and the hash of its members; `None` if it is small or
+    /// nothing.
+    pub fn big_mut(&mut self) -> Option<(&mut Big, &KeyHasher)> {
+        let handle = self.handle()?;
+        let number = self.writing.database()?.records.at(handle).boxed()?;
+        self.writing.before_change(self.hash);
+        let (database, hasher) = self.writing.database_and_hasher();
+        Some((database.boxes.get_mut(number), hasher))
+    }
+
+    /// Puts a collection over what is there. `expiry` says what becomes of the deadline.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub fn put(&mut self, new: NewCollection<'_>, expiry: Expiry) -> Result<(), Refused> {
+        let hash = self.hash;
+        self.writing.before_change(hash);
+        let (value, big) = match new {
+            NewCollection::Packed(bytes) => {
+                (NewValue::Packed { kind: packed_kind(self.kind), bytes }, None)
+            }
+            NewCollection::Big(big) => {
+                let number = self.writing.database_mut().boxes.next();
+                (NewValue::boxed(number), Some((number, big)))
+            }
+        };
+        match self.at {
+            None => {
+                let deadline = expiry.after(None);
+                self.at = Some(self.writing.insert(hash, self.key, value, deadline)?);
+            }
+            Some(at) => {
+                let database = self.writing.database_mut();
+                let (at, remains) = database.replace(hash, at, value, expiry)?;
+                self.at = Some(at);
+                self.writing.discard(remains);
+            }
+        }
+        if let Some((number, big)) = big {
+            self.writing.database_mut().boxes.put(number, big);
+        }
+        Ok(())
+    }
+
+    /// Notes that the collection was changed. `is_empty`: nothing is left in it, so the entry goes.
+    pub fn noted(&mut self, event: Event, is_empty: bool) {
+        self.writing.note(self.key, event, Effect::Set);
+        if is_empty {
+            self.remove(event::DEL);
+        }
+    }
+
+    /// Notes one more event for subscribers.
+    pub fn also(&mut self, event: Event) {
+        self.writing.note(self.key, event, Effect::Nothing);
+    }
+
+    /// Takes the entry out; tells whether there was one.
+    pub fn remove(&mut self, event: Event) -> bool {
+        let Some(at) = self.at.take() else { return false };
+        let hash = self.hash;
+        self.writing.before_change(hash);
+        let remains = self.writing.database_mut().remove(hash, at);
+        self.writing.discard(remains);
+        self.writing.note(self.key, event, Effect::Delete);
+        true
+    }
+}
+
+/// How records call a packed collection of this type.
+fn packed_kind(kind: Type) -> Kind {
+    match kind {
+        Type::List => Kind::List,
+        Type::Set => Kind::Set,
+        Type::Hash => Kind::Hash,
+        Type::ZSet => Kind::ZSet,
+        Type::String | Type::Stream => unreachable!("strings and streams are not packed"),
+    }
+}

@@ -1,0 +1,80 @@
+//! The types of values, and what is large of them.
+
+/// The type of a value, as clients see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A string of bytes.
+    String,
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A sorted set.
+    ZSet,
+    /// A hash.
+    Hash,
+    /// A stream.
+    Stream,
+}
+
+impl Type {
+    /// All of them.
+    pub const ALL: [Type; 6] =
+        [Type::String, Type::List, Type::Set, Type::ZSet, Type::Hash, Type::Stream];
+
+    /// Its name, as TYPE gives it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Type::String => "string",
+            Type::List => "list",
+            Type::Set => "set",
+            Type::ZSet => "zset",
+            Type::Hash => "hash",
+            Type::Stream => "stream",
+        }
+    }
+}
+
+impl Type {
+    /// The name that clients know for how a small collection of this type is laid out.
+    #[must_use]
+    pub fn packed_encoding(self, bytes: &[u8]) -> &'static str {
+        let _ = bytes;
+        "listpack"
+    }
+}
+
+/// A large collection. It owns all its memory, so it can be dropped or moved to another key
+/// without a look at what is in it.
+#[derive(Clone)]
+pub enum Big {
+    /// A set.
+    Set(Vec<u8>),
+}
+
+impl Big {
+    /// What clients see it as.
+    #[must_use]
+    pub const fn kind(&self) -> Type {
+        match self {
+            Big::Set(_) => Type::Set,
+        }
+    }
+
+    /// The name that clients know for how it is laid out.
+    #[must_use]
+    pub const fn encoding(&self) -> &'static str {
+        match self {
+            Big::Set(_) => "hashtable",
+        }
+    }
+
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Big::Set(set) => set.len(),
+        }
+    }
+}
