@@ -1,5 +1,8 @@
 //! The types of values, and what is large of them.
 
+use crate::list::List;
+use crate::set::{self, Set};
+
 /// The type of a value, as clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -40,8 +43,10 @@ impl Type {
     /// The name that clients know for how a small collection of this type is laid out.
     #[must_use]
     pub fn packed_encoding(self, bytes: &[u8]) -> &'static str {
-        let _ = bytes;
-        "listpack"
+        match self {
+            Type::Set => set::encoding(bytes),
+            _ => "listpack",
+        }
     }
 }
 
@@ -50,7 +55,9 @@ impl Type {
 #[derive(Clone)]
 pub enum Big {
     /// A set.
-    Set(Vec<u8>),
+    Set(Set),
+    /// A list.
+    List(List),
 }
 
 impl Big {
@@ -59,6 +66,7 @@ impl Big {
     pub const fn kind(&self) -> Type {
         match self {
             Big::Set(_) => Type::Set,
+            Big::List(_) => Type::List,
         }
     }
 
@@ -67,6 +75,7 @@ impl Big {
     pub const fn encoding(&self) -> &'static str {
         match self {
             Big::Set(_) => "hashtable",
+            Big::List(_) => "quicklist",
         }
     }
 
@@ -74,7 +83,8 @@ impl Big {
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
-            Big::Set(set) => set.len(),
+            Big::Set(set) => set.bytes(),
+            Big::List(list) => list.memory_bytes(),
         }
     }
 }

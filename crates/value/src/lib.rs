@@ -19,6 +19,7 @@ pub mod heap;
 pub mod intset;
 pub mod list;
 pub mod members;
+pub mod set;
 
 pub use big::{Big, Type};
 pub use hash::KeyHasher;
