@@ -21,6 +21,8 @@ pub enum Class {
     List,
     /// `s`: sets.
     Set,
+    /// `h`: hashes.
+    Hash,
     /// `x`: an entry met its deadline.
     Expired,
     /// `n`: a key came into being.
@@ -53,6 +55,10 @@ pub mod event {
         Event { class: Class::List, name }
     }
 
+    const fn hash(name: &'static str) -> Event {
+        Event { class: Class::Hash, name }
+    }
+
     const fn set(name: &'static str) -> Event {
         Event { class: Class::Set, name }
     }
@@ -76,6 +82,10 @@ pub mod event {
     pub const SINTERSTORE: Event = set("sinterstore");
     pub const SUNIONSTORE: Event = set("sunionstore");
     pub const SDIFFSTORE: Event = set("sdiffstore");
+    pub const HSET: Event = hash("hset");
+    pub const HDEL: Event = hash("hdel");
+    pub const HINCRBY: Event = hash("hincrby");
+    pub const HINCRBYFLOAT: Event = hash("hincrbyfloat");
     pub const LPUSH: Event = list("lpush");
     pub const RPUSH: Event = list("rpush");
     pub const LPOP: Event = list("lpop");

@@ -16,7 +16,7 @@ use dash::At;
 use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
-use value::{Type, list, set};
+use value::{Type, list, map, set};
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
 use crate::collection::CollectionEntry;
@@ -54,6 +54,8 @@ pub struct Layout {
     /// When a set is large (`set-max-intset-entries`, `set-max-listpack-entries`,
     /// `set-max-listpack-value`).
     pub set: set::Limits,
+    /// When a hash is large (`hash-max-listpack-entries`, `hash-max-listpack-value`).
+    pub hash: map::Limits,
     /// How much a chunk of a list holds (`list-max-listpack-size`).
     pub list_fill: list::Fill,
 }
@@ -63,6 +65,7 @@ impl Default for Layout {
         Layout {
             hll_sparse_bytes_max: 3000,
             set: set::Limits::default(),
+            hash: map::Limits::default(),
             list_fill: list::Fill::from_setting(-2),
         }
     }

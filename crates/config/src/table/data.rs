@@ -11,8 +11,8 @@ const ANY_INT: Kind = int(i32::MIN as i64, i32::MAX as i64);
 pub(super) const TYPES: &[Setting] = &[
     live("databases", int(1, i32::MAX as i64), "16", "number of databases").alias(&["dbnum"]).fixed(),
     later("notify-keyspace-events", Kind::Custom(&EVENTS), "", "classes of events that are published"),
-    later("hash-max-listpack-entries", LONG, "512", "most fields of a hash in the small encoding").alias(&["hash-max-ziplist-entries"]),
-    later("hash-max-listpack-value", BYTES, "64", "longest field or value of a hash in the small encoding").alias(&["hash-max-ziplist-value", "listpack_max_field_len"]),
+    live("hash-max-listpack-entries", LONG, "512", "most fields of a hash in the small encoding").alias(&["hash-max-ziplist-entries"]),
+    live("hash-max-listpack-value", BYTES, "64", "longest field or value of a hash in the small encoding").alias(&["hash-max-ziplist-value", "listpack_max_field_len"]),
     later("listpack_max_bytes", BYTES, "1024", "most bytes of a hash in the small encoding").fixed(),
     live("list-max-listpack-size", ANY_INT, "-2", "most elements of a list node, or its size when negative").alias(&["list-max-ziplist-size"]),
     later("list-compress-depth", COUNT, "0", "list nodes at each end that stay uncompressed; 0 compresses none"),
