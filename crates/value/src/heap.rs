@@ -143,11 +143,8 @@ impl Heap {
         if let Some(handle) = self.take_free(size) {
             return Ok(handle);
         }
-        if !self
-            .chunks
-            .get(self.current)
-            .is_some_and(|chunk| chunk.bytes.len() + size <= CHUNK_BYTES)
-        {
+        let chunk = self.chunks.get(self.current);
+        if chunk.is_none_or(|chunk| chunk.bytes.len() + size > CHUNK_BYTES) {
             self.open_chunk()?;
         }
         let chunk = &mut self.chunks[self.current];

@@ -113,7 +113,10 @@ proptest! {
     /// Hundreds at once, so that chunks fill, become sparse and are emptied.
     #[test]
     fn a_heap_of_many_chunks_keeps_its_books(
-        steps in prop::collection::vec((1..40_usize, 0..1200_usize, 0..1500_usize, 1..97_usize), 1..12),
+        steps in prop::collection::vec(
+            (1..40_usize, 0..1200_usize, 0..1500_usize, 1..97_usize),
+            1..12,
+        ),
     ) {
         let mut model = Model::default();
         for (units, added, removed, stride) in steps {

@@ -151,6 +151,27 @@ fn who_keeps_handles_is_told_while_tails_change_length() {
     model.check();
 }
 
+/// A shorter tail finds room in the very chunk that its old one leaves sparse: the record moves
+/// twice, and whoever keeps handles never saw the one in between.
+#[test]
+fn a_record_that_moves_twice_is_told_of_once() {
+    let mut model = Model::new();
+    let name = |n: usize| format!("member:{n:06}").into_bytes();
+    let tail_len = |n: usize| if n.is_multiple_of(2) { 8 } else { 72 };
+    (0..4000).for_each(|n| model.set(&name(n), &vec![1; tail_len(n)]));
+    let small = (0..4000).rev().filter(|n| n % 2 == 0);
+    small.for_each(|n| model.remove(&name(n)));
+    let large = (0..4000).filter(|n| n % 2 == 1);
+    large.clone().filter(|n| n % 3 != 0).for_each(|n| model.remove(&name(n)));
+    for n in large.filter(|n| n % 3 == 0) {
+        model.set(&name(n), &[2; 8]);
+        let hash = hasher().hash(&name(n));
+        let handle = model.members.find(hash, &name(n)).map(At::handle);
+        assert!(handle.is_some_and(|handle| model.handles[&handle] == name(n)));
+    }
+    model.check();
+}
+
 #[test]
 fn random_members_are_members_and_not_always_the_same() {
     let mut model = Model::new();
