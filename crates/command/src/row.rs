@@ -367,6 +367,8 @@ impl Category {
 pub enum Group {
     String,
     Bitmap,
+    List,
+    Set,
     HyperLogLog,
     Generic,
     Connection,
@@ -381,6 +383,8 @@ impl Group {
         match self {
             Group::String => "string",
             Group::Bitmap => "bitmap",
+            Group::List => "list",
+            Group::Set => "set",
             Group::HyperLogLog => "hyperloglog",
             Group::Generic => "generic",
             Group::Connection => "connection",

@@ -51,6 +51,14 @@ pub struct Live {
     pub tracking_table_max_keys: usize,
     /// Most bytes of a HyperLogLog in the sparse encoding.
     pub hll_sparse_max_bytes: u64,
+    /// The most integers of a set of integers in the small encoding.
+    pub set_max_intset_entries: usize,
+    /// The most members of a set in the small encoding.
+    pub set_max_listpack_entries: usize,
+    /// The longest member of a set in the small encoding.
+    pub set_max_listpack_value: usize,
+    /// The most elements of a list's chunk, or its size when negative.
+    pub list_max_listpack_size: i64,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
     /// Whether only clients of this machine are answered without a password.
@@ -424,6 +432,10 @@ impl Live {
             client_output_buffer_limit: values.output_limits("client-output-buffer-limit"),
             proto_max_bulk_len: values.bytes("proto-max-bulk-len"),
             hll_sparse_max_bytes: values.bytes("hll-sparse-max-bytes"),
+            set_max_intset_entries: values.number("set-max-intset-entries"),
+            set_max_listpack_entries: values.number("set-max-listpack-entries"),
+            set_max_listpack_value: values.number("set-max-listpack-value"),
+            list_max_listpack_size: values.number("list-max-listpack-size"),
             requirepass: Password(values.raw("requirepass").into()),
             protected_mode: values.on("protected-mode"),
             enable_debug_command: values.allowed("enable-debug-command"),

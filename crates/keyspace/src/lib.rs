@@ -27,6 +27,7 @@ mod entry;
 mod keyspace;
 mod maintain;
 mod scan;
+mod set_entry;
 mod shard;
 mod snapshot;
 mod view;
@@ -41,8 +42,11 @@ pub use maintain::{Due, Maintained};
 pub use packed::DEADLINE_MAX;
 pub use packed::lengths::{self, Lengths};
 pub use scan::{Met, ScanCursor};
+pub use set_entry::SetEntry;
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
+pub use value::list::Fill as ListFill;
+pub use value::set::Limits as SetLimits;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
 
@@ -59,6 +63,12 @@ pub enum Refused {
     WrongType,
     /// The shard's memory can hold no more entries.
     Full,
+}
+
+impl From<value::heap::Full> for Refused {
+    fn from(_: value::heap::Full) -> Refused {
+        Refused::Full
+    }
 }
 
 impl From<packed::Full> for Refused {

@@ -16,7 +16,7 @@ use dash::At;
 use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
-use value::Type;
+use value::{Type, list, set};
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
 use crate::collection::CollectionEntry;
@@ -51,11 +51,20 @@ pub struct Layout {
     /// The most bytes of a HyperLogLog in its sparse encoding, its header included
     /// (`hll-sparse-max-bytes`).
     pub hll_sparse_bytes_max: usize,
+    /// When a set is large (`set-max-intset-entries`, `set-max-listpack-entries`,
+    /// `set-max-listpack-value`).
+    pub set: set::Limits,
+    /// How much a chunk of a list holds (`list-max-listpack-size`).
+    pub list_fill: list::Fill,
 }
 
 impl Default for Layout {
     fn default() -> Layout {
-        Layout { hll_sparse_bytes_max: 3000 }
+        Layout {
+            hll_sparse_bytes_max: 3000,
+            set: set::Limits::default(),
+            list_fill: list::Fill::from_setting(-2),
+        }
     }
 }
 

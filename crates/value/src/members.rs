@@ -18,7 +18,9 @@
 
 use std::marker::PhantomData;
 
-use dash::{At, Cursor, Table};
+use dash::{At, Table};
+
+pub use dash::Cursor;
 
 use crate::KeyHasher;
 use crate::heap::{Full, Heap};
