@@ -5,9 +5,11 @@
 
 pub mod bitmap;
 mod chance;
+mod extended;
 pub mod generic;
 pub mod geo;
 pub mod glob;
+pub mod hash;
 pub mod hyperloglog;
 pub mod set;
 pub mod string;
@@ -16,5 +18,11 @@ mod walk;
 use command::Command;
 
 /// The rows of every family.
-pub const FAMILIES: &[&[Command]] =
-    &[string::COMMANDS, bitmap::COMMANDS, hyperloglog::COMMANDS, set::COMMANDS, generic::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
+    set::COMMANDS,
+    hash::COMMANDS,
+    generic::COMMANDS,
+];
