@@ -400,6 +400,9 @@ impl Category {
 pub enum Group {
     String,
     Bitmap,
+    List,
+    Set,
+    Hash,
     HyperLogLog,
     Stream,
     Generic,
@@ -415,6 +418,9 @@ impl Group {
         match self {
             Group::String => "string",
             Group::Bitmap => "bitmap",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::Hash => "hash",
             Group::HyperLogLog => "hyperloglog",
             Group::Stream => "stream",
             Group::Generic => "generic",

@@ -38,6 +38,7 @@ pub(crate) struct Place {
 }
 
 #[repr(C, align(64))]
+#[derive(Clone)]
 pub(crate) struct Segment {
     /// How many top bits of the hash all handles here share.
     pub(crate) depth: u8,

@@ -387,6 +387,13 @@ impl Table {
         Some(Cursor { prefix: self.prefix_of(index), depth, home: 0 })
     }
 
+    /// The segment of a hash.
+    #[must_use]
+    pub fn cursor_of(&self, hash: u64) -> Cursor {
+        let index = self.span_of(self.index(hash)).start;
+        Cursor { prefix: self.prefix_of(index), depth: self.segment(index).depth, home: 0 }
+    }
+
     /// Where the segment after the one at `cursor` begins; `None` if it is the last.
     #[must_use]
     pub fn next_segment(&self, cursor: Cursor) -> Option<Cursor> {
@@ -435,6 +442,19 @@ impl Table {
         if segment.stamp(home, version) {
             segment.of_home(home, &mut hash_of, &mut emit);
         }
+    }
+}
+
+impl Clone for Table {
+    /// A copy of the whole table, segment by segment; stamps of snapshots are copied too.
+    fn clone(&self) -> Table {
+        let mut directory = Vec::with_capacity(self.directory.len());
+        while directory.len() < self.directory.len() {
+            let span = self.span_of(directory.len());
+            let copy = Page::new(self.segment(span.start).clone()).leak();
+            directory.extend(span.map(|_| copy));
+        }
+        Table { directory, dues: self.dues.clone(), ..*self }
     }
 }
 

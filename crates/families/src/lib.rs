@@ -4,12 +4,17 @@
 //! over values are pure functions beside it. [`FAMILIES`] is all that the server takes from here.
 
 pub mod bitmap;
+mod chance;
+mod extended;
 pub mod generic;
 pub mod geo;
 pub mod glob;
+pub mod hash;
 pub mod hyperloglog;
+pub mod set;
 pub mod stream;
 pub mod string;
+mod walk;
 
 use command::Command;
 
@@ -18,6 +23,8 @@ pub const FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    set::COMMANDS,
+    hash::COMMANDS,
     stream::COMMANDS,
     generic::COMMANDS,
 ];

@@ -17,6 +17,12 @@ pub enum Class {
     Generic,
     /// `$`: strings.
     String,
+    /// `l`: lists.
+    List,
+    /// `s`: sets.
+    Set,
+    /// `h`: hashes.
+    Hash,
     /// `t`: streams.
     Stream,
     /// `x`: an entry met its deadline.
@@ -47,6 +53,18 @@ pub mod event {
         Event { class: Class::String, name }
     }
 
+    const fn list(name: &'static str) -> Event {
+        Event { class: Class::List, name }
+    }
+
+    const fn hash(name: &'static str) -> Event {
+        Event { class: Class::Hash, name }
+    }
+
+    const fn set(name: &'static str) -> Event {
+        Event { class: Class::Set, name }
+    }
+
     const fn generic(name: &'static str) -> Event {
         Event { class: Class::Generic, name }
     }
@@ -64,6 +82,24 @@ pub mod event {
     pub const INCRBY: Event = string("incrby");
     pub const DECRBY: Event = string("decrby");
     pub const INCRBYFLOAT: Event = string("incrbyfloat");
+    pub const SADD: Event = set("sadd");
+    pub const SREM: Event = set("srem");
+    pub const SPOP: Event = set("spop");
+    pub const SINTERSTORE: Event = set("sinterstore");
+    pub const SUNIONSTORE: Event = set("sunionstore");
+    pub const SDIFFSTORE: Event = set("sdiffstore");
+    pub const HSET: Event = hash("hset");
+    pub const HDEL: Event = hash("hdel");
+    pub const HINCRBY: Event = hash("hincrby");
+    pub const HINCRBYFLOAT: Event = hash("hincrbyfloat");
+    pub const LPUSH: Event = list("lpush");
+    pub const RPUSH: Event = list("rpush");
+    pub const LPOP: Event = list("lpop");
+    pub const RPOP: Event = list("rpop");
+    pub const LSET: Event = list("lset");
+    pub const LINSERT: Event = list("linsert");
+    pub const LREM: Event = list("lrem");
+    pub const LTRIM: Event = list("ltrim");
     pub const DEL: Event = generic("del");
     pub const EXPIRE: Event = generic("expire");
     pub const PERSIST: Event = generic("persist");

@@ -7,8 +7,8 @@
 //!
 //! # Invariants
 //!
-//! 1. No entry holds an empty collection once its guard has noted a change: [`CollectionEntry::noted`]
-//!    removes it.
+//! 1. No entry holds an empty collection once its guard has noted a change:
+//!    [`CollectionEntry::noted`] removes it.
 
 use dash::At;
 use packed::{Handle, Kind, NewValue};

@@ -24,9 +24,11 @@ mod changes;
 mod collection;
 mod database;
 mod entry;
+mod hash_entry;
 mod keyspace;
 mod maintain;
 mod scan;
+mod set_entry;
 mod shard;
 mod snapshot;
 mod stream_entry;
@@ -37,14 +39,19 @@ pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
 pub use collection::{CollectionEntry, NewCollection};
 pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};
+pub use hash_entry::HashEntry;
 pub use keyspace::{Counts, Keyspace, Mode, Plan, Usage};
 pub use maintain::{Due, Maintained};
 pub use packed::DEADLINE_MAX;
 pub use packed::lengths::{self, Lengths};
 pub use scan::{Met, ScanCursor};
+pub use set_entry::SetEntry;
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
 pub use stream_entry::StreamEntry;
+pub use value::list::Fill as ListFill;
+pub use value::map::Limits as HashLimits;
+pub use value::set::Limits as SetLimits;
 pub use value::stream;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
@@ -62,6 +69,12 @@ pub enum Refused {
     WrongType,
     /// The shard's memory can hold no more entries.
     Full,
+}
+
+impl From<value::heap::Full> for Refused {
+    fn from(_: value::heap::Full) -> Refused {
+        Refused::Full
+    }
 }
 
 impl From<packed::Full> for Refused {

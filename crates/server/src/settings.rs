@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use config::{Config, EvictionPolicy, Live, SetError};
 use keyspace::stream::NodeLimits;
-use keyspace::{Access, Layout, Millis};
+use keyspace::{Access, HashLimits, Layout, ListFill, Millis, SetLimits};
 
 /// Below this threshold of the slow log, commands are not measured together.
 const MEASURE_EACH_MICROS: i64 = 1000;
@@ -85,6 +85,16 @@ impl Settings {
             layout: Layout {
                 hll_sparse_bytes_max: usize::try_from(live.hll_sparse_max_bytes)
                     .unwrap_or(usize::MAX),
+                set: SetLimits {
+                    ints_max: live.set_max_intset_entries,
+                    entries_max: live.set_max_listpack_entries,
+                    text_max: live.set_max_listpack_value,
+                },
+                hash: HashLimits {
+                    entries_max: live.hash_max_listpack_entries,
+                    text_max: usize::try_from(live.hash_max_listpack_value).unwrap_or(usize::MAX),
+                },
+                list_fill: ListFill::from_setting(live.list_max_listpack_size),
                 stream_node: NodeLimits {
                     entries_max: live.stream_node_max_entries,
                     bytes_max: usize::try_from(live.stream_node_max_bytes).unwrap_or(usize::MAX),

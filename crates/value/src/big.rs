@@ -1,5 +1,8 @@
 //! The types of values, and what is large of them.
 
+use crate::list::List;
+use crate::map::Map;
+use crate::set::{self, Set};
 use crate::stream::Stream;
 
 /// The type of a value, as clients see it.
@@ -42,8 +45,10 @@ impl Type {
     /// The name that clients know for how a small collection of this type is laid out.
     #[must_use]
     pub fn packed_encoding(self, bytes: &[u8]) -> &'static str {
-        let _ = bytes;
-        "listpack"
+        match self {
+            Type::Set => set::encoding(bytes),
+            _ => "listpack",
+        }
     }
 }
 
@@ -52,7 +57,11 @@ impl Type {
 #[derive(Clone)]
 pub enum Big {
     /// A set.
-    Set(Vec<u8>),
+    Set(Set),
+    /// A list.
+    List(List),
+    /// A hash.
+    Hash(Map),
     /// A stream.
     Stream(Stream),
 }
@@ -63,6 +72,8 @@ impl Big {
     pub const fn kind(&self) -> Type {
         match self {
             Big::Set(_) => Type::Set,
+            Big::List(_) => Type::List,
+            Big::Hash(_) => Type::Hash,
             Big::Stream(_) => Type::Stream,
         }
     }
@@ -71,7 +82,8 @@ impl Big {
     #[must_use]
     pub const fn encoding(&self) -> &'static str {
         match self {
-            Big::Set(_) => "hashtable",
+            Big::Set(_) | Big::Hash(_) => "hashtable",
+            Big::List(_) => "quicklist",
             Big::Stream(_) => "stream",
         }
     }
@@ -80,7 +92,9 @@ impl Big {
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
-            Big::Set(set) => set.len(),
+            Big::Set(set) => set.bytes(),
+            Big::List(list) => list.memory_bytes(),
+            Big::Hash(map) => map.bytes(),
             Big::Stream(stream) => stream.bytes(),
         }
     }

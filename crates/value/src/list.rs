@@ -1,0 +1,261 @@
+//! A list of any length: a deque of chunks, each some kilobytes of packed elements.
+//!
+//! An element costs two bytes beyond its text, most integers less than their text. What a chunk
+//! costs beside its elements is shared by hundreds of them.
+//!
+//! # Layout
+//!
+//! ```text
+//! list     deque of chunks | number of elements | bytes that chunks hold
+//! chunk    [ room at the front | element element element ... | room at the back ]
+//! element  as in `entries`
+//! ```
+//!
+//! Both ends of a list are written to most, so a chunk may have room at either end: nothing
+//! moves when an element comes to the front or goes from there. A chunk that gets a neighbour
+//! beyond it gives its room back.
+//!
+//! How much a chunk may hold is an argument of whatever may make one, see [`Fill`]: it is a
+//! setting, and one that may change.
+//!
+//! # Invariants
+//!
+//! 1. No chunk is empty.
+//! 2. A chunk of two elements or more is within the fill that it was last changed under. So an
+//!    element that alone is beyond it has a chunk of its own.
+//! 3. Two neighbours of which neither is first or last don't fit in one chunk. (A first or last
+//!    one is not merged while elements are popped from it, which would be work for nothing.)
+//! 4. The numbers of elements and of bytes are those of the chunks together.
+//!
+//! # Complexity
+//!
+//! Either end is `O(1)`. An index is sought chunk by chunk from the nearer end, some
+//! nanoseconds for hundreds of elements, and then walked to within its chunk. A change in the
+//! middle moves bytes of one chunk or two.
+//!
+//! All chunks are kept as they are: none is compressed.
+
+mod chunk;
+mod edit;
+mod fill;
+mod iter;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use chunk::Chunk;
+pub use fill::Fill;
+pub use iter::Iter;
+
+use crate::entries::{Element, Encoded};
+
+/// Below this many places for chunks, unused ones are kept.
+const PLACES_KEPT: usize = 16;
+
+/// One end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Where index 0 is.
+    Front,
+    /// Where the greatest index is.
+    Back,
+}
+
+/// A list of any length.
+#[derive(Debug, Default)]
+pub struct List {
+    chunks: VecDeque<Chunk>,
+    len: usize,
+    /// What the chunks have allocated.
+    held: usize,
+}
+
+impl List {
+    /// An empty list, which holds no memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many elements it has.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many bytes it has allocated.
+    pub fn memory_bytes(&self) -> usize {
+        self.held + self.chunks.capacity() * size_of::<Chunk>()
+    }
+
+    /// The element with `index` others before it.
+    pub fn get(&self, index: usize) -> Option<Element<'_>> {
+        let place = self.locate(index)?;
+        self.chunks[place.chunk].get(place.index)
+    }
+
+    /// The element at an end.
+    pub fn peek(&self, end: End) -> Option<Element<'_>> {
+        match end {
+            End::Front => self.chunks.front()?.get(0),
+            End::Back => self.chunks.back().and_then(|last| last.get(last.count() - 1)),
+        }
+    }
+
+    /// Appends `text` at an end.
+    pub fn push(&mut self, end: End, text: &[u8], fill: Fill) {
+        let element = Encoded::of(text);
+        let has_room = self.last(end).is_some_and(|last| last.has_room(&element, fill));
+        if !has_room {
+            self.extend(end, fill);
+        }
+        self.change(self.last_index(end), |chunk| chunk.push(end, &element, fill));
+    }
+
+    /// Takes the element at an end away, after it was shown to `read`.
+    pub fn pop<T>(&mut self, end: End, read: impl FnOnce(Element<'_>) -> T) -> Option<T> {
+        let (element, range) = self.last(end)?.last(end)?;
+        let answer = read(element);
+        let chunk = self.last_index(end);
+        if self.chunks[chunk].count() == 1 {
+            self.take_chunks(chunk..chunk + 1);
+        } else {
+            self.change(chunk, |chunk| chunk.remove(range, 1));
+        }
+        Some(answer)
+    }
+
+    /// The elements in order, from either end.
+    pub fn iter(&self) -> Iter<'_> {
+        self.range(0..self.len)
+    }
+
+    /// The elements of a range of indexes in order, from either end; none beyond the list's end.
+    pub fn range(&self, range: Range<usize>) -> Iter<'_> {
+        Iter::new(self, range)
+    }
+
+    /// The chunk at an end.
+    fn last(&self, end: End) -> Option<&Chunk> {
+        match end {
+            End::Front => self.chunks.front(),
+            End::Back => self.chunks.back(),
+        }
+    }
+
+    /// Where the chunk at an end is, of a list that has chunks.
+    fn last_index(&self, end: End) -> usize {
+        match end {
+            End::Front => 0,
+            End::Back => self.chunks.len().saturating_sub(1),
+        }
+    }
+
+    /// Puts an empty chunk beyond the last one, for an element to come at once.
+    #[cold]
+    fn extend(&mut self, end: End, fill: Fill) {
+        if !self.chunks.is_empty() {
+            let last = self.last_index(end);
+            // It may have been drained; now that it comes to lie inside, that matters.
+            self.join(last.saturating_sub(1)..last + 1, fill);
+            self.change(self.last_index(end), Chunk::give_back_room);
+        }
+        match end {
+            End::Front => self.chunks.push_front(Chunk::default()),
+            End::Back => self.chunks.push_back(Chunk::default()),
+        }
+    }
+
+    /// The chunk that holds an index, and the index within it.
+    fn locate(&self, index: usize) -> Option<Place> {
+        if index >= self.len {
+            return None;
+        }
+        if index < self.len / 2 {
+            self.locate_from_front(index)
+        } else {
+            self.locate_from_back(index)
+        }
+    }
+
+    fn locate_from_front(&self, index: usize) -> Option<Place> {
+        let mut index = index;
+        for (chunk, here) in self.chunks.iter().enumerate() {
+            if index < here.count() {
+                return Some(Place { chunk, index });
+            }
+            index -= here.count();
+        }
+        None
+    }
+
+    fn locate_from_back(&self, index: usize) -> Option<Place> {
+        let mut start = self.len;
+        for (chunk, here) in self.chunks.iter().enumerate().rev() {
+            start -= here.count();
+            if index >= start {
+                return Some(Place { chunk, index: index - start });
+            }
+        }
+        None
+    }
+
+    /// Changes a chunk and keeps count.
+    fn change<T>(&mut self, chunk: usize, change: impl FnOnce(&mut Chunk) -> T) -> T {
+        let chunk = &mut self.chunks[chunk];
+        let (count, capacity) = (chunk.count(), chunk.capacity());
+        let answer = change(chunk);
+        self.len = self.len - count + chunk.count();
+        self.held = self.held - capacity + chunk.capacity();
+        answer
+    }
+
+    /// Puts a chunk before the one at `at`.
+    fn put_chunk(&mut self, at: usize, chunk: Chunk) {
+        self.len += chunk.count();
+        self.held += chunk.capacity();
+        self.chunks.insert(at, chunk);
+    }
+
+    /// Takes whole chunks away.
+    fn take_chunks(&mut self, range: Range<usize>) {
+        for chunk in self.chunks.drain(range) {
+            self.len -= chunk.count();
+            self.held -= chunk.capacity();
+        }
+        let (used, places) = (self.chunks.len(), self.chunks.capacity());
+        if places > PLACES_KEPT && used < places / 4 {
+            self.chunks.shrink_to(used * 2);
+        }
+    }
+}
+
+impl Clone for List {
+    /// A list with the same elements, and without room to grow.
+    fn clone(&self) -> Self {
+        let chunks: VecDeque<_> = self.chunks.iter().map(Chunk::exact_copy).collect();
+        let held = chunks.iter().map(Chunk::capacity).sum();
+        Self { chunks, len: self.len, held }
+    }
+}
+
+impl<'a> IntoIterator for &'a List {
+    type Item = Element<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// Where an element is: its chunk, and how many elements of the chunk are before it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    chunk: usize,
+    index: usize,
+}
