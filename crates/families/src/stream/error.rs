@@ -82,7 +82,7 @@ pub(super) enum StreamError<'a> {
     /// `>` is given to XREAD.
     NewOnlyInGroup,
     /// There are not as many ids as keys.
-    Unbalanced { command: &'static str, id: char },
+    Unbalanced { command: &'static str, ids: &'static str },
     /// A timeout is no integer.
     Timeout,
     /// A timeout is negative.
@@ -202,11 +202,11 @@ impl fmt::Display for StreamError<'_> {
                 "ERR The > ID can be specified only when calling XREADGROUP using the GROUP \
                  <group> <consumer> option."
             }
-            StreamError::Unbalanced { command, id } => {
+            StreamError::Unbalanced { command, ids } => {
                 return write!(
                     f,
-                    "ERR Unbalanced '{command}' list of streams: for each stream key an ID or \
-                     '{id}' must be specified."
+"ERR Unbalanced '{command}' list of streams: for each stream key {ids} must be \
+                     specified."
                 );
             }
             StreamError::Timeout => "ERR timeout is not an integer or out of range",

@@ -119,9 +119,12 @@ impl<'a> Request<'a> {
     }
 
     fn streams(mut self, words: Args<'a>, groups: bool) -> Result<Request<'a>, CommandError> {
-        let (command, id) = if groups { ("xreadgroup", '>') } else { ("xread", '$') };
+        let (command, ids) = match groups {
+            true => ("xreadgroup", "an ID or '>'"),
+            false => ("xread", "an ID, '+', or '$'"),
+        };
         if !words.len().is_multiple_of(2) {
-            return Err(StreamError::Unbalanced { command, id }.into());
+            return Err(StreamError::Unbalanced { command, ids }.into());
         }
         if groups && self.group.is_none() {
             return Err(StreamError::NoGroupOption.into());
