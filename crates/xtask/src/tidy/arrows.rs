@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("value", &["dash", "tree"]),
     ("keyspace", &["gate", "packed", "dash", "value"]),
     ("command", &["keyspace", "protocol"]),
-    ("families", &["command", "keyspace", "protocol", "packed"]),
+    ("families", &["command", "keyspace", "protocol", "packed", "rdb", "value"]),
     (
         "server",
         &[
