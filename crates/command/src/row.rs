@@ -305,6 +305,8 @@ impl Flags {
     pub const SYSTEM: Flags = Flags(1 << 19);
     /// A read to those who use it, though it may write what it computed into the value.
     pub const MAY_REPLICATE: Flags = Flags(1 << 20);
+    /// As if ASKING stood before it.
+    pub const ASKING: Flags = Flags(1 << 21);
 
     /// Whether all flags of `other` are set.
     #[must_use]
@@ -320,7 +322,7 @@ impl Flags {
     }
 
     /// The names that COMMAND INFO shows.
-    const NAMES: [(Flags, &'static str); 16] = [
+    const NAMES: [(Flags, &'static str); 17] = [
         (Flags::DENY_OOM, "denyoom"),
         (Flags::ADMIN, "admin"),
         (Flags::PUBSUB, "pubsub"),
@@ -330,6 +332,7 @@ impl Flags {
         (Flags::STALE, "stale"),
         (Flags::SKIP_MONITOR, "skip_monitor"),
         (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+        (Flags::ASKING, "asking"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),

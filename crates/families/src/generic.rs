@@ -4,6 +4,7 @@
 //! transaction like any other: the view has entered all that is needed before the function runs.
 
 mod databases;
+mod dump;
 mod expire;
 mod keys;
 mod object;
@@ -40,6 +41,9 @@ pub const COMMANDS: &[Command] = &[
     scan::SCAN,
     scan::RM,
     object::OBJECT,
+    dump::DUMP,
+    dump::RESTORE,
+    dump::RESTORE_ASKING,
     databases::DBSIZE,
     databases::FLUSHDB,
     databases::FLUSHALL,
