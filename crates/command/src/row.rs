@@ -142,6 +142,8 @@ impl KeyUse {
     pub const CACHE: KeyUse = KeyUse(&["RW", "access"]);
     /// It is read, returned and removed.
     pub const TAKE: KeyUse = KeyUse(&["RW", "access", "delete"]);
+    /// Members of it are removed, and nothing of it returned.
+    pub const PRUNE: KeyUse = KeyUse(&["RW", "delete"]);
 
     /// What a request of this command does to the key: see [`Command::key_use`].
     #[must_use]
@@ -368,6 +370,7 @@ pub enum Group {
     String,
     Bitmap,
     HyperLogLog,
+    List,
     Generic,
     Connection,
     Cluster,
@@ -382,6 +385,7 @@ impl Group {
             Group::String => "string",
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
+            Group::List => "list",
             Group::Generic => "generic",
             Group::Connection => "connection",
             Group::Cluster => "cluster",

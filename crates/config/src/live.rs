@@ -51,6 +51,8 @@ pub struct Live {
     pub tracking_table_max_keys: usize,
     /// Most bytes of a HyperLogLog in the sparse encoding.
     pub hll_sparse_max_bytes: u64,
+    /// Most elements of a list node, or its size when negative.
+    pub list_max_listpack_size: i64,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
     /// Whether only clients of this machine are answered without a password.
@@ -424,6 +426,7 @@ impl Live {
             client_output_buffer_limit: values.output_limits("client-output-buffer-limit"),
             proto_max_bulk_len: values.bytes("proto-max-bulk-len"),
             hll_sparse_max_bytes: values.bytes("hll-sparse-max-bytes"),
+            list_max_listpack_size: values.number("list-max-listpack-size"),
             requirepass: Password(values.raw("requirepass").into()),
             protected_mode: values.on("protected-mode"),
             enable_debug_command: values.allowed("enable-debug-command"),

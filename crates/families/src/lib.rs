@@ -8,10 +8,17 @@ pub mod generic;
 pub mod geo;
 pub mod glob;
 pub mod hyperloglog;
+pub mod list;
 pub mod string;
 
 use command::Command;
 
 /// The rows of every family.
 pub const FAMILIES: &[&[Command]] =
-    &[string::COMMANDS, bitmap::COMMANDS, hyperloglog::COMMANDS, generic::COMMANDS];
+    &[
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
+    list::COMMANDS,
+    generic::COMMANDS,
+];

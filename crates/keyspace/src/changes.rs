@@ -17,6 +17,8 @@ pub enum Class {
     Generic,
     /// `$`: strings.
     String,
+    /// `l`: lists.
+    List,
     /// `x`: an entry met its deadline.
     Expired,
     /// `n`: a key came into being.
@@ -45,6 +47,10 @@ pub mod event {
         Event { class: Class::String, name }
     }
 
+    const fn list(name: &'static str) -> Event {
+        Event { class: Class::List, name }
+    }
+
     const fn generic(name: &'static str) -> Event {
         Event { class: Class::Generic, name }
     }
@@ -58,6 +64,15 @@ pub mod event {
     pub const INCRBY: Event = string("incrby");
     pub const DECRBY: Event = string("decrby");
     pub const INCRBYFLOAT: Event = string("incrbyfloat");
+    pub const LPUSH: Event = list("lpush");
+    pub const RPUSH: Event = list("rpush");
+    pub const LPOP: Event = list("lpop");
+    pub const RPOP: Event = list("rpop");
+    pub const LSET: Event = list("lset");
+    pub const LINSERT: Event = list("linsert");
+    pub const LREM: Event = list("lrem");
+    pub const LTRIM: Event = list("ltrim");
+    pub const SORTSTORE: Event = list("sortstore");
     pub const DEL: Event = generic("del");
     pub const EXPIRE: Event = generic("expire");
     pub const PERSIST: Event = generic("persist");

@@ -17,6 +17,7 @@ use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
 use value::Type;
+use value::list::Fill;
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
 use crate::collection::CollectionEntry;
@@ -51,11 +52,13 @@ pub struct Layout {
     /// The most bytes of a HyperLogLog in its sparse encoding, its header included
     /// (`hll-sparse-max-bytes`).
     pub hll_sparse_bytes_max: usize,
+    /// How much a node of a list holds (`list-max-listpack-size`).
+    pub list_fill: Fill,
 }
 
 impl Default for Layout {
     fn default() -> Layout {
-        Layout { hll_sparse_bytes_max: 3000 }
+        Layout { hll_sparse_bytes_max: 3000, list_fill: Fill::default() }
     }
 }
 
