@@ -369,8 +369,10 @@ impl Category {
 pub enum Group {
     String,
     Bitmap,
-    HyperLogLog,
     List,
+    Set,
+    Hash,
+    HyperLogLog,
     Generic,
     Connection,
     Cluster,
@@ -384,6 +386,8 @@ impl Group {
         match self {
             Group::String => "string",
             Group::Bitmap => "bitmap",
+            Group::Set => "set",
+            Group::Hash => "hash",
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
             Group::Generic => "generic",

@@ -51,7 +51,17 @@ pub struct Live {
     pub tracking_table_max_keys: usize,
     /// Most bytes of a HyperLogLog in the sparse encoding.
     pub hll_sparse_max_bytes: u64,
-    /// Most elements of a list node, or its size when negative.
+    /// The most fields of a hash in the small encoding.
+    pub hash_max_listpack_entries: usize,
+    /// The longest field or value of a hash in the small encoding.
+    pub hash_max_listpack_value: u64,
+    /// The most integers of a set of integers in the small encoding.
+    pub set_max_intset_entries: usize,
+    /// The most members of a set in the small encoding.
+    pub set_max_listpack_entries: usize,
+    /// The longest member of a set in the small encoding.
+    pub set_max_listpack_value: usize,
+    /// The most elements of a list's chunk, or its size when negative.
     pub list_max_listpack_size: i64,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
@@ -426,6 +436,11 @@ impl Live {
             client_output_buffer_limit: values.output_limits("client-output-buffer-limit"),
             proto_max_bulk_len: values.bytes("proto-max-bulk-len"),
             hll_sparse_max_bytes: values.bytes("hll-sparse-max-bytes"),
+            hash_max_listpack_entries: values.number("hash-max-listpack-entries"),
+            hash_max_listpack_value: values.bytes("hash-max-listpack-value"),
+            set_max_intset_entries: values.number("set-max-intset-entries"),
+            set_max_listpack_entries: values.number("set-max-listpack-entries"),
+            set_max_listpack_value: values.number("set-max-listpack-value"),
             list_max_listpack_size: values.number("list-max-listpack-size"),
             requirepass: Password(values.raw("requirepass").into()),
             protected_mode: values.on("protected-mode"),

@@ -4,21 +4,24 @@
 //! over values are pure functions beside it. [`FAMILIES`] is all that the server takes from here.
 
 pub mod bitmap;
+mod chance;
 pub mod generic;
 pub mod geo;
 pub mod glob;
 pub mod hyperloglog;
 pub mod list;
+pub mod set;
 pub mod string;
+mod walk;
 
 use command::Command;
 
 /// The rows of every family.
-pub const FAMILIES: &[&[Command]] =
-    &[
+pub const FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,
+    set::COMMANDS,
     generic::COMMANDS,
 ];

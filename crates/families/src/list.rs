@@ -17,7 +17,7 @@ mod range;
 mod search;
 
 use command::{Command, Reply};
-use keyspace::Element;
+use value::entries::Element;
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[

@@ -19,6 +19,10 @@ pub enum Class {
     String,
     /// `l`: lists.
     List,
+    /// `s`: sets.
+    Set,
+    /// `h`: hashes.
+    Hash,
     /// `x`: an entry met its deadline.
     Expired,
     /// `n`: a key came into being.
@@ -51,6 +55,14 @@ pub mod event {
         Event { class: Class::List, name }
     }
 
+    const fn hash(name: &'static str) -> Event {
+        Event { class: Class::Hash, name }
+    }
+
+    const fn set(name: &'static str) -> Event {
+        Event { class: Class::Set, name }
+    }
+
     const fn generic(name: &'static str) -> Event {
         Event { class: Class::Generic, name }
     }
@@ -64,6 +76,16 @@ pub mod event {
     pub const INCRBY: Event = string("incrby");
     pub const DECRBY: Event = string("decrby");
     pub const INCRBYFLOAT: Event = string("incrbyfloat");
+    pub const SADD: Event = set("sadd");
+    pub const SREM: Event = set("srem");
+    pub const SPOP: Event = set("spop");
+    pub const SINTERSTORE: Event = set("sinterstore");
+    pub const SUNIONSTORE: Event = set("sunionstore");
+    pub const SDIFFSTORE: Event = set("sdiffstore");
+    pub const HSET: Event = hash("hset");
+    pub const HDEL: Event = hash("hdel");
+    pub const HINCRBY: Event = hash("hincrby");
+    pub const HINCRBYFLOAT: Event = hash("hincrbyfloat");
     pub const LPUSH: Event = list("lpush");
     pub const RPUSH: Event = list("rpush");
     pub const LPOP: Event = list("lpop");

@@ -24,10 +24,12 @@ mod changes;
 mod collection;
 mod database;
 mod entry;
+mod hash_entry;
 mod keyspace;
 mod list_entry;
 mod maintain;
 mod scan;
+mod set_entry;
 mod shard;
 mod snapshot;
 mod view;
@@ -37,16 +39,19 @@ pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
 pub use collection::{CollectionEntry, NewCollection};
 pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};
-pub use list_entry::ListEntry;
+pub use hash_entry::HashEntry;
 pub use keyspace::{Counts, Keyspace, Mode, Plan, Usage};
+pub use list_entry::ListEntry;
 pub use maintain::{Due, Maintained};
 pub use packed::DEADLINE_MAX;
 pub use packed::lengths::{self, Lengths};
 pub use scan::{Met, ScanCursor};
+pub use set_entry::SetEntry;
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
-pub use value::entries::{Digits, Element};
-pub use value::list::{End, Fill, ListRef};
+pub use value::list::{End, Fill as ListFill, ListRef};
+pub use value::map::Limits as HashLimits;
+pub use value::set::Limits as SetLimits;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
 
@@ -63,6 +68,12 @@ pub enum Refused {
     WrongType,
     /// The shard's memory can hold no more entries.
     Full,
+}
+
+impl From<value::heap::Full> for Refused {
+    fn from(_: value::heap::Full) -> Refused {
+        Refused::Full
+    }
 }
 
 impl From<packed::Full> for Refused {

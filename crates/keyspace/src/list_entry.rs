@@ -152,9 +152,7 @@ impl ListEntry<'_> {
         event: Event,
     ) -> Result<usize, Refused> {
         let (count, bytes) = amount_of(texts.clone());
-        if let Some(edit) =
-            self.small_edit(bytes, count, |small| small.push(end, texts.clone()))
-        {
+        if let Some(edit) = self.small_edit(bytes, count, |small| small.push(end, texts.clone())) {
             let len = edit.count();
             self.apply(edit)?;
             self.entry.noted(event, false);
@@ -229,13 +227,15 @@ impl ListEntry<'_> {
         }
         let fill = self.fill();
         if let Some(list) = self.big() {
-            match range {
-                Range { start: 0, end: 1 } => list.pop(End::Front, |_| ()),
-                Range { start, end } if start + 1 == end && end == len => {
-                    list.pop(End::Back, |_| ())
-                }
-                range => Some(drop(list.remove(range, fill))),
+            let end = match range {
+                Range { start: 0, end: 1 } => Some(End::Front),
+                Range { start, end } if start + 1 == end && end == len => Some(End::Back),
+                _ => None,
             };
+            match end {
+                Some(end) => drop(list.pop(end, |_| ())),
+                None => _ = list.remove(range, fill),
+            }
             list.settle(fill);
         }
         Ok(())

@@ -16,8 +16,7 @@ use dash::At;
 use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
-use value::Type;
-use value::list::Fill;
+use value::{Type, list, map, set};
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
 use crate::collection::CollectionEntry;
@@ -52,13 +51,23 @@ pub struct Layout {
     /// The most bytes of a HyperLogLog in its sparse encoding, its header included
     /// (`hll-sparse-max-bytes`).
     pub hll_sparse_bytes_max: usize,
-    /// How much a node of a list holds (`list-max-listpack-size`).
-    pub list_fill: Fill,
+    /// When a set is large (`set-max-intset-entries`, `set-max-listpack-entries`,
+    /// `set-max-listpack-value`).
+    pub set: set::Limits,
+    /// When a hash is large (`hash-max-listpack-entries`, `hash-max-listpack-value`).
+    pub hash: map::Limits,
+    /// How much a chunk of a list holds (`list-max-listpack-size`).
+    pub list_fill: list::Fill,
 }
 
 impl Default for Layout {
     fn default() -> Layout {
-        Layout { hll_sparse_bytes_max: 3000, list_fill: Fill::default() }
+        Layout {
+            hll_sparse_bytes_max: 3000,
+            set: set::Limits::default(),
+            hash: map::Limits::default(),
+            list_fill: list::Fill::from_setting(-2),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use config::{Config, EvictionPolicy, Live, SetError};
-use keyspace::{Access, Fill, Layout, Millis};
+use keyspace::{Access, HashLimits, Layout, ListFill, Millis, SetLimits};
 
 /// Below this threshold of the slow log, commands are not measured together.
 const MEASURE_EACH_MICROS: i64 = 1000;
@@ -84,7 +84,16 @@ impl Settings {
             layout: Layout {
                 hll_sparse_bytes_max: usize::try_from(live.hll_sparse_max_bytes)
                     .unwrap_or(usize::MAX),
-                list_fill: Fill::from_setting(live.list_max_listpack_size),
+                set: SetLimits {
+                    ints_max: live.set_max_intset_entries,
+                    entries_max: live.set_max_listpack_entries,
+                    text_max: live.set_max_listpack_value,
+                },
+                hash: HashLimits {
+                    entries_max: live.hash_max_listpack_entries,
+                    text_max: usize::try_from(live.hash_max_listpack_value).unwrap_or(usize::MAX),
+                },
+                list_fill: ListFill::from_setting(live.list_max_listpack_size),
             },
             slowlog_micros: slowlog.map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX)),
             slowlog_entries_max: live.slowlog_max_len,

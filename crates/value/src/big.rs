@@ -1,6 +1,7 @@
 //! The types of values, and what is large of them.
 
 use crate::list::List;
+use crate::map::Map;
 use crate::set::{self, Set};
 
 /// The type of a value, as clients see it.
@@ -58,6 +59,8 @@ pub enum Big {
     Set(Set),
     /// A list.
     List(List),
+    /// A hash.
+    Hash(Map),
 }
 
 impl Big {
@@ -67,6 +70,7 @@ impl Big {
         match self {
             Big::Set(_) => Type::Set,
             Big::List(_) => Type::List,
+            Big::Hash(_) => Type::Hash,
         }
     }
 
@@ -74,7 +78,7 @@ impl Big {
     #[must_use]
     pub fn encoding(&self) -> &'static str {
         match self {
-            Big::Set(_) => "hashtable",
+            Big::Set(_) | Big::Hash(_) => "hashtable",
             Big::List(list) if list.is_long() => "quicklist",
             Big::List(_) => "listpack",
         }
@@ -86,6 +90,7 @@ impl Big {
         match self {
             Big::Set(set) => set.bytes(),
             Big::List(list) => list.memory_bytes(),
+            Big::Hash(map) => map.bytes(),
         }
     }
 }

@@ -21,6 +21,8 @@
 //!    while it lies in its slot, but for the bytes up to the slot's end.
 //! 2. A free slot is in the list of its size, and in no other.
 //! 3. `live` of a chunk is the sum of the sizes of its used slots.
+//! 4. `chunk_bytes` is the sum of the capacities of all chunks, `long_bytes` of the lengths of all
+//!    long records.
 //!
 //! A chunk that is mostly free is emptied ([`Heap::evacuate`]): its records move elsewhere, which
 //! the owner is told, since it knows who names them.
@@ -34,6 +36,9 @@ const CHUNK_BYTES: usize = 64 << 10;
 const UNIT_BITS: u32 = (CHUNK_BYTES / UNIT).trailing_zeros();
 const LONG: u32 = 1 << 31;
 const CHUNKS_MAX: usize = 1 << (31 - UNIT_BITS);
+
+/// One less than there are numbers: the last handle is [`NONE`].
+const LONGS_MAX: usize = LONG as usize - 1;
 
 /// Room that the first chunk begins with.
 const FIRST_BYTES: usize = 512;
@@ -70,11 +75,12 @@ struct Chunk {
 }
 
 /// Records named by handles; see the module's page.
-#[derive(Clone)]
 pub struct Heap {
     chunks: Vec<Chunk>,
     /// The chunk that new slots are cut from.
     current: usize,
+    /// A chunk that was sparse already when it ceased to be the current one.
+    left: Option<usize>,
     /// Numbers of chunks that were emptied.
     vacant: Vec<u32>,
     /// The first free slot of each size, by units; empty until a slot comes back.
@@ -83,6 +89,22 @@ pub struct Heap {
     vacant_longs: Vec<u32>,
     long_bytes: usize,
     chunk_bytes: usize,
+}
+
+impl Clone for Heap {
+    /// A copy under the same handles. Its chunks have no room to spare.
+    fn clone(&self) -> Heap {
+        let chunks = self.chunks.clone();
+        Heap {
+            chunk_bytes: chunks.iter().map(|chunk| chunk.bytes.capacity()).sum(),
+            chunks,
+            vacant: self.vacant.clone(),
+            free: self.free.clone(),
+            longs: self.longs.clone(),
+            vacant_longs: self.vacant_longs.clone(),
+            ..*self
+        }
+    }
 }
 
 impl Default for Heap {
@@ -98,6 +120,7 @@ impl Heap {
         Heap {
             chunks: Vec::new(),
             current: 0,
+            left: None,
             vacant: Vec::new(),
             free: Vec::new(),
             longs: Vec::new(),
@@ -120,11 +143,8 @@ impl Heap {
         if let Some(handle) = self.take_free(size) {
             return Ok(handle);
         }
-        if !self
-            .chunks
-            .get(self.current)
-            .is_some_and(|chunk| chunk.bytes.len() + size <= CHUNK_BYTES)
-        {
+        let chunk = self.chunks.get(self.current);
+        if chunk.is_none_or(|chunk| chunk.bytes.len() + size > CHUNK_BYTES) {
             self.open_chunk()?;
         }
         let chunk = &mut self.chunks[self.current];
@@ -142,20 +162,22 @@ impl Heap {
 
     #[cold]
     fn alloc_long(&mut self, len: usize) -> Result<u32, Full> {
-        let record = vec![0; len].into_boxed_slice();
+        let number = match self.vacant_longs.pop() {
+            Some(number) => number,
+            None if self.longs.len() >= LONGS_MAX => return Err(Full),
+            None => {
+                self.longs.push(Box::default());
+                self.longs.len() as u32 - 1
+            }
+        };
+        self.longs[number as usize] = vec![0; len].into_boxed_slice();
         self.long_bytes += len;
-        if let Some(number) = self.vacant_longs.pop() {
-            self.longs[number as usize] = record;
-            return Ok(LONG | number);
-        }
-        let number = u32::try_from(self.longs.len()).ok().filter(|&number| number < LONG - 1);
-        let number = number.ok_or(Full)?;
-        self.longs.push(record);
         Ok(LONG | number)
     }
 
     #[cold]
     fn open_chunk(&mut self) -> Result<(), Full> {
+        let last = self.current;
         self.current = match self.vacant.pop() {
             Some(number) => number as usize,
             None if self.chunks.len() == CHUNKS_MAX => return Err(Full),
@@ -164,6 +186,9 @@ impl Heap {
                 self.chunks.len() - 1
             }
         };
+        if self.is_sparse(last) {
+            self.left = Some(last);
+        }
         Ok(())
     }
 
@@ -197,7 +222,9 @@ impl Heap {
         slot_size(old_len) == slot_size(len)
     }
 
-    /// Gives the slot of a record of `len` bytes back. Returns a chunk that should be emptied now.
+    /// Gives the slot of a record of `len` bytes back. Returns a chunk that should be emptied now,
+    /// mostly that of the slot.
+    #[must_use = "a sparse chunk holds memory that nothing uses"]
     pub fn free(&mut self, handle: u32, len: usize) -> Option<usize> {
         if handle & LONG != 0 {
             let number = handle & !LONG;
@@ -209,21 +236,30 @@ impl Heap {
         let size = slot_size(len);
         self.put_free(handle, size);
         let (at, _) = place(handle);
-        let chunk = &mut self.chunks[at];
-        chunk.live -= size;
-        (at != self.current && chunk.live * SPARSE < CHUNK_BYTES).then_some(at)
+        self.chunks[at].live -= size;
+        if self.is_sparse(at) {
+            return Some(at);
+        }
+        self.left.take().filter(|&left| self.is_sparse(left))
+    }
+
+    /// Whether a chunk has slots, few of them used, and is not the one that grows.
+    fn is_sparse(&self, at: usize) -> bool {
+        let sparse = |chunk: &Chunk| !chunk.bytes.is_empty() && chunk.live * SPARSE < CHUNK_BYTES;
+        at != self.current && self.chunks.get(at).is_some_and(sparse)
     }
 
     /// Empties a chunk: moves each record out of it, whose length `len_of` tells, and tells
-    /// `moved` its old and its new handle, and the record. Does nothing if there might not be
-    /// enough handles for it.
+    /// `moved` its old and its new handle, and the record. Does nothing if the chunk is not sparse
+    /// or there might not be enough handles for it.
     pub fn evacuate(
         &mut self,
         chunk: usize,
         len_of: impl Fn(&[u8]) -> usize,
         mut moved: impl FnMut(u32, u32, &[u8]),
     ) {
-        if self.vacant.is_empty() && self.chunks.len() == CHUNKS_MAX {
+        let no_room = self.vacant.is_empty() && self.chunks.len() == CHUNKS_MAX;
+        if no_room || !self.is_sparse(chunk) {
             return;
         }
         self.unlink_all(chunk, &len_of);

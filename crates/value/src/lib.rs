@@ -18,6 +18,7 @@ mod hash;
 pub mod heap;
 pub mod intset;
 pub mod list;
+pub mod map;
 pub mod members;
 pub mod set;
 

@@ -12,13 +12,15 @@
 //! # Invariants
 //!
 //! 1. Table and heap hold the same records, each found under the hash of its member.
-//! 2. Between two calls no chunk of the heap is sparse, but for the one that grows.
+//! 2. After a removal its chunk of the heap is not sparse, unless it is the one that grows.
 //!
 //! Hashes are the caller's: `hash` is always `hasher.hash(member)`, one hasher for all calls.
 
 use std::marker::PhantomData;
 
-use dash::{At, Cursor, Table};
+use dash::{At, Table};
+
+pub use dash::Cursor;
 
 use crate::KeyHasher;
 use crate::heap::{Full, Heap};
@@ -159,8 +161,9 @@ impl<L: Layout> Members<L> {
 
     // --- Changing -----------------------------------------------------------
     //
-    // Records move when they change and when a chunk of the heap is emptied. Who keeps handles is
-    // told: `moved(old, new, member)`.
+    // Records move when they change, and when a chunk of the heap is emptied. Who keeps handles is
+    // told of the latter by `moved(old, new, member)`, once for each of the other members that
+    // moved.
 
     /// Adds a member that is not there yet; its tail is the parts one after another.
     ///
@@ -190,7 +193,7 @@ impl<L: Layout> Members<L> {
         &mut record[from..from + len]
     }
 
-    /// Gives a member another tail. Returns its handle from now on.
+    /// Gives a member another tail. Returns its handle from now on; `moved` is told of others.
     ///
     /// # Errors
     /// [`Full`] if there is no room for it; it has its old tail then.
@@ -200,7 +203,7 @@ impl<L: Layout> Members<L> {
         hash: u64,
         at: At,
         tail: &[&[u8]],
-        moved: impl FnMut(u32, u32, Member<'_>),
+        mut moved: impl FnMut(u32, u32, Member<'_>),
     ) -> Result<u32, Full> {
         let record = self.heap.record(at.handle());
         let (name, old_len) = (name_range(record), record_len::<L>(record));
@@ -217,9 +220,12 @@ impl<L: Layout> Members<L> {
         write_parts(&mut record[name.end..], tail);
         self.table.replace(hash, at, to);
         let sparse = self.heap.free(at.handle(), old_len);
-        self.tidy_heap(sparse, hasher, moved);
-        let name = &head[name];
-        Ok(self.find(hash, name).map_or(to, At::handle))
+        let mut own = to;
+        self.tidy_heap(sparse, hasher, |old, new, member| match old == to {
+            true => own = new,
+            false => moved(old, new, member),
+        });
+        Ok(own)
     }
 
     /// Takes a member out.
@@ -238,6 +244,7 @@ impl<L: Layout> Members<L> {
     }
 
     fn write(&mut self, name: &[u8], tail: &[&[u8]]) -> Result<u32, Full> {
+        let wide_len = u32::try_from(name.len()).map_err(|_| Full)?;
         let head = if name.len() < usize::from(WIDE) { 1 } else { 5 };
         let handle = self.heap.alloc(head + name.len() + parts_len(tail))?;
         let record = self.heap.record_mut(handle);
@@ -245,7 +252,7 @@ impl<L: Layout> Members<L> {
             Ok(len) if len < WIDE => record[0] = len,
             _ => {
                 record[0] = WIDE;
-                record[1..5].copy_from_slice(&(name.len() as u32).to_le_bytes());
+                record[1..5].copy_from_slice(&wide_len.to_le_bytes());
             }
         }
         record[head..head + name.len()].copy_from_slice(name);

@@ -67,7 +67,7 @@ pub enum Step {
     /// Nothing: the member is there already, or is not there.
     Nothing,
     /// Other bytes are to be put in the place of these.
-    Splice(Range<usize>, SmallVec<[u8; 32]>),
+    Splice(Range<usize>, SmallVec<[u8; 96]>),
     /// The bytes are others altogether.
     Whole(Vec<u8>),
     /// The set is to become a large one first.

@@ -97,6 +97,26 @@ fn a_hundred_thousand_handles_are_found_and_removed() {
 }
 
 #[test]
+fn a_copy_and_its_original_go_their_own_ways() {
+    let mut model = Model::new(0);
+    (0..20_000).for_each(|n| _ = model.insert(mix(n)));
+    // Far more splits on one side, so that segments share directory entries unequally.
+    (0..5000).for_each(|n| _ = model.insert(mix(n) >> 6));
+    // Hashes that no split parts: the copy has overflow lists of its own.
+    (0..900).for_each(|_| _ = model.insert(mix(1)));
+    model.table.note_deadline(mix(3), 70);
+    let table = model.table.clone();
+    assert_eq!((table.due(), table.capacity()), (70, model.table.capacity()));
+    let copy = Model { table, hashes: model.hashes.clone(), present: model.present.clone() };
+    (0..25_900).for_each(|handle| model.remove(handle));
+    model.tidy();
+    model.check();
+    copy.check();
+    drop(model);
+    copy.check();
+}
+
+#[test]
 fn a_segment_is_split_at_high_fill_only() {
     let mut fills = Vec::new();
     for seed in 0..20_u64 {

@@ -7,8 +7,9 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, parse_integer,
 };
-use keyspace::{Digits, Element, End};
+use keyspace::End;
 use smallvec::SmallVec;
+use value::entries::{Digits, Element};
 
 use super::end::{Side, popped, pushed};
 

@@ -102,9 +102,7 @@ fn linsert(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Do
     let mut entry = keys.list_entry(key.0)?;
     let len = match entry.exists() {
         false => 0,
-        true => entry
-            .insert(pivot, behind, element, event::LINSERT)?
-            .map_or(-1, |len| len as i64),
+        true => entry.insert(pivot, behind, element, event::LINSERT)?.map_or(-1, |len| len as i64),
     };
     reply.integer(len);
     Ok(())

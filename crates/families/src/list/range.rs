@@ -70,7 +70,10 @@ mod tests {
     /// The definition: every index that lies between the bounds, each counted from its end.
     fn picked(start: i64, stop: i64, len: i64) -> Vec<usize> {
         let place = |at: i64| if at < 0 { len + at } else { at };
-        (0..len).filter(|at| (place(start)..=place(stop)).contains(at)).map(|at| at as usize).collect()
+        (0..len)
+            .filter(|at| (place(start)..=place(stop)).contains(at))
+            .map(|at| at as usize)
+            .collect()
     }
 
     #[test]

@@ -4,7 +4,8 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event, parse_integer,
 };
-use keyspace::{Element, End, ListRef};
+use keyspace::{End, ListRef};
+use value::entries::Element;
 
 pub(super) const LPOS: Command = Command {
     name: "LPOS",
@@ -58,7 +59,8 @@ fn lpos(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 impl Search {
     fn parse(mut args: Args<'_>) -> Result<Search, CommandError> {
-        let mut search = Search { from: End::Front, skipped: 0, count: None, steps_max: usize::MAX };
+        let mut search =
+            Search { from: End::Front, skipped: 0, count: None, steps_max: usize::MAX };
         while !args.is_empty() {
             if args.word_with_value("RANK") {
                 search.set_rank(args.take()?)?;

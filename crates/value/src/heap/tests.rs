@@ -1,6 +1,6 @@
 //! The heap against a map of vectors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 
@@ -51,7 +51,38 @@ impl Model {
         for (&handle, record) in &self.records {
             assert_eq!(&self.heap.record(handle)[..record.len()], record);
         }
+        check_slots(&self.heap);
     }
+}
+
+/// Counts anew what the heap knows of its slots (invariants 2 to 4).
+fn check_slots(heap: &Heap) {
+    let mut free = HashSet::new();
+    for (at, chunk) in heap.chunks.iter().enumerate() {
+        let (mut offset, mut live) = (0, 0);
+        while offset < chunk.bytes.len() {
+            let (size, is_free) = measure(&chunk.bytes[offset..], len_of);
+            match is_free {
+                true => assert!(free.insert((size, handle(at, offset)))),
+                false => live += size,
+            }
+            offset += size;
+        }
+        assert_eq!((offset, live), (chunk.bytes.len(), chunk.live));
+    }
+    for (units, &first) in heap.free.iter().enumerate() {
+        let (mut before, mut here) = (NONE, first);
+        while here != NONE {
+            assert!(free.remove(&(units * UNIT, here)), "a free slot is in one list");
+            let slot = heap.record(here);
+            assert_eq!(link(&slot[4..]), before);
+            (before, here) = (here, link(&slot[8..]));
+        }
+    }
+    assert!(free.is_empty(), "every free slot is in a list");
+    let chunk_bytes: usize = heap.chunks.iter().map(|chunk| chunk.bytes.capacity()).sum();
+    let long_bytes: usize = heap.longs.iter().map(|record| record.len()).sum();
+    assert_eq!((heap.chunk_bytes, heap.long_bytes), (chunk_bytes, long_bytes));
 }
 
 proptest! {
@@ -74,6 +105,58 @@ proptest! {
             prop_assert_eq!(&copy.record(handle)[..record.len()], &record[..]);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Hundreds at once, so that chunks fill, become sparse and are emptied.
+    #[test]
+    fn a_heap_of_many_chunks_keeps_its_books(
+        steps in prop::collection::vec(
+            (1..40_usize, 0..1200_usize, 0..1500_usize, 1..97_usize),
+            1..12,
+        ),
+    ) {
+        let mut model = Model::default();
+        for (units, added, removed, stride) in steps {
+            (0..added).for_each(|n| model.add(record(units * 6 + n % 9, n as u8)));
+            for n in 0..removed.min(model.order.len()) {
+                model.remove(n * stride % model.order.len());
+            }
+            model.check();
+        }
+        let Model { heap, records, order } = model;
+        let mut copy = Model { heap: heap.clone(), records, order };
+        copy.check();
+        copy.add(record(100, 1));
+        copy.check();
+        (0..copy.order.len()).for_each(|_| copy.remove(0));
+        copy.check();
+    }
+}
+
+#[test]
+fn a_chunk_that_is_empty_before_the_next_is_opened_is_given_back() {
+    let mut model = Model::default();
+    for len in (12..240).step_by(4) {
+        (0..CHUNK_BYTES / len).for_each(|n| model.add(record(len, n as u8)));
+        while !model.order.is_empty() {
+            model.remove(model.order.len() / 2);
+        }
+    }
+    model.check();
+    assert!(model.heap.bytes() < 4 * CHUNK_BYTES, "{}", model.heap.bytes());
+}
+
+#[test]
+fn a_chunk_that_is_not_sparse_stays() {
+    let mut model = Model::default();
+    (0..10_000).for_each(|n| model.add(record(20, n as u8)));
+    for chunk in 0..9 {
+        model.heap.evacuate(chunk, len_of, |_, _, _| panic!("nothing moves"));
+    }
+    model.check();
 }
 
 #[test]

@@ -1,0 +1,259 @@
+//! Several sets together: SINTER, SUNION, SDIFF, and what stores or counts their results.
+
+use command::{
+    Args, Arity, Begin, Category, Command, CommandError, Done, Find, Flags, Group, Key, KeySpec,
+    KeyUse, Reply, Run, View, event,
+};
+use keyspace::{Event, Refused};
+use smallvec::SmallVec;
+use value::entries::{Digits, Element};
+use value::set::{NewSet, SetRef};
+
+use super::tell;
+
+/// How sets are put together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    /// What is in all of them.
+    Intersection,
+    /// What is in any.
+    Union,
+    /// What is in the first and in no other.
+    Difference,
+}
+
+pub(super) const SINTER: Command = Command {
+    name: "SINTER",
+    run: Run::Read(|args, keys, reply| combine(Operation::Intersection, args, keys, reply)),
+    arity: Arity::AtLeast(2),
+    keys: &[KeySpec::from(1, KeyUse::READ)],
+    category: Category::SET,
+    group: Group::Set,
+    since: "1.0.0",
+    summary: "Returns the members that several sets have in common.",
+    complexity: "O(N*M) for M sets, the smallest of N members",
+    syntax: "key ...",
+    tips: &["nondeterministic_output_order"],
+    ..Command::BASE
+};
+
+pub(super) const SUNION: Command = Command {
+    name: "SUNION",
+    run: Run::Read(|args, keys, reply| combine(Operation::Union, args, keys, reply)),
+    summary: "Returns the members that any of several sets has.",
+    complexity: "O(N)",
+    ..SINTER
+};
+
+pub(super) const SDIFF: Command = Command {
+    name: "SDIFF",
+    run: Run::Read(|args, keys, reply| combine(Operation::Difference, args, keys, reply)),
+    summary: "Returns the members of a set that no other of several sets has.",
+    complexity: "O(N)",
+    ..SINTER
+};
+
+pub(super) const SINTERSTORE: Command = Command {
+    name: "SINTERSTORE",
+    run: Run::Write(|args, keys, reply| {
+        store(Operation::Intersection, event::SINTERSTORE, args, keys, reply)
+    }),
+    arity: Arity::AtLeast(3),
+    keys: &[KeySpec::one(1, KeyUse::OVERWRITE), KeySpec::from(2, KeyUse::READ)],
+    flags: Flags::DENY_OOM,
+    summary: "Stores the members that several sets have in common.",
+    syntax: "destination key ...",
+    tips: &[],
+    ..SINTER
+};
+
+pub(super) const SUNIONSTORE: Command = Command {
+    name: "SUNIONSTORE",
+    run: Run::Write(|args, keys, reply| {
+        store(Operation::Union, event::SUNIONSTORE, args, keys, reply)
+    }),
+    summary: "Stores the members that any of several sets has.",
+    complexity: "O(N)",
+    ..SINTERSTORE
+};
+
+pub(super) const SDIFFSTORE: Command = Command {
+    name: "SDIFFSTORE",
+    run: Run::Write(|args, keys, reply| {
+        store(Operation::Difference, event::SDIFFSTORE, args, keys, reply)
+    }),
+    summary: "Stores the members of a set that no other of several sets has.",
+    complexity: "O(N)",
+    ..SINTERSTORE
+};
+
+pub(super) const SINTERCARD: Command = Command {
+    name: "SINTERCARD",
+    run: Run::Read(|args, keys, reply| count(Operation::Intersection, args, keys, reply)),
+    arity: Arity::AtLeast(3),
+    keys: &[KeySpec {
+        begin: Begin::Index(1),
+        find: Find::Counted { first: 1, step: 1 },
+        usage: KeyUse::READ,
+        note: "",
+    }],
+    flags: Flags::MOVABLE_KEYS,
+    since: "7.0.0",
+    summary: "Returns how many members several sets have in common.",
+    syntax: "numkeys key ... [LIMIT limit]",
+    tips: &[],
+    ..SINTER
+};
+
+pub(super) const SUNIONCARD: Command = Command {
+    name: "SUNIONCARD",
+    run: Run::Read(|args, keys, reply| count(Operation::Union, args, keys, reply)),
+    since: "8.10.0",
+    summary: "Returns how many members several sets have together.",
+    complexity: "O(N)",
+    syntax: "numkeys key ... [LIMIT limit] [APPROX]",
+    ..SINTERCARD
+};
+
+pub(super) const SDIFFCARD: Command = Command {
+    name: "SDIFFCARD",
+    run: Run::Read(|args, keys, reply| count(Operation::Difference, args, keys, reply)),
+    since: "8.10.0",
+    summary: "Returns how many members a set has that no other of several sets has.",
+    complexity: "O(N)",
+    syntax: "numkeys key ... [LIMIT limit] [APPROX]",
+    ..SINTERCARD
+};
+
+type Sets<'v> = SmallVec<[Option<SetRef<'v>>; 8]>;
+
+/// The sets of these keys, in their order; `None` for a key that is not there.
+fn sets_of<'v>(
+    names: impl Iterator<Item = &'v [u8]>,
+    keys: &'v View<'_>,
+) -> Result<Sets<'v>, Refused> {
+    names.map(|key| keys.set(key)).collect()
+}
+
+/// Meets the members of the result, each once, until `meet` has enough of them.
+fn each<'v>(
+    operation: Operation,
+    sets: &Sets<'v>,
+    keys: &View<'_>,
+    mut meet: impl FnMut(Element<'v>) -> Result<bool, Refused>,
+) -> Result<(), Refused> {
+    match operation {
+        Operation::Intersection => {
+            let Some(mut all) = sets.iter().copied().collect::<Option<SmallVec<[_; 8]>>>() else {
+                return Ok(());
+            };
+            all.sort_by_key(SetRef::len);
+            let Some((smallest, others)) = all.split_first() else { return Ok(()) };
+            for element in smallest.iter() {
+                let in_all = others.iter().all(|other| other.contains_element(element));
+                if in_all && !meet(element)? {
+                    break;
+                }
+            }
+        }
+        Operation::Union => {
+            let limits = keys.frame().layout.set;
+            let mut seen = NewSet::new();
+            for element in sets.iter().flatten().flat_map(SetRef::iter) {
+                let mut digits = Digits::new();
+                let is_new = seen.insert(element.to_text(&mut digits), &limits, keys.hasher())?;
+                if is_new && !meet(element)? {
+                    break;
+                }
+            }
+        }
+        Operation::Difference => {
+            let Some((Some(first), others)) = sets.split_first() else { return Ok(()) };
+            for element in first.iter() {
+                let mut others = others.iter().flatten();
+                if !others.any(|other| other.contains_element(element)) && !meet(element)? {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn combine(operation: Operation, args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let sets = sets_of(args.rest(), keys)?;
+    let deferred = reply.deferred_set();
+    let mut count = 0;
+    each(operation, &sets, keys, |element| {
+        tell(element, reply);
+        count += 1;
+        Ok(true)
+    })?;
+    reply.finish(deferred, count);
+    Ok(())
+}
+
+fn store(
+    operation: Operation,
+    event: Event,
+    mut args: Args<'_>,
+    keys: &mut View<'_>,
+    reply: &mut Reply<'_>,
+) -> Done {
+    let destination: Key<'_> = args.take()?;
+    let result = result_of(operation, args, keys)?;
+    let count = result.as_ref(keys.hasher()).len();
+    keys.put_set(destination.0, result, event)?;
+    reply.integer(count as i64);
+    Ok(())
+}
+
+fn result_of(operation: Operation, args: Args<'_>, keys: &View<'_>) -> Result<NewSet, Refused> {
+    let (limits, hasher) = (keys.frame().layout.set, keys.hasher());
+    let sets = sets_of(args.rest(), keys)?;
+    let mut result = NewSet::new();
+    if operation == Operation::Union {
+        for element in sets.iter().flatten().flat_map(SetRef::iter) {
+            result.insert(element.to_text(&mut Digits::new()), &limits, hasher)?;
+        }
+        return Ok(result);
+    }
+    each(operation, &sets, keys, |element| {
+        result.insert(element.to_text(&mut Digits::new()), &limits, hasher)?;
+        Ok(true)
+    })?;
+    Ok(result)
+}
+
+fn count(operation: Operation, mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let numkeys = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
+    let numkeys = numkeys.and_then(|count| usize::try_from(count).ok());
+    let numkeys = numkeys.ok_or(CommandError::NumKeys)?;
+    if numkeys > args.len() {
+        return Err(CommandError::text("ERR Number of keys can't be greater than number of args"));
+    }
+    let limit = parse_limit(operation, args.skip(numkeys))?;
+    let sets = sets_of(args.first(numkeys).rest(), keys)?;
+    let mut count = 0;
+    each(operation, &sets, keys, |_| {
+        count += 1;
+        Ok(count != limit)
+    })?;
+    reply.integer(count as i64);
+    Ok(())
+}
+
+/// How many are enough; 0: all. An exact count is also an approximate one.
+fn parse_limit(operation: Operation, mut args: Args<'_>) -> Result<u64, CommandError> {
+    let mut limit = 0;
+    while !args.is_empty() {
+        if args.word_with_value("LIMIT") {
+            let given = command::parse_integer(args.bytes()?);
+            let given = given.and_then(|limit| u64::try_from(limit).ok());
+            limit = given.ok_or(CommandError::LimitNegative)?;
+        } else if operation == Operation::Intersection || !args.word("APPROX") {
+            return Err(CommandError::Syntax);
+        }
+    }
+    Ok(limit)
+}

@@ -1,0 +1,158 @@
+//! The guard of a hash's entry, and hashes as a view reads them.
+
+use value::map::{self, MapRef};
+use value::set::Step;
+use value::{Big, Type};
+
+use crate::changes::Event;
+use crate::collection::{CollectionEntry, NewCollection};
+use crate::database::Stored;
+use crate::entry::Expiry;
+use crate::view::View;
+use crate::{KeyHasher, Refused};
+
+impl View<'_> {
+    /// Reads a hash. Counts as a use of the key.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn hash_map(&self, key: &[u8]) -> Result<Option<MapRef<'_>>, Refused> {
+        let found = self.collection(key, Type::Hash)?;
+        Ok(found.and_then(|stored| map_of(stored, self.hasher())))
+    }
+
+    /// The guard of a key that holds a hash or nothing.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn hash_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<HashEntry<'v>, Refused> {
+        Ok(HashEntry { entry: self.collection_entry(key, Type::Hash)? })
+    }
+}
+
+/// A hash as it lies; `None` if it is something else.
+fn map_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<MapRef<'a>> {
+    match stored {
+        Stored::Packed(_, bytes) => Some(MapRef::packed(bytes)),
+        Stored::Big(Big::Hash(map)) => Some(MapRef::Big(map, hasher)),
+        Stored::Big(_) | Stored::Str(_) => None,
+    }
+}
+
+/// A key that holds a hash or nothing, with the right to change it. Who has changed it says so by
+/// [`HashEntry::noted`], once.
+pub struct HashEntry<'v> {
+    entry: CollectionEntry<'v>,
+}
+
+impl HashEntry<'_> {
+    /// The hash, if there is one.
+    #[must_use]
+    #[inline]
+    pub fn get(&self) -> Option<MapRef<'_>> {
+        map_of(self.entry.stored()?, self.entry.hasher())
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.get().map_or(0, |map| map.len())
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    pub fn count_lookup(&self) {
+        self.entry.count_lookup();
+    }
+
+    /// Makes room for what is to come in one go: a hash that will have too many new fields for a
+    /// small one becomes large at once, as in Redis.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub fn expect(&mut self, fields: usize) -> Result<(), Refused> {
+        let is_big = matches!(self.entry.stored(), Some(Stored::Big(_)));
+        if is_big || self.entry.layout().hash.take(fields) {
+            return Ok(());
+        }
+        self.grow()
+    }
+
+    /// Makes the hash a large one.
+    fn grow(&mut self) -> Result<(), Refused> {
+        let hasher = self.entry.hasher();
+        let big = match self.get() {
+            Some(small) => small.to_big(hasher)?,
+            None => map::Map::new(),
+        };
+        self.entry.put(NewCollection::Big(Box::new(Big::Hash(big))), Expiry::Keep)
+    }
+
+    /// Sets a field; tells whether it is new.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then but that the hash may
+    /// be a large one.
+    #[inline]
+    pub fn set(&mut self, field: &[u8], value: &[u8]) -> Result<bool, Refused> {
+        if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
+            return Ok(map::set_in_big(map, field, value, hasher)?);
+        }
+        let limits = self.entry.layout().hash;
+        let (step, is_new) = match self.entry.stored() {
+            Some(Stored::Packed(_, bytes)) => map::set(bytes, field, value, &limits),
+            _ => {
+                if let Some(bytes) = map::of_one(field, value, &limits) {
+                    self.entry.put(NewCollection::Packed(&bytes), Expiry::Keep)?;
+                    return Ok(true);
+                }
+                (Step::Grow, true)
+            }
+        };
+        match step {
+            Step::Nothing | Step::Whole(_) => {}
+            Step::Splice(part, patch) => {
+                self.entry.splice(part, &patch)?;
+                if is_new {
+                    map::count(self.entry.packed_mut(), 1);
+                }
+            }
+            Step::Grow => {
+                self.grow()?;
+                if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
+                    map::set_in_big(map, field, value, hasher)?;
+                }
+            }
+        }
+        Ok(is_new)
+    }
+
+    /// Takes a field out; tells whether it was there.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if a smaller record found no room; nothing has changed then.
+    #[inline]
+    pub fn remove(&mut self, field: &[u8]) -> Result<bool, Refused> {
+        if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
+            return Ok(map::remove_from_big(map, field, hasher));
+        }
+        let Some(Stored::Packed(_, bytes)) = self.entry.stored() else { return Ok(false) };
+        let Step::Splice(part, patch) = map::remove(bytes, field) else { return Ok(false) };
+        self.entry.splice(part, &patch)?;
+        map::count(self.entry.packed_mut(), -1);
+        Ok(true)
+    }
+
+    /// Notes that fields were set or taken out; the entry goes if there are none left.
+    pub fn noted(&mut self, event: Event) {
+        let is_empty = self.is_empty();
+        self.entry.noted(event, is_empty);
+    }
+}

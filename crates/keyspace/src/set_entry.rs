@@ -1,0 +1,180 @@
+//! The guard of a set's entry, and sets as a view reads them.
+
+use value::entries::{Digits, Element};
+use value::set::{self, NewSet, SetRef, Step};
+use value::{Big, Type};
+
+use crate::changes::{Event, event};
+use crate::collection::{CollectionEntry, NewCollection};
+use crate::database::Stored;
+use crate::entry::Expiry;
+use crate::view::View;
+use crate::{KeyHasher, Refused};
+
+impl<'g> View<'g> {
+    /// Reads a set. Counts as a use of the key.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn set(&self, key: &[u8]) -> Result<Option<SetRef<'_>>, Refused> {
+        let found = self.collection(key, Type::Set)?;
+        Ok(found.and_then(|stored| set_of(stored, self.hasher())))
+    }
+
+    /// The guard of a key that holds a set or nothing.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn set_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<SetEntry<'v>, Refused> {
+        Ok(SetEntry { entry: self.collection_entry(key, Type::Set)? })
+    }
+
+    /// Puts a set where the key is, over whatever is there and its deadline; an empty one removes
+    /// it. The events are those of a set that was put and of an entry that went.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub fn put_set(&mut self, key: &[u8], new: NewSet, event: Event) -> Result<(), Refused> {
+        let hasher = self.hasher();
+        let mut entry = self.collection_over(key, Type::Set);
+        if new.as_ref(hasher).is_empty() {
+            entry.remove(event::DEL);
+            return Ok(());
+        }
+        match new {
+            NewSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), Expiry::Clear)?,
+            NewSet::Big(set) => {
+                entry.put(NewCollection::Big(Box::new(Big::Set(*set))), Expiry::Clear)?;
+            }
+        }
+        entry.noted(event, false);
+        Ok(())
+    }
+}
+
+/// A set as it lies; `None` if it is something else.
+fn set_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<SetRef<'a>> {
+    match stored {
+        Stored::Packed(_, bytes) => Some(SetRef::packed(bytes)),
+        Stored::Big(Big::Set(set)) => Some(SetRef::Big(set, hasher)),
+        Stored::Big(_) | Stored::Str(_) => None,
+    }
+}
+
+/// A key that holds a set or nothing, with the right to change it. Who has changed it says so by
+/// [`SetEntry::noted`], once.
+pub struct SetEntry<'v> {
+    entry: CollectionEntry<'v>,
+}
+
+impl SetEntry<'_> {
+    /// The set, if there is one.
+    #[must_use]
+    #[inline]
+    pub fn get(&self) -> Option<SetRef<'_>> {
+        set_of(self.entry.stored()?, self.entry.hasher())
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.get().map_or(0, |set| set.len())
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    pub fn count_lookup(&self) {
+        self.entry.count_lookup();
+    }
+
+    /// Adds a member; tells whether it is new.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    #[inline]
+    pub fn insert(&mut self, text: &[u8]) -> Result<bool, Refused> {
+        if let Some((Big::Set(set), hasher)) = self.entry.big_mut() {
+            return Ok(set::insert_into_big(set, text, hasher)?);
+        }
+        let limits = self.entry.layout().set;
+        let step = match self.entry.stored() {
+            Some(Stored::Packed(_, bytes)) => set::insert(bytes, text, &limits),
+            _ => set::of_one(text, &limits).map_or(Step::Grow, Step::Whole),
+        };
+        match step {
+            Step::Nothing => return Ok(false),
+            Step::Splice(part, patch) => {
+                self.entry.splice(part, &patch)?;
+                set::count(self.entry.packed_mut(), 1);
+            }
+            Step::Whole(bytes) => self.entry.put(NewCollection::Packed(&bytes), Expiry::Keep)?,
+            Step::Grow => {
+                let hasher = self.entry.hasher();
+                let mut big = match self.get() {
+                    Some(small) => small.to_big(hasher)?,
+                    None => set::Set::new(),
+                };
+                set::insert_into_big(&mut big, text, hasher)?;
+                self.entry.put(NewCollection::Big(Box::new(Big::Set(big))), Expiry::Keep)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a member out; tells whether it was there.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if a smaller record found no room; nothing has changed then.
+    #[inline]
+    pub fn remove(&mut self, text: &[u8]) -> Result<bool, Refused> {
+        if let Some((Big::Set(set), hasher)) = self.entry.big_mut() {
+            return Ok(set::remove_from_big(set, text, hasher));
+        }
+        let step = match self.entry.stored() {
+            Some(Stored::Packed(_, bytes)) => set::remove(bytes, text),
+            _ => return Ok(false),
+        };
+        match step {
+            Step::Nothing | Step::Grow => return Ok(false),
+            Step::Splice(part, patch) => {
+                self.entry.splice(part, &patch)?;
+                set::count(self.entry.packed_mut(), -1);
+            }
+            Step::Whole(bytes) => self.entry.put(NewCollection::Packed(&bytes), Expiry::Keep)?,
+        }
+        Ok(true)
+    }
+
+    /// Takes some member out, chosen by `chance` (any 64 random bits), after `tell` has seen it;
+    /// tells whether there was one.
+    ///
+    /// # Errors
+    /// As those of [`SetEntry::remove`].
+    pub fn pop(&mut self, chance: u64, tell: impl FnOnce(Element<'_>)) -> Result<bool, Refused> {
+        let Some(element) = self.get().and_then(|set| set.random(chance)) else {
+            return Ok(false);
+        };
+        tell(element);
+        let mut digits = Digits::new();
+        let text: smallvec::SmallVec<[u8; 64]> = element.to_text(&mut digits).into();
+        self.remove(&text)
+    }
+
+    /// Removes the whole entry.
+    pub fn clear(&mut self, event: Event) {
+        self.entry.noted(event, true);
+    }
+
+    /// Notes that members came or went; the entry goes if there are none left.
+    pub fn noted(&mut self, event: Event) {
+        let is_empty = self.is_empty();
+        self.entry.noted(event, is_empty);
+    }
+}

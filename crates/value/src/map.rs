@@ -1,0 +1,316 @@
+//! Hashes: fields and values, packed while they are few and short, a table of fields when large.
+//!
+//! # Layout
+//!
+//! ```text
+//! small   count: u16 LE | field value field value ...    (see `entries`)
+//! large   members whose tail is: length: u8 below 0xf0, or 0xf0 and u32 LE | value
+//! ```
+//!
+//! Which of them a hash is follows from what came into it and from [`Limits`]; it becomes large and
+//! never small again.
+//!
+//! # Invariants
+//!
+//! 1. No field is there twice.
+//! 2. A small hash has at most 65,535 fields, whatever the limits say.
+
+use dash::Cursor;
+use smallvec::SmallVec;
+
+use crate::KeyHasher;
+use crate::entries::{self, Digits, Element, Encoded, Entries};
+use crate::heap::Full;
+use crate::members::{self, Layout, Member, Members};
+use crate::set::Step;
+
+/// Bytes of the count before the fields of a small hash.
+const HEAD_BYTES: usize = 2;
+
+/// The first byte of a value longer than a byte can say.
+const WIDE: u8 = 0xf0;
+
+/// The tail of a field: its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Valued;
+
+impl Layout for Valued {
+    #[inline]
+    fn tail_len(bytes: &[u8]) -> usize {
+        match bytes {
+            [WIDE, a, b, c, d, ..] => 5 + u32::from_le_bytes([*a, *b, *c, *d]) as usize,
+            [len, ..] => 1 + usize::from(*len),
+            [] => 0,
+        }
+    }
+}
+
+/// The value in a tail.
+#[inline]
+fn value_in(tail: &[u8]) -> &[u8] {
+    match tail {
+        [WIDE, _, _, _, _, value @ ..] | [_, value @ ..] => value,
+        [] => &[],
+    }
+}
+
+/// What stands before a value in its tail.
+#[inline]
+fn length_of(value: &[u8]) -> SmallVec<[u8; 5]> {
+    match u8::try_from(value.len()) {
+        Ok(len) if len < WIDE => SmallVec::from_slice(&[len]),
+        _ => {
+            let len = (value.len() as u32).to_le_bytes();
+            SmallVec::from_slice(&[WIDE, len[0], len[1], len[2], len[3]])
+        }
+    }
+}
+
+/// A large hash.
+pub type Map = Members<Valued>;
+
+/// From when on a hash is large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most fields of a small hash.
+    pub entries_max: usize,
+    /// The longest field or value of one.
+    pub text_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { entries_max: 512, text_max: 64 }
+    }
+}
+
+impl Limits {
+    /// Whether a small hash may have so many fields.
+    #[must_use]
+    pub fn take(&self, count: usize) -> bool {
+        count <= self.entries_max.min(usize::from(u16::MAX))
+    }
+
+    fn take_texts(&self, field: &[u8], value: &[u8]) -> bool {
+        field.len().max(value.len()) <= self.text_max
+    }
+}
+
+/// A hash, to be read.
+#[derive(Clone, Copy)]
+pub enum MapRef<'a> {
+    /// Fields and values in turn, and how many of either.
+    Packed(Entries<'a>, usize),
+    /// A large hash, and the hash its fields are found by.
+    Big(&'a Map, &'a KeyHasher),
+}
+
+/// A field and its value.
+pub type Pair<'a> = (Element<'a>, Element<'a>);
+
+impl<'a> MapRef<'a> {
+    /// A small hash.
+    #[inline]
+    #[must_use]
+    pub fn packed(bytes: &'a [u8]) -> MapRef<'a> {
+        match bytes {
+            [low, high, rest @ ..] => {
+                MapRef::Packed(Entries::new(rest), usize::from(u16::from_le_bytes([*low, *high])))
+            }
+            _ => MapRef::Packed(Entries::new(&[]), 0),
+        }
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            MapRef::Packed(_, count) => *count,
+            MapRef::Big(map, _) => map.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of a field.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, field: &[u8]) -> Option<Element<'a>> {
+        match self {
+            MapRef::Packed(entries, _) => {
+                let found = entries.find(field, 2)?;
+                Some(entries.next(found.end)?.0)
+            }
+            MapRef::Big(map, hasher) => {
+                let tail = map.tail(hasher.hash(field), field)?;
+                Some(Element::Bytes(value_in(tail)))
+            }
+        }
+    }
+
+    /// All fields with their values.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'a> {
+        match self {
+            MapRef::Packed(entries, _) => Iter::Packed(entries.iter()),
+            MapRef::Big(map, _) => Iter::Big(map.iter()),
+        }
+    }
+
+    /// Some field and its value, chosen by `chance` (any 64 random bits).
+    #[must_use]
+    pub fn random(&self, chance: u64) -> Option<Pair<'a>> {
+        match self {
+            MapRef::Packed(entries, count) => {
+                let index = usize::try_from(chance % (*count).max(1) as u64).ok()?;
+                let (field, range) = entries.nth(2 * index)?;
+                Some((field, entries.next(range.end)?.0))
+            }
+            MapRef::Big(map, _) => map.random(chance).map(pair_of),
+        }
+    }
+
+    /// Meets the fields of one place, as [`Members::scan`] does; a small hash is met at once.
+    pub fn scan(&self, cursor: Cursor, mut meet: impl FnMut(Pair<'_>)) -> Option<Cursor> {
+        match self {
+            MapRef::Big(map, hasher) => map.scan(cursor, hasher, |member| meet(pair_of(member))),
+            small => {
+                small.iter().for_each(meet);
+                None
+            }
+        }
+    }
+
+    /// The same fields in a large hash.
+    ///
+    /// # Errors
+    /// [`Full`] if it cannot hold so many.
+    pub fn to_big(self, hasher: &KeyHasher) -> Result<Map, Full> {
+        let mut map = Map::new();
+        for (field, value) in self.iter() {
+            let (mut digits, mut others) = (Digits::new(), Digits::new());
+            let (field, value) = (field.to_text(&mut digits), value.to_text(&mut others));
+            set_in_big(&mut map, field, value, hasher)?;
+        }
+        Ok(map)
+    }
+}
+
+fn pair_of(member: Member<'_>) -> Pair<'_> {
+    (Element::Bytes(member.name), Element::Bytes(value_in(member.tail)))
+}
+
+/// All fields with their values; made by [`MapRef::iter`].
+pub enum Iter<'a> {
+    /// Of a small hash.
+    Packed(entries::Iter<'a>),
+    /// Of a large one.
+    Big(members::Iter<'a, Valued>),
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Pair<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Pair<'a>> {
+        match self {
+            Iter::Packed(entries) => Some((entries.next()?, entries.next()?)),
+            Iter::Big(members) => members.next().map(pair_of),
+        }
+    }
+}
+
+/// The bytes of a small hash of one field; `None` if only a large one can hold it.
+#[must_use]
+pub fn of_one(field: &[u8], value: &[u8], limits: &Limits) -> Option<SmallVec<[u8; 96]>> {
+    if !limits.take(1) || !limits.take_texts(field, value) {
+        return None;
+    }
+    let mut bytes = SmallVec::from_slice(&1_u16.to_le_bytes());
+    entries::encode(&mut bytes, field);
+    entries::encode(&mut bytes, value);
+    Some(bytes)
+}
+
+/// Sets a field of a small hash. What is to be done, and whether the field is new: then it is to be
+/// counted ([`count`]).
+#[must_use]
+pub fn set(bytes: &[u8], field: &[u8], value: &[u8], limits: &Limits) -> (Step, bool) {
+    let MapRef::Packed(entries, count) = MapRef::packed(bytes) else {
+        return (Step::Grow, false);
+    };
+    let found = entries.find(field, 2);
+    if !limits.take_texts(field, value) || found.is_none() && !limits.take(count + 1) {
+        return (Step::Grow, found.is_none());
+    }
+    let mut patch = SmallVec::new();
+    match found {
+        None => {
+            entries::encode(&mut patch, field);
+            entries::encode(&mut patch, value);
+            (Step::Splice(bytes.len()..bytes.len(), patch), true)
+        }
+        Some(field) => {
+            let Some((_, end)) = entries.next(field.end) else { return (Step::Nothing, false) };
+            Encoded::of(value).append_to(&mut patch);
+            (Step::Splice(field.end + HEAD_BYTES..end + HEAD_BYTES, patch), false)
+        }
+    }
+}
+
+/// Takes a field out of a small hash, which is to be counted ([`count`]).
+#[must_use]
+pub fn remove(bytes: &[u8], field: &[u8]) -> Step {
+    let MapRef::Packed(entries, _) = MapRef::packed(bytes) else { return Step::Grow };
+    let range = entries.find(field, 2).and_then(|field| {
+        let (_, end) = entries.next(field.end)?;
+        Some(field.start + HEAD_BYTES..end + HEAD_BYTES)
+    });
+    range.map_or(Step::Nothing, |range| Step::Splice(range, SmallVec::new()))
+}
+
+/// Counts a field that was added to a small hash (`1`) or taken out of it (`-1`).
+pub fn count(bytes: &mut [u8], change: i16) {
+    if let [low, high, ..] = bytes {
+        let count = u16::from_le_bytes([*low, *high]).wrapping_add_signed(change);
+        [*low, *high] = count.to_le_bytes();
+    }
+}
+
+/// Sets a field of a large hash; tells whether it is new.
+///
+/// # Errors
+/// [`Full`] if it cannot hold so many.
+#[inline]
+pub fn set_in_big(
+    map: &mut Map,
+    field: &[u8],
+    value: &[u8],
+    hasher: &KeyHasher,
+) -> Result<bool, Full> {
+    let (hash, head) = (hasher.hash(field), length_of(value));
+    let found = map.find(hash, field);
+    match found {
+        None => _ = map.insert(hasher, hash, field, &[&head, value])?,
+        Some(at) => _ = map.replace_tail(hasher, hash, at, &[&head, value], |_, _, _| {})?,
+    }
+    Ok(found.is_none())
+}
+
+/// Takes a field out of a large hash; tells whether it was there.
+#[inline]
+pub fn remove_from_big(map: &mut Map, field: &[u8], hasher: &KeyHasher) -> bool {
+    let hash = hasher.hash(field);
+    let found = map.find(hash, field);
+    if let Some(at) = found {
+        map.remove(hasher, hash, at, |_, _, _| {});
+    }
+    found.is_some()
+}
+
+#[cfg(test)]
+mod tests;
