@@ -129,8 +129,8 @@ pub enum CommandError {
     IndexOutOfRange,
     /// RANK of LPOS is zero.
     RankZero,
-    /// RANK of LPOS has no positive twin.
-    RankOutOfRange,
+    /// An integer has no positive twin.
+    NoPositiveTwin,
     /// An option of LPOS must not be negative.
     OptionNegative(&'static str),
     /// Any other text of the server's own commands, code included.
@@ -258,7 +258,7 @@ impl fmt::Display for CommandError {
                 "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second \
                  ... or use negative to start from the end of the list"
             }
-            CommandError::RankOutOfRange => {
+            CommandError::NoPositiveTwin => {
                 "ERR value is out of range, value must between -9223372036854775807 and \
                  9223372036854775807"
             }

@@ -78,7 +78,7 @@ impl Search {
     fn set_rank(&mut self, rank: i64) -> Result<(), CommandError> {
         match rank {
             0 => return Err(CommandError::RankZero),
-            i64::MIN => return Err(CommandError::RankOutOfRange),
+            i64::MIN => return Err(CommandError::NoPositiveTwin),
             _ => {}
         }
         self.from = if rank > 0 { End::Front } else { End::Back };
@@ -125,6 +125,9 @@ pub(super) const LREM: Command = Command {
 
 fn lrem(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, count, text): (Key<'_>, i64, &[u8]) = args.parse()?;
+    if count == i64::MIN {
+        return Err(CommandError::NoPositiveTwin);
+    }
     let end = if count < 0 { End::Back } else { End::Front };
     let most = usize::try_from(count.unsigned_abs()).ok().filter(|&most| most > 0);
     let mut entry = keys.list_entry(key.0)?;
