@@ -133,6 +133,8 @@ pub enum CommandError {
     NoPositiveTwin,
     /// An option of LPOS must not be negative.
     OptionNegative(&'static str),
+    /// What is to be sorted by numbers holds something else.
+    SortWeight,
     /// Any other text of the server's own commands, code included.
     Text(Box<str>),
 }
@@ -265,6 +267,7 @@ impl fmt::Display for CommandError {
             CommandError::OptionNegative(option) => {
                 return write!(f, "ERR {option} can't be negative");
             }
+            CommandError::SortWeight => "ERR One or more scores can't be converted into double",
             CommandError::Text(text) => text,
         };
         f.write_str(text)

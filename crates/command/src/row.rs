@@ -115,6 +115,10 @@ pub enum Find {
         /// 1: each word; 2: every other one.
         step: u8,
     },
+    /// The one behind the last of this word, from the beginning on.
+    Behind(&'static str),
+    /// None, though what lies there is used: its names are made of patterns among the words.
+    Unknown,
 }
 
 /// What happens to a key.
@@ -220,6 +224,15 @@ impl KeySpec {
                 let end = end.filter(|&end| end <= words.len()).ok_or(CommandError::NumKeys)?;
                 (first, end, step)
             }
+            Find::Behind(word) => {
+                let is_word = |at: &usize| {
+                    words.get(*at).is_some_and(|raw| raw.eq_ignore_ascii_case(word.as_bytes()))
+                };
+                let last = (begin..words.len()).rev().find(is_word);
+                let first = last.map_or(words.len(), |at| at + 1);
+                (first, first + 1, 1)
+            }
+            Find::Unknown => (0, 0, 1),
         };
         Ok((first..end.min(words.len())).step_by(usize::from(step)))
     }
@@ -274,6 +287,8 @@ impl Flags {
     pub const SYSTEM: Flags = Flags(1 << 19);
     /// A read to those who use it, though it may write what it computed into the value.
     pub const MAY_REPLICATE: Flags = Flags(1 << 20);
+    /// As if ASKING stood before it.
+    pub const ASKING: Flags = Flags(1 << 21);
 
     /// Whether all flags of `other` are set.
     #[must_use]
@@ -289,7 +304,7 @@ impl Flags {
     }
 
     /// The names that COMMAND INFO shows.
-    const NAMES: [(Flags, &'static str); 16] = [
+    const NAMES: [(Flags, &'static str); 17] = [
         (Flags::DENY_OOM, "denyoom"),
         (Flags::ADMIN, "admin"),
         (Flags::PUBSUB, "pubsub"),
@@ -299,6 +314,7 @@ impl Flags {
         (Flags::STALE, "stale"),
         (Flags::SKIP_MONITOR, "skip_monitor"),
         (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+        (Flags::ASKING, "asking"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),

@@ -5,9 +5,11 @@
 
 pub mod bitmap;
 mod chance;
+mod extended;
 pub mod generic;
 pub mod geo;
 pub mod glob;
+pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod set;
@@ -23,5 +25,6 @@ pub const FAMILIES: &[&[Command]] = &[
     hyperloglog::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
+    hash::COMMANDS,
     generic::COMMANDS,
 ];

@@ -15,8 +15,10 @@ mod pop;
 mod push;
 mod range;
 mod search;
+mod texts;
 
 use command::{Command, Reply};
+pub(crate) use texts::Texts;
 use value::entries::Element;
 
 /// The rows of this family.
@@ -43,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
 
 /// Answers with an element.
 #[inline]
-fn reply_with(element: Element<'_>, reply: &mut Reply<'_>) {
+pub(crate) fn reply_with(element: Element<'_>, reply: &mut Reply<'_>) {
     match element {
         Element::Bytes(text) => reply.bulk(text),
         Element::Int(number) => reply.bulk_i64(number),

@@ -3,7 +3,6 @@
 mod basic;
 mod compare;
 mod count;
-mod extended;
 mod increx;
 mod lcs;
 mod many;

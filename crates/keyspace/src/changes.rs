@@ -100,6 +100,7 @@ pub mod event {
     pub const PERSIST: Event = generic("persist");
     pub const RENAME_FROM: Event = generic("rename_from");
     pub const RENAME_TO: Event = generic("rename_to");
+    pub const RESTORE: Event = generic("restore");
     pub const COPY_TO: Event = generic("copy_to");
     pub const MOVE_FROM: Event = generic("move_from");
     pub const MOVE_TO: Event = generic("move_to");

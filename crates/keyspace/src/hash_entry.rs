@@ -1,6 +1,6 @@
 //! The guard of a hash's entry, and hashes as a view reads them.
 
-use value::map::{self, MapRef};
+use value::map::{self, MapRef, NewMap};
 use value::set::Step;
 use value::{Big, Type};
 
@@ -30,10 +30,33 @@ impl View<'_> {
     pub fn hash_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<HashEntry<'v>, Refused> {
         Ok(HashEntry { entry: self.collection_entry(key, Type::Hash)? })
     }
+
+    /// Puts a hash that has fields where the key is, over whatever is there.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub fn put_hash(
+        &mut self,
+        key: &[u8],
+        new: NewMap,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
+        let mut entry = self.collection_over(key, Type::Hash);
+        match new {
+            NewMap::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
+            NewMap::Big(map) => {
+                entry.put(NewCollection::Big(Box::new(Big::Hash(*map))), expiry)?;
+            }
+        }
+        entry.noted(event, false);
+        Ok(())
+    }
 }
 
 /// A hash as it lies; `None` if it is something else.
-fn map_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<MapRef<'a>> {
+#[must_use]
+pub fn map_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<MapRef<'a>> {
     match stored {
         Stored::Packed(_, bytes) => Some(MapRef::packed(bytes)),
         Stored::Big(Big::Hash(map)) => Some(MapRef::Big(map, hasher)),

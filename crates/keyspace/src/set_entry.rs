@@ -31,12 +31,17 @@ impl<'g> View<'g> {
         Ok(SetEntry { entry: self.collection_entry(key, Type::Set)? })
     }
 
-    /// Puts a set where the key is, over whatever is there and its deadline; an empty one removes
-    /// it. The events are those of a set that was put and of an entry that went.
+    /// Puts a set where the key is, over whatever is there; an empty one removes it.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
-    pub fn put_set(&mut self, key: &[u8], new: NewSet, event: Event) -> Result<(), Refused> {
+    pub fn put_set(
+        &mut self,
+        key: &[u8],
+        new: NewSet,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
         let hasher = self.hasher();
         let mut entry = self.collection_over(key, Type::Set);
         if new.as_ref(hasher).is_empty() {
@@ -44,9 +49,9 @@ impl<'g> View<'g> {
             return Ok(());
         }
         match new {
-            NewSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), Expiry::Clear)?,
+            NewSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
             NewSet::Big(set) => {
-                entry.put(NewCollection::Big(Box::new(Big::Set(*set))), Expiry::Clear)?;
+                entry.put(NewCollection::Big(Box::new(Big::Set(*set))), expiry)?;
             }
         }
         entry.noted(event, false);
@@ -55,7 +60,8 @@ impl<'g> View<'g> {
 }
 
 /// A set as it lies; `None` if it is something else.
-fn set_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<SetRef<'a>> {
+#[must_use]
+pub fn set_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<SetRef<'a>> {
     match stored {
         Stored::Packed(_, bytes) => Some(SetRef::packed(bytes)),
         Stored::Big(Big::Set(set)) => Some(SetRef::Big(set, hasher)),

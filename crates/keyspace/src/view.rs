@@ -564,6 +564,16 @@ impl<'g> View<'g> {
         newly
     }
 
+    /// Sets the access bits of an entry, see [`crate::access`]; nothing if there is no entry.
+    pub fn set_access(&mut self, key: &[u8], bits: u32) {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        if let Some(at) = writing.find(hash, key) {
+            writing.database_mut().records.set_access(Handle::from_bits(at.handle()), bits);
+        }
+    }
+
     /// Copies an entry to another key or database, over what is there; value, deadline, access
     /// bits and stickiness go along. Tells whether there was something to copy. The events are
     /// those of the source's removal (`None`: it stays) and of the copy. An entry that is to go

@@ -8,10 +8,9 @@ use command::{
     Run, View, parse_integer,
 };
 use keyspace::End;
-use smallvec::SmallVec;
-use value::entries::{Digits, Element};
 
 use super::end::{Side, popped, pushed};
+use super::texts::Texts;
 
 pub(super) const LMOVE: Command = Command {
     name: "LMOVE",
@@ -140,22 +139,24 @@ impl<'a> Move<'a> {
         count: usize,
         in_order: bool,
         keys: &mut View<'_>,
-    ) -> Result<Option<Moved>, CommandError> {
+    ) -> Result<Option<Texts>, CommandError> {
         let Move { source, destination, from, to } = self;
         let entry = keys.list_entry(source.0)?;
         entry.count_lookup();
         let Some(list) = entry.get() else { return Ok(None) };
         let count = count.min(list.len());
-        let mut moved = Moved::default();
+        let mut moved = Texts::default();
         match from {
-            End::Front => list.range(0..count).for_each(|one| moved.add(one)),
+            End::Front => list.range(0..count).for_each(|one| moved.add_element(one)),
             End::Back => {
                 let last = list.range(list.len() - count..list.len());
-                last.rev().for_each(|one| moved.add(one));
+                last.rev().for_each(|one| moved.add_element(one));
             }
         }
         // Taken one by one and put to the same end they lie the other way round.
-        moved.turned = in_order && from == to;
+        if in_order && from == to {
+            moved.turn();
+        }
         keys.list_entry(destination.0)?.push(to, moved.texts(false), pushed(to))?;
         // In a list that is turned round in itself they come to lie before those that go.
         let before = if source == destination && from == to { count } else { 0 };
@@ -169,35 +170,5 @@ impl<'a> Move<'a> {
         };
         entry.remove(gone, popped(from))?;
         Ok(Some(moved))
-    }
-}
-
-/// Elements on their way.
-#[derive(Default)]
-pub(super) struct Moved {
-    bytes: SmallVec<[u8; 128]>,
-    ends: SmallVec<[usize; 4]>,
-    turned: bool,
-}
-
-impl Moved {
-    fn add(&mut self, element: Element<'_>) {
-        self.bytes.extend_from_slice(element.to_text(&mut Digits::new()));
-        self.ends.push(self.bytes.len());
-    }
-
-    fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// The elements in the order in which they are put to their new place, or the other way round.
-    fn texts(&self, backwards: bool) -> impl Iterator<Item = &[u8]> + Clone {
-        let turned = backwards != self.turned;
-        (0..self.len()).map(move |nth| self.text(if turned { self.len() - 1 - nth } else { nth }))
-    }
-
-    fn text(&self, nth: usize) -> &[u8] {
-        let start = nth.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[start..self.ends[nth]]
     }
 }

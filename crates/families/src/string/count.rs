@@ -7,7 +7,7 @@ use command::{
 };
 use keyspace::{Expiry, StrEntry};
 
-use super::extended::Extended;
+use crate::extended::Extended;
 
 pub(super) const INCR: Command = Command {
     name: "INCR",

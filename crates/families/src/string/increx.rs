@@ -13,7 +13,7 @@ use keyspace::{Event, Expiry, Millis, StrEntry};
 
 use super::compare::Condition;
 use super::count::{INCR, float_in, integer_in};
-use super::extended::Extended;
+use crate::extended::Extended;
 
 pub(super) const INCREX: Command = Command {
     name: "INCREX",

@@ -177,7 +177,10 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"flags");
     show_usage(reply, spec.usage);
     reply.bulk(b"begin_search");
-    step(reply, "index", &[("index", i64::from(begin))]);
+    match spec.find {
+        Find::Behind(_) | Find::Unknown => step(reply, "unknown", &[]),
+        _ => step(reply, "index", &[("index", i64::from(begin))]),
+    }
     reply.bulk(b"find_keys");
     match spec.find {
         Find::Range { last, step: by } => {
@@ -188,6 +191,7 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
             let first = ("firstkey", i64::from(first));
             step(reply, "keynum", &[("keynumidx", 0), first, ("keystep", i64::from(by))]);
         }
+        Find::Behind(_) | Find::Unknown => step(reply, "unknown", &[]),
     }
 }
 

@@ -47,7 +47,7 @@ const CHUNK_ZEROS: u32 = 19;
 
 /// A number, or an infinity. See the module's page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Extended {
+pub(crate) struct Extended {
     negative: bool,
     size: Size,
 }
@@ -61,17 +61,17 @@ enum Size {
 const NOTHING: Size = Size::Finite { mantissa: 0, exponent: EXPONENT_MIN };
 
 impl Extended {
-    pub(super) const ZERO: Extended = Extended { negative: false, size: NOTHING };
+    pub(crate) const ZERO: Extended = Extended { negative: false, size: NOTHING };
 
     /// The largest finite number.
-    pub(super) const MAX: Extended = Extended {
+    pub(crate) const MAX: Extended = Extended {
         negative: false,
         size: Size::Finite { mantissa: u64::MAX, exponent: EXPONENT_MAX },
     };
 
     /// Reads what C's `strtold` reads: digits with point and exponent, `0x` digits with point and
     /// binary exponent, `inf`, `infinity`. Refuses what is no number, overflows, or vanishes.
-    pub(super) fn parse(text: &[u8]) -> Option<Extended> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Extended> {
         if text.len() > TEXT_MAX {
             return None;
         }
@@ -88,21 +88,21 @@ impl Extended {
         (size != Size::Infinite).then_some(Extended { negative, size })
     }
 
-    pub(super) fn is_infinite(self) -> bool {
+    pub(crate) fn is_infinite(self) -> bool {
         self.size == Size::Infinite
     }
 
-    pub(super) fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(self) -> bool {
         matches!(self.size, Size::Finite { mantissa: 0, .. })
     }
 
     /// The number with the opposite sign.
-    pub(super) fn negated(self) -> Extended {
+    pub(crate) fn negated(self) -> Extended {
         Extended { negative: !self.negative, ..self }
     }
 
     /// The sum, rounded; `None` for opposite infinities.
-    pub(super) fn plus(self, other: Extended) -> Option<Extended> {
+    pub(crate) fn plus(self, other: Extended) -> Option<Extended> {
         match (self.parts(), other.parts()) {
             (None, None) if self.negative != other.negative => None,
             (None, _) => Some(self),
@@ -139,7 +139,7 @@ impl Extended {
     }
 
     /// Which of two is greater.
-    pub(super) fn compare(self, other: Extended) -> Ordering {
+    pub(crate) fn compare(self, other: Extended) -> Ordering {
         match self.plus(other.negated()) {
             None => Ordering::Equal,
             Some(difference) if difference.is_zero() => Ordering::Equal,

@@ -1,0 +1,51 @@
+//! Hashes: fields with values.
+//!
+//! # Invariants
+//!
+//! 1. What is chosen at random follows from the transaction's chance, so it is the same again where
+//!    the transaction is repeated.
+
+mod count;
+mod fields;
+mod many;
+mod random;
+
+use command::{Command, Reply};
+use value::entries::Element;
+
+/// The rows of this family.
+pub const COMMANDS: &[Command] = &[
+    fields::HSET,
+    fields::HMSET,
+    fields::HSETNX,
+    fields::HGET,
+    fields::HMGET,
+    fields::HEXISTS,
+    fields::HSTRLEN,
+    fields::HLEN,
+    fields::HDEL,
+    fields::HGETDEL,
+    count::HINCRBY,
+    count::HINCRBYFLOAT,
+    many::HGETALL,
+    many::HKEYS,
+    many::HVALS,
+    many::HSCAN,
+    random::HRANDFIELD,
+];
+
+/// Replies with a field or a value.
+fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
+    match element {
+        Element::Int(int) => reply.bulk_i64(int),
+        Element::Bytes(text) => reply.bulk(text),
+    }
+}
+
+/// Replies with a value, or that there is none.
+fn tell_maybe(value: Option<Element<'_>>, reply: &mut Reply<'_>) {
+    match value {
+        Some(value) => tell(value, reply),
+        None => reply.null(),
+    }
+}

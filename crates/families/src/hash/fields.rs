@@ -1,0 +1,239 @@
+//! Fields by name: HSET, HMSET, HSETNX, HGET, HMGET, HEXISTS, HSTRLEN, HLEN, HDEL, HGETDEL.
+
+use command::{
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
+    Run, View, event,
+};
+use value::entries::Element;
+
+use super::tell_maybe;
+
+pub(super) const HSET: Command = Command {
+    name: "HSET",
+    run: Run::Write(hset),
+    arity: Arity::AtLeast(4),
+    keys: &[KeySpec::one(1, KeyUse::CHANGE)],
+    flags: Flags::DENY_OOM.and(Flags::FAST),
+    category: Category::HASH,
+    group: Group::Hash,
+    since: "2.0.0",
+    summary: "Sets fields of a hash, which is made if need be.",
+    complexity: "O(1) for each field",
+    syntax: "key (field value) ...",
+    history: &[("4.0.0", "Several fields.")],
+    ..Command::BASE
+};
+
+fn hset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let added = set_all(args, "hset", keys)?;
+    reply.integer(added);
+    Ok(())
+}
+
+pub(super) const HMSET: Command = Command {
+    name: "HMSET",
+    run: Run::Write(hmset),
+    summary: "Sets fields of a hash, which is made if need be.",
+    deprecated: Some(("4.0.0", "`HSET` with several fields")),
+    history: &[],
+    ..HSET
+};
+
+fn hmset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    set_all(args, "hmset", keys)?;
+    reply.ok();
+    Ok(())
+}
+
+/// Sets fields; returns how many are new.
+fn set_all(mut args: Args<'_>, command: &str, keys: &mut View<'_>) -> Result<i64, CommandError> {
+    let key: Key<'_> = args.take()?;
+    if !args.len().is_multiple_of(2) {
+        return Err(CommandError::WrongArity(command.into()));
+    }
+    let mut entry = keys.hash_entry(key.0)?;
+    entry.expect(args.len() / 2)?;
+    let mut added = 0;
+    let mut words = args.rest();
+    while let (Some(field), Some(value)) = (words.next(), words.next()) {
+        added += i64::from(entry.set(field, value)?);
+    }
+    entry.noted(event::HSET);
+    Ok(added)
+}
+
+pub(super) const HSETNX: Command = Command {
+    name: "HSETNX",
+    run: Run::Write(hsetnx),
+    arity: Arity::Exactly(4),
+    keys: &[KeySpec::one(1, KeyUse::INSERT)],
+    summary: "Sets a field of a hash that has no such field.",
+    complexity: "O(1)",
+    syntax: "key field value",
+    history: &[],
+    ..HSET
+};
+
+fn hsetnx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, field, value): (Key<'_>, &[u8], &[u8]) = args.parse()?;
+    let mut entry = keys.hash_entry(key.0)?;
+    let is_new = entry.get().is_none_or(|map| map.get(field).is_none());
+    if is_new {
+        entry.set(field, value)?;
+        entry.noted(event::HSET);
+    }
+    reply.integer(i64::from(is_new));
+    Ok(())
+}
+
+pub(super) const HGET: Command = Command {
+    name: "HGET",
+    run: Run::Read(hget),
+    arity: Arity::Exactly(3),
+    keys: &[KeySpec::one(1, KeyUse::READ)],
+    flags: Flags::FAST,
+    summary: "Returns the value of a field.",
+    complexity: "O(1)",
+    syntax: "key field",
+    history: &[],
+    ..HSET
+};
+
+fn hget(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, field): (Key<'_>, &[u8]) = args.parse()?;
+    tell_maybe(keys.hash_map(key.0)?.and_then(|map| map.get(field)), reply);
+    Ok(())
+}
+
+pub(super) const HMGET: Command = Command {
+    name: "HMGET",
+    run: Run::Read(hmget),
+    arity: Arity::AtLeast(3),
+    summary: "Returns the values of several fields.",
+    complexity: "O(1) for each field",
+    syntax: "key field ...",
+    ..HGET
+};
+
+fn hmget(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let key: Key<'_> = args.take()?;
+    let map = keys.hash_map(key.0)?;
+    reply.array(args.len());
+    for field in args.rest() {
+        tell_maybe(map.and_then(|map| map.get(field)), reply);
+    }
+    Ok(())
+}
+
+pub(super) const HEXISTS: Command = Command {
+    name: "HEXISTS",
+    run: Run::Read(hexists),
+    keys: &[KeySpec::one(1, KeyUse::LOOK)],
+    summary: "Returns whether a hash has a field.",
+    ..HGET
+};
+
+fn hexists(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, field): (Key<'_>, &[u8]) = args.parse()?;
+    let is_there = keys.hash_map(key.0)?.is_some_and(|map| map.get(field).is_some());
+    reply.integer(i64::from(is_there));
+    Ok(())
+}
+
+pub(super) const HSTRLEN: Command = Command {
+    name: "HSTRLEN",
+    run: Run::Read(hstrlen),
+    since: "3.2.0",
+    summary: "Returns how long the value of a field is.",
+    ..HEXISTS
+};
+
+fn hstrlen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, field): (Key<'_>, &[u8]) = args.parse()?;
+    let value = keys.hash_map(key.0)?.and_then(|map| map.get(field));
+    reply.integer(value.map_or(0, Element::text_len) as i64);
+    Ok(())
+}
+
+pub(super) const HLEN: Command = Command {
+    name: "HLEN",
+    run: Run::Read(hlen),
+    arity: Arity::Exactly(2),
+    summary: "Returns how many fields a hash has.",
+    syntax: "key",
+    ..HEXISTS
+};
+
+fn hlen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key,): (Key<'_>,) = args.parse()?;
+    reply.integer(keys.hash_map(key.0)?.map_or(0, |map| map.len()) as i64);
+    Ok(())
+}
+
+pub(super) const HDEL: Command = Command {
+    name: "HDEL",
+    run: Run::Write(hdel),
+    arity: Arity::AtLeast(3),
+    keys: &[KeySpec::one(1, KeyUse(&["RW", "delete"]))],
+    flags: Flags::FAST,
+    summary: "Takes fields out of a hash.",
+    syntax: "key field ...",
+    history: &[("2.4.0", "Several fields.")],
+    ..HSET
+};
+
+fn hdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let key: Key<'_> = args.take()?;
+    let mut entry = keys.hash_entry(key.0)?;
+    let mut removed = 0;
+    for field in args.rest() {
+        removed += i64::from(entry.remove(field)?);
+    }
+    if removed > 0 {
+        entry.noted(event::HDEL);
+    }
+    reply.integer(removed);
+    Ok(())
+}
+
+pub(super) const HGETDEL: Command = Command {
+    name: "HGETDEL",
+    run: Run::Write(hgetdel),
+    arity: Arity::AtLeast(5),
+    keys: &[KeySpec::one(1, KeyUse::TAKE)],
+    flags: Flags::FAST,
+    since: "8.0.0",
+    summary: "Returns the values of fields, and takes the fields out.",
+    syntax: "key FIELDS numfields field ...",
+    history: &[],
+    ..HSET
+};
+
+fn hgetdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let key: Key<'_> = args.take()?;
+    if !args.word("FIELDS") {
+        return Err(CommandError::text(
+            "ERR Mandatory argument FIELDS is missing or not at the right position",
+        ));
+    }
+    let count = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
+    let count = count
+        .ok_or_else(|| CommandError::text("ERR Number of fields must be a positive integer"))?;
+    if usize::try_from(count) != Ok(args.len()) {
+        return Err(CommandError::text(
+            "ERR The `numfields` parameter must match the number of arguments",
+        ));
+    }
+    let mut entry = keys.hash_entry(key.0)?;
+    entry.count_lookup();
+    reply.array(args.len());
+    let mut removed = false;
+    for field in args.rest() {
+        tell_maybe(entry.get().and_then(|map| map.get(field)), reply);
+        removed |= entry.remove(field)?;
+    }
+    if removed {
+        entry.noted(event::HDEL);
+    }
+    Ok(())
+}
