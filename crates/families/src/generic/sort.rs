@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use command::{
     Args, Arity, Begin, Category, Command, CommandError, Done, Enter, Find, Flags, Group, Key,
-    KeySpec, KeyUse, Reply, Run, View, event, parse_float,
+    KeySpec, KeyUse, Reply, Run, View, event,
 };
 use keyspace::Type;
 use memchr::{memchr, memmem};
@@ -288,14 +288,15 @@ fn by_text(one: &Element<'_>, other: &Element<'_>) -> Ordering {
     one.to_text(&mut digits).cmp(other.to_text(&mut others))
 }
 
-/// The number that a text begins and ends with; the empty text is 0, as C's reader has it.
+/// The number that a text is: a decimal one, which may be infinite; that of the empty text is 0.
 fn number_of(element: Element<'_>) -> Option<f64> {
     match element {
         Element::Int(number) => Some(number as f64),
-        Element::Bytes(text) => match text.trim_ascii_start() {
-            [] => Some(0.0),
-            digits => parse_float(digits),
-        },
+        Element::Bytes(b"") => Some(0.0),
+        Element::Bytes(text) => {
+            let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+            (!number.is_nan()).then_some(number)
+        }
     }
 }
 
