@@ -96,6 +96,13 @@ pub struct KeySpec {
 pub enum Begin {
     /// At this word; the command's name is 0.
     Index(u8),
+    /// Behind this word, whatever its case, which is looked for from a word on.
+    Keyword {
+        /// In upper case.
+        word: &'static str,
+        /// The first place where it may stand.
+        from: u8,
+    },
 }
 
 /// Which words are keys.
@@ -119,6 +126,8 @@ pub enum Find {
     Behind(&'static str),
     /// None, though what lies there is used: its names are made of patterns among the words.
     Unknown,
+    /// The first half of the words up to the end of the request.
+    FirstHalf,
 }
 
 /// What happens to a key.
@@ -154,6 +163,30 @@ impl KeyUse {
     pub fn of(self, command: &Command, words: Words<'_>) -> KeyUse {
         let variable = self.0.contains(&"variable_flags");
         command.key_use.filter(|_| variable).map_or(self, |of| of(words))
+    }
+}
+
+impl Begin {
+    /// The word of a request where it is; the end of the request if it is nowhere.
+    fn position(self, words: Words<'_>) -> usize {
+        match self {
+            Begin::Index(begin) => usize::from(begin),
+            Begin::Keyword { word, from } => {
+                let is_it = |&at: &usize| {
+                    words.get(at).is_some_and(|raw| raw.eq_ignore_ascii_case(word.as_bytes()))
+                };
+                (usize::from(from)..words.len()).find(is_it).map_or(words.len(), |at| at + 1)
+            }
+        }
+    }
+
+    /// The least word where it can be.
+    #[must_use]
+    pub fn least(self) -> u8 {
+        match self {
+            Begin::Index(begin) => begin,
+            Begin::Keyword { from, .. } => from + 1,
+        }
     }
 }
 
@@ -206,9 +239,9 @@ impl KeySpec {
         &self,
         words: Words<'_>,
     ) -> Result<impl Iterator<Item = usize> + use<>, CommandError> {
-        let Begin::Index(begin) = self.begin;
-        let begin = usize::from(begin);
+        let begin = self.begin.position(words);
         let (first, end, step) = match self.find {
+            Find::FirstHalf => (begin, begin + words.len().saturating_sub(begin) / 2, 1),
             Find::Range { last, step } if last < 0 => {
                 (begin, (words.len() + 1).saturating_sub(usize::from(last.unsigned_abs())), step)
             }
@@ -389,6 +422,7 @@ pub enum Group {
     Set,
     Hash,
     HyperLogLog,
+    Stream,
     Generic,
     Connection,
     Cluster,
@@ -406,6 +440,7 @@ impl Group {
             Group::Hash => "hash",
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
+            Group::Stream => "stream",
             Group::Generic => "generic",
             Group::Connection => "connection",
             Group::Cluster => "cluster",
@@ -501,7 +536,7 @@ impl Command {
     pub fn legacy_range(&self) -> (i64, i64, i64) {
         let mut whole: Option<(i64, i64, i64)> = None;
         for spec in self.keys {
-            let Begin::Index(begin) = spec.begin;
+            let Begin::Index(begin) = spec.begin else { continue };
             let Find::Range { last, step } = spec.find else { continue };
             let (first, step) = (i64::from(begin), i64::from(step));
             let last = if last < 0 { i64::from(last) } else { first + i64::from(last) };

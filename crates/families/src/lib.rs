@@ -13,6 +13,7 @@ pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod set;
+pub mod stream;
 pub mod string;
 mod walk;
 
@@ -26,5 +27,6 @@ pub const FAMILIES: &[&[Command]] = &[
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
 ];

@@ -32,6 +32,7 @@ mod scan;
 mod set_entry;
 mod shard;
 mod snapshot;
+mod stream_entry;
 mod view;
 
 pub use access::Access;
@@ -49,9 +50,11 @@ pub use scan::{Met, ScanCursor};
 pub use set_entry::{SetEntry, set_of};
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
+pub use stream_entry::StreamEntry;
 pub use value::list::{End, Fill as ListFill, ListRef};
 pub use value::map::Limits as HashLimits;
 pub use value::set::Limits as SetLimits;
+pub use value::stream;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
 

@@ -48,14 +48,16 @@ impl<'g> View<'g> {
             entry.remove(event::DEL);
             return Ok(());
         }
-        match new {
-            NewSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
-            NewSet::Big(set) => {
-                entry.put(NewCollection::Big(Box::new(Big::Set(*set))), expiry)?;
-            }
-        }
+        put(&mut entry, new, expiry)?;
         entry.noted(event, false);
         Ok(())
+    }
+}
+
+fn put(entry: &mut CollectionEntry<'_>, new: NewSet, expiry: Expiry) -> Result<(), Refused> {
+    match new {
+        NewSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry),
+        NewSet::Big(set) => entry.put(NewCollection::Big(Box::new(Big::Set(*set))), expiry),
     }
 }
 
@@ -98,6 +100,32 @@ impl SetEntry<'_> {
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
     pub fn count_lookup(&self) {
         self.entry.count_lookup();
+    }
+
+    /// Adds members; returns how many are new.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for one of them; those before it are there then.
+    pub fn insert_all<'a>(
+        &mut self,
+        members: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) -> Result<usize, Refused> {
+        if !self.entry.exists() && members.len() > 1 {
+            // In one go, so that the record need not move as it grows.
+            let (limits, hasher) = (self.entry.layout().set, self.entry.hasher());
+            let mut new = NewSet::new();
+            for member in members {
+                new.insert(member, &limits, hasher)?;
+            }
+            let count = new.as_ref(hasher).len();
+            put(&mut self.entry, new, Expiry::Keep)?;
+            return Ok(count);
+        }
+        let mut added = 0;
+        for member in members {
+            added += usize::from(self.insert(member)?);
+        }
+        Ok(added)
     }
 
     /// Adds a member; tells whether it is new.

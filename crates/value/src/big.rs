@@ -3,6 +3,7 @@
 use crate::list::List;
 use crate::map::Map;
 use crate::set::{self, Set};
+use crate::stream::Stream;
 
 /// The type of a value, as clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub enum Big {
     List(List),
     /// A hash.
     Hash(Map),
+    /// A stream.
+    Stream(Stream),
 }
 
 impl Big {
@@ -71,6 +74,7 @@ impl Big {
             Big::Set(_) => Type::Set,
             Big::List(_) => Type::List,
             Big::Hash(_) => Type::Hash,
+            Big::Stream(_) => Type::Stream,
         }
     }
 
@@ -81,6 +85,7 @@ impl Big {
             Big::Set(_) | Big::Hash(_) => "hashtable",
             Big::List(list) if list.is_long() => "quicklist",
             Big::List(_) => "listpack",
+            Big::Stream(_) => "stream",
         }
     }
 
@@ -91,6 +96,7 @@ impl Big {
             Big::Set(set) => set.bytes(),
             Big::List(list) => list.memory_bytes(),
             Big::Hash(map) => map.bytes(),
+            Big::Stream(stream) => stream.bytes(),
         }
     }
 }

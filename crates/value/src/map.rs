@@ -296,6 +296,12 @@ impl NewMap {
         NewMap::Packed(Vec::new())
     }
 
+    /// A large hash without fields.
+    #[must_use]
+    pub fn large() -> NewMap {
+        NewMap::Big(Box::default())
+    }
+
     /// The hash, to be read.
     #[must_use]
     pub fn as_ref<'a>(&'a self, hasher: &'a KeyHasher) -> MapRef<'a> {

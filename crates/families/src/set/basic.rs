@@ -29,14 +29,11 @@ pub(super) const SADD: Command = Command {
 fn sadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let mut entry = keys.set_entry(key.0)?;
-    let mut added = 0;
-    for member in args.rest() {
-        added += i64::from(entry.insert(member)?);
-    }
+    let added = entry.insert_all(args.rest())?;
     if added > 0 {
         entry.noted(event::SADD);
     }
-    reply.integer(added);
+    reply.integer(added as i64);
     Ok(())
 }
 
