@@ -80,10 +80,11 @@ impl Big {
 
     /// The name that clients know for how it is laid out.
     #[must_use]
-    pub const fn encoding(&self) -> &'static str {
+    pub fn encoding(&self) -> &'static str {
         match self {
             Big::Set(_) | Big::Hash(_) => "hashtable",
-            Big::List(_) => "quicklist",
+            Big::List(list) if list.is_long() => "quicklist",
+            Big::List(_) => "listpack",
             Big::Stream(_) => "stream",
         }
     }
