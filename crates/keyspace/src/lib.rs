@@ -34,6 +34,7 @@ mod shard;
 mod snapshot;
 mod stream_entry;
 mod view;
+mod waiters;
 
 pub use access::Access;
 pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
@@ -57,6 +58,7 @@ pub use value::set::Limits as SetLimits;
 pub use value::stream;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
+pub use waiters::{Offer, Waiter};
 
 /// A moment or a span in milliseconds; moments count from the Unix epoch.
 pub type Millis = u64;
