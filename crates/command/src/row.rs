@@ -6,6 +6,7 @@ use keyspace::View;
 use protocol::{Reply, Words};
 
 use crate::args::Args;
+use crate::block::Block;
 use crate::error::{CommandError, Done};
 
 /// All there is to know of a command, but for what its function does.
@@ -57,6 +58,8 @@ pub enum Run {
     Read(fn(Args<'_>, &View<'_>, &mut Reply<'_>) -> Done),
     /// Changes the entered shards.
     Write(fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Done),
+    /// Changes the entered shards, or waits until it can.
+    Block(Block),
     /// Concerns the session or the server, which runs it.
     Session,
     /// Only its subcommands run.
@@ -499,7 +502,7 @@ impl Command {
     /// Whether it changes data.
     #[must_use]
     pub fn writes(&self) -> bool {
-        matches!(self.run, Run::Write(_))
+        matches!(self.run, Run::Write(_) | Run::Block(_))
     }
 
     /// Whether it reads data and changes none.
@@ -513,7 +516,7 @@ impl Command {
         let kind = match self.run {
             Run::Read(_) => Some("readonly").filter(|_| self.reads()),
             Run::Write(_) if self.flags.has(Flags::MAY_REPLICATE) => Some("readonly"),
-            Run::Write(_) => Some("write"),
+            Run::Write(_) | Run::Block(_) => Some("write"),
             Run::Session | Run::Container => None,
         };
         let flags = self.flags;

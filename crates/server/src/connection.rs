@@ -22,7 +22,7 @@ use command::{Command, Flags, Shape};
 use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
-use crate::client::{Client, Kill};
+use crate::client::{Client, Kill, Unblock, Waits};
 use crate::execute::{Batch, Ran, Request, called};
 use crate::latency;
 use crate::server::{CommandEntry, Server};
@@ -265,7 +265,13 @@ impl Connection {
                 }
                 client.blocked.store(false, Ordering::Relaxed);
             }
-            Ran::Busy => self.run_front_waiting(&server).await,
+            Ran::Busy => {
+                self.run_front_waiting(&server).await;
+                if self.session.wait.is_some() {
+                    self.wait_for_keys(&server).await;
+                }
+            }
+            Ran::Blocked => self.wait_for_keys(&server).await,
         }
     }
 
@@ -305,6 +311,73 @@ impl Connection {
         }
     }
 
+    /// Waits until the session's request is answered, its time is over, or it is cut short.
+    async fn wait_for_keys(&mut self, server: &Server) {
+        let Some(wait) = self.session.wait.take() else { return };
+        let client = Arc::clone(&self.session.client);
+        client.blocked.store(true, Ordering::Relaxed);
+        if self.write_waiting().is_err() {
+            client.kill(Kill::Now);
+        }
+        let millis = wait.until.map(|until| until.saturating_sub(server.clock.now()));
+        let over = tokio::time::sleep(Duration::from_millis(millis.unwrap_or(0)));
+        tokio::pin!(over);
+        let mut is_over = false;
+        let worker = Rc::clone(&self.worker);
+        let settings = worker.settings();
+        let answer = loop {
+            if let Some(answer) = wait.blocked.take_answer() {
+                break Some(answer);
+            }
+            if client.killed() != Kill::No && wait.blocked.end() {
+                break None;
+            }
+            let batch = Batch::begin(server, &worker, &settings);
+            match wait.blocked.state() {
+                Waits::Called => {
+                    batch.run_called(&wait.blocked, &self.session).await;
+                    continue;
+                }
+                Waits::Cut(how) => {
+                    let mut answer = Output::default();
+                    match how {
+                        Unblock::Timeout => wait.blocked.time_out(&mut answer),
+                        Unblock::Error => wait.blocked.refuse(&mut answer),
+                    }
+                    break Some(answer);
+                }
+                Waits::On if is_over && wait.blocked.end() => {
+                    let mut answer = Output::default();
+                    wait.blocked.time_out(&mut answer);
+                    break Some(answer);
+                }
+                Waits::On | Waits::Claimed => {}
+            }
+            let room = self.tail.len() < READ_BYTES;
+            tokio::select! {
+                () = &mut over, if millis.is_some() && !is_over => is_over = true,
+                () = client.rung() => if self.deliver().is_err() {
+                    client.kill(Kill::Now);
+                },
+                read = poll_fn(|context| self.poll_read_tail(context)), if room => match read {
+                    Ok(read @ 1..) => self.count_input(read),
+                    _ => client.kill(Kill::Now),
+                },
+            }
+        };
+        // Whoever served it took it out of that one queue.
+        let batch = Batch::begin(server, &worker, &settings);
+        batch.leave_queues(&wait.blocked, &self.session).await;
+        if let Some(answer) = answer.filter(|_| !wait.mute) {
+            self.output.push_output(answer);
+        }
+        if self.write_waiting().is_err() {
+            client.kill(Kill::Now);
+        }
+        client.blocked.store(false, Ordering::Relaxed);
+        self.obey_kill();
+    }
+
     fn obey_kill(&mut self) {
         self.session.closing |= self.session.client.killed() != Kill::No;
     }
@@ -329,7 +402,7 @@ impl Connection {
                 let request = look_up(server, words);
                 let before = self.output.len();
                 let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
-                if matches!(ran, Ran::Done | Ran::Refused) {
+                if matches!(ran, Ran::Done | Ran::Refused | Ran::Blocked) {
                     let mut meter = Meter::start(batch);
                     meter.before(request.entry, self);
                     meter.answered(ran, request, self);
@@ -618,11 +691,11 @@ impl Connection {
                         return Some(Ended::Full);
                     }
                 }
-                Ran::Rest(millis) => {
+                waits @ (Ran::Rest(_) | Ran::Blocked) => {
                     *at = *end;
                     meter.after(request, self);
                     meter.finish(self);
-                    return Some(Ended::Waits(Ran::Rest(millis)));
+                    return Some(Ended::Waits(waits));
                 }
                 waits => {
                     meter.finish(self);

@@ -126,7 +126,7 @@ impl Amount {
 }
 
 impl<'a> Move<'a> {
-    fn parse(args: &mut Args<'a>) -> Result<Move<'a>, CommandError> {
+    pub(super) fn parse(args: &mut Args<'a>) -> Result<Move<'a>, CommandError> {
         let (source, destination) = (args.take()?, args.take()?);
         let (Side(from), Side(to)) = (args.take()?, args.take()?);
         Ok(Move { source, destination, from, to })

@@ -89,6 +89,11 @@ impl InProcess {
         let done = match command.run {
             Run::Read(run) => run(args, &view, reply),
             Run::Write(run) => run(args, &mut view, reply),
+            Run::Block(block) => (block.now)(args, &mut view, reply).map(|tried| {
+                if tried != command::Tried::Answered {
+                    (block.nothing)(reply);
+                }
+            }),
             Run::Session | Run::Container => panic!("{} needs a server", command.name),
         };
         let _ = view.publish();

@@ -1,0 +1,147 @@
+//! Taking and moving elements of lists that may have to come first: `BLPOP`, `BRPOP`, `BLMPOP`,
+//! `BLMOVE`, `BRPOPLPUSH`.
+
+use command::{
+    Args, Arity, Begin, Block, Command, CommandError, Find, KeySpec, KeyUse, Flags, Reply, Run,
+    Tried, View, wait_until,
+};
+use keyspace::{End, Type};
+
+use super::end::popped;
+use super::moving::{self, Move};
+use super::pop::{self, Popping};
+use super::reply_with;
+
+pub(super) const BLPOP: Command = Command {
+    name: "BLPOP",
+    run: Run::Block(Block { now: blpop, awaits: has_list, whole: false, nothing: no_list }),
+    arity: Arity::AtLeast(3),
+    keys: &[KeySpec {
+        begin: Begin::Index(1),
+        find: Find::Range { last: -2, step: 1 },
+        usage: KeyUse::TAKE,
+        note: "",
+    }],
+    flags: Flags::BLOCKING,
+    since: "2.0.0",
+    summary: "Takes the first element of the first list that there is, waits for one if need be.",
+    complexity: "O(N) where N is the number of keys",
+    syntax: "key ... timeout",
+    history: &[("6.0.0", "`timeout` is a double instead of an integer.")],
+    ..pop::LPOP
+};
+
+pub(super) const BRPOP: Command = Command {
+    name: "BRPOP",
+    run: Run::Block(Block { now: brpop, awaits: has_list, whole: false, nothing: no_list }),
+    summary: "Takes the last element of the first list that there is, waits for one if need be.",
+    ..BLPOP
+};
+
+pub(super) const BLMPOP: Command = Command {
+    name: "BLMPOP",
+    run: Run::Block(Block { now: blmpop, awaits: has_list, whole: false, nothing: no_list }),
+    arity: Arity::AtLeast(5),
+    keys: &[KeySpec {
+        begin: Begin::Index(2),
+        find: Find::Counted { first: 1, step: 1 },
+        usage: KeyUse::TAKE,
+        note: "",
+    }],
+    flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),
+    summary: "Takes elements of the first list that there is, waits for one if need be.",
+    syntax: "timeout numkeys key ... <LEFT | RIGHT> [COUNT count]",
+    ..pop::LMPOP
+};
+
+pub(super) const BLMOVE: Command = Command {
+    name: "BLMOVE",
+    run: Run::Block(Block { now: blmove, awaits: has_list, whole: true, nothing: no_element }),
+    arity: Arity::Exactly(6),
+    flags: Flags::BLOCKING.and(Flags::DENY_OOM),
+    summary: "Moves an element from list to list and returns it, waits for one if need be.",
+    syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout",
+    ..moving::LMOVE
+};
+
+pub(super) const BRPOPLPUSH: Command = Command {
+    name: "BRPOPLPUSH",
+    run: Run::Block(Block { now: brpoplpush, awaits: has_list, whole: true, nothing: no_element }),
+    arity: Arity::Exactly(4),
+    since: "2.2.0",
+    summary: "Moves the last element to the front of a list, waits for one if need be.",
+    syntax: "source destination timeout",
+    history: &[("6.0.0", "`timeout` is a double instead of an integer.")],
+    deprecated: Some(("6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments")),
+    ..BLMOVE
+};
+
+fn has_list(keys: &View<'_>, key: &[u8]) -> bool {
+    keys.stored(key).is_some_and(|stored| stored.kind() == Type::List)
+}
+
+fn no_list(reply: &mut Reply<'_>) {
+    reply.null_array();
+}
+
+fn no_element(reply: &mut Reply<'_>) {
+    reply.null();
+}
+
+type Attempt = Result<Tried, CommandError>;
+
+fn blpop(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    pop_first(args, keys, reply, End::Front)
+}
+
+fn brpop(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    pop_first(args, keys, reply, End::Back)
+}
+
+fn pop_first(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>, end: End) -> Attempt {
+    let names = args.len().saturating_sub(1);
+    let until = wait_until(args.get(names).unwrap_or_default(), keys.now())?;
+    for key in args.first(names).rest() {
+        if !keys.has_entered(key) {
+            continue;
+        }
+        let mut entry = keys.list_entry(key)?;
+        entry.count_lookup();
+        if entry.exists() {
+            reply.array(2);
+            reply.bulk(key);
+            entry.pop(end, 1, popped(end), |element| reply_with(element, reply))?;
+            return Ok(Tried::Answered);
+        }
+    }
+    Ok(Tried::Waits(until))
+}
+
+fn blmpop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    let until = wait_until(args.bytes()?, keys.now())?;
+    let popped = Popping::parse(args)?.run(keys, reply)?;
+    Ok(if popped { Tried::Answered } else { Tried::Waits(until) })
+}
+
+fn blmove(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    let step = Move::parse(&mut args)?;
+    let until = wait_until(args.bytes()?, keys.now())?;
+    move_one(step, until, keys, reply)
+}
+
+fn brpoplpush(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    let (source, destination, timeout): (_, _, &[u8]) = args.parse()?;
+    let until = wait_until(timeout, keys.now())?;
+    move_one(Move { source, destination, from: End::Back, to: End::Front }, until, keys, reply)
+}
+
+fn move_one(
+    step: Move<'_>,
+    until: Option<keyspace::Millis>,
+    keys: &mut View<'_>,
+    reply: &mut Reply<'_>,
+) -> Attempt {
+    let Some(moved) = step.run(1, false, keys)? else { return Ok(Tried::Waits(until)) };
+    moved.texts(false).for_each(|text| reply.bulk(text));
+    Ok(Tried::Answered)
+}
