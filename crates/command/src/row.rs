@@ -21,6 +21,9 @@ pub struct Command {
     /// What a request does to its keys, where its words decide that: where a spec says
     /// `variable_flags`.
     pub key_use: Option<fn(Words<'_>) -> KeyUse>,
+    /// The word that names a member of the collection at its first word's key: so the memory of
+    /// both can be asked for ahead. Only a hint.
+    pub member: Option<u8>,
     /// Which shards it enters.
     pub enter: Enter,
     /// What else holds of it.
@@ -122,6 +125,10 @@ pub enum Find {
         /// 1: each word; 2: every other one.
         step: u8,
     },
+    /// The one behind the last of this word, from the beginning on.
+    Behind(&'static str),
+    /// None, though what lies there is used: its names are made of patterns among the words.
+    Unknown,
     /// The first half of the words up to the end of the request.
     FirstHalf,
 }
@@ -151,6 +158,8 @@ impl KeyUse {
     pub const CACHE: KeyUse = KeyUse(&["RW", "access"]);
     /// It is read, returned and removed.
     pub const TAKE: KeyUse = KeyUse(&["RW", "access", "delete"]);
+    /// Members of it are removed, and nothing of it returned.
+    pub const PRUNE: KeyUse = KeyUse(&["RW", "delete"]);
 
     /// What a request of this command does to the key: see [`Command::key_use`].
     #[must_use]
@@ -251,6 +260,15 @@ impl KeySpec {
                 let end = end.filter(|&end| end <= words.len()).ok_or(CommandError::NumKeys)?;
                 (first, end, step)
             }
+            Find::Behind(word) => {
+                let is_word = |at: &usize| {
+                    words.get(*at).is_some_and(|raw| raw.eq_ignore_ascii_case(word.as_bytes()))
+                };
+                let last = (begin..words.len()).rev().find(is_word);
+                let first = last.map_or(words.len(), |at| at + 1);
+                (first, first + 1, 1)
+            }
+            Find::Unknown => (0, 0, 1),
         };
         Ok((first..end.min(words.len())).step_by(usize::from(step)))
     }
@@ -421,10 +439,10 @@ impl Group {
         match self {
             Group::String => "string",
             Group::Bitmap => "bitmap",
-            Group::List => "list",
             Group::Set => "set",
             Group::Hash => "hash",
             Group::HyperLogLog => "hyperloglog",
+            Group::List => "list",
             Group::Stream => "stream",
             Group::Generic => "generic",
             Group::Connection => "connection",
@@ -463,6 +481,7 @@ impl Command {
         arity: Arity::AtLeast(1),
         keys: &[],
         key_use: None,
+        member: None,
         enter: Enter::Keys,
         flags: Flags::NONE,
         category: Category::NONE,

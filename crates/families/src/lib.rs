@@ -11,6 +11,7 @@ pub mod geo;
 pub mod glob;
 pub mod hash;
 pub mod hyperloglog;
+pub mod list;
 pub mod set;
 pub mod stream;
 pub mod string;
@@ -23,6 +24,7 @@ pub const FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
     stream::COMMANDS,

@@ -254,3 +254,89 @@ fn strings_that_nobody_checked_are_taken_and_refused_as_by_the_reference_server(
         [set, then]
     });
 }
+
+/// How many changes of lists are compared, each with what is there afterwards.
+const LISTS: usize = 6_000;
+
+impl Random {
+    fn element(&mut self) -> String {
+        match self.below(12) {
+            0 => "0".repeat(900 + self.below(3_000) as usize),
+            1..4 => self.below(1 << 40).to_string(),
+            4 => format!("-{}", self.below(70_000)),
+            _ => self.letters(),
+        }
+    }
+
+    fn index(&mut self) -> i64 {
+        self.below(60) as i64 - 30
+    }
+
+    /// A command that changes the list of this name or another one.
+    fn change_of_list(&mut self, key: &str) -> String {
+        let end = |random: &mut Random| ["LEFT", "RIGHT"][random.below(2) as usize];
+        let letter = |end: &str| end.chars().next().unwrap_or_default();
+        match self.below(24) {
+            0 => format!("{}POP {key}", letter(end(self))),
+            1 | 2 => format!("{}POP {key} {}", letter(end(self)), self.below(12)),
+            3 => format!("LSET {key} {} {}", self.index(), self.element()),
+            4..7 => format!("LINSERT {key} AFTER {} {}", self.letters(), self.element()),
+            7 => format!("LREM {key} {} {}", self.index() / 10, self.letters()),
+            8 if self.below(4) == 0 => format!("LTRIM {key} {} {}", self.index(), self.index()),
+            9..12 => format!("LMOVE {key} other {} {}", end(self), end(self)),
+            12 => format!("LMOVE other {key} {} {}", end(self), end(self)),
+            13 => format!("LPOS {key} {} RANK -2 COUNT 0 MAXLEN 40", self.letters()),
+            14 => format!("LRANGE {key} {} {}", self.index(), self.index()),
+            _ => format!("{}PUSH {key} {} {}", letter(end(self)), self.element(), self.element()),
+        }
+    }
+}
+
+#[test]
+fn lists_are_those_of_the_reference_server() {
+    let Some(oracle) = Oracle::find() else { return };
+    let mut random = Random(0x0123_4567_89ab_cdef);
+    let mut step = 0;
+    compare(&oracle, LISTS, || {
+        step += 1;
+        let key = ["a", "b", "c"][random.below(3) as usize];
+        // Lists that nearly empty take other ways than those that grow.
+        let change = match step % 300 {
+            0..60 => format!("LPOP {key} {}", random.below(9)),
+            _ => random.change_of_list(key),
+        };
+        [change, format!("LRANGE {key} 0 -1")]
+    });
+}
+
+/// To the element, and back to one node when all but one are gone.
+#[test]
+fn lists_become_quicklists_where_those_of_the_reference_server_do() {
+    let Some(oracle) = Oracle::find() else { return };
+    let told = Conditions::parse("redis>=7.2 valkey").expect("it is a condition");
+    if !told.hold(oracle.target(), Dialect::Resp2) {
+        return;
+    }
+    let mut random = Random(0x0f1e_2d3c_4b5a_6978);
+    let (mut step, mut size) = (0, 1);
+    compare(&oracle, LISTS, || {
+        step += 1;
+        let change = match step % 1_500 {
+            1 => {
+                size = 8 + random.below(200);
+                "DEL k".to_owned()
+            }
+            2..1_300 => {
+                let text = "x".repeat(1 + random.below(size) as usize);
+                let other = random.below(1 << 20);
+                match random.below(3) {
+                    0 => format!("LPUSH k {other} {text}"),
+                    1 => format!("LSET k {} {text}", random.below(3)),
+                    _ => format!("LINSERT k BEFORE x {text}"),
+                }
+            }
+            _ => "LTRIM k 0 0".to_owned(),
+        };
+        [change, "OBJECT ENCODING k".to_owned()]
+    });
+}

@@ -40,6 +40,7 @@ fn the_first_key_is_a_word_that_every_request_has() {
             let first = match spec.find {
                 Find::Range { .. } | Find::FirstHalf => begin,
                 Find::Counted { first, .. } => begin + first,
+                Find::Behind(_) | Find::Unknown => continue,
             };
             // Commands that take any number of keys from there on may take none.
             let is_open = matches!(spec.find, Find::Range { last: -1, .. });

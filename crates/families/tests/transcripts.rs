@@ -16,7 +16,8 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/transcrip
 const READS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reads");
 
 /// The folders of the groups whose commands are here.
-const GROUPS: [&str; 7] = ["string", "bitmap", "set", "hash", "stream", "hyperloglog", "generic"];
+const GROUPS: [&str; 8] =
+    ["string", "bitmap", "list", "set", "hash", "stream", "hyperloglog", "generic"];
 
 fn run_in_process(shards: usize, dialect: Dialect) {
     let run = Run { target: Target::anax(), dialect };

@@ -100,6 +100,7 @@ pub mod event {
     pub const LINSERT: Event = list("linsert");
     pub const LREM: Event = list("lrem");
     pub const LTRIM: Event = list("ltrim");
+    pub const SORTSTORE: Event = list("sortstore");
     pub const DEL: Event = generic("del");
     pub const EXPIRE: Event = generic("expire");
     pub const PERSIST: Event = generic("persist");

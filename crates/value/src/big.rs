@@ -80,11 +80,32 @@ impl Big {
 
     /// The name that clients know for how it is laid out.
     #[must_use]
-    pub const fn encoding(&self) -> &'static str {
+    pub fn encoding(&self) -> &'static str {
         match self {
             Big::Set(_) | Big::Hash(_) => "hashtable",
-            Big::List(_) => "quicklist",
+            Big::List(list) if list.is_long() => "quicklist",
+            Big::List(_) => "listpack",
             Big::Stream(_) => "stream",
+        }
+    }
+
+    /// Asks for the memory that a look-up of a member with this hash will read first.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        match self {
+            Big::Set(set) => set.prefetch(hash),
+            Big::Hash(map) => map.prefetch(hash),
+            Big::List(_) | Big::Stream(_) => {}
+        }
+    }
+
+    /// Asks for the member itself, once that memory is here.
+    #[inline]
+    pub fn prefetch_record(&self, hash: u64) {
+        match self {
+            Big::Set(set) => set.prefetch_record(hash),
+            Big::Hash(map) => map.prefetch_record(hash),
+            Big::List(_) | Big::Stream(_) => {}
         }
     }
 

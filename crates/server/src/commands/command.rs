@@ -176,9 +176,10 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"flags");
     show_usage(reply, spec.usage);
     reply.bulk(b"begin_search");
-    match spec.begin {
-        Begin::Index(begin) => step(reply, "index", &[("index", i64::from(begin))]),
-        Begin::Keyword { word, from } => keyword_step(reply, word, from),
+    match (spec.find, spec.begin) {
+        (Find::Behind(_) | Find::Unknown, _) => step(reply, "unknown", &[]),
+        (_, Begin::Index(begin)) => step(reply, "index", &[("index", i64::from(begin))]),
+        (_, Begin::Keyword { word, from }) => keyword_step(reply, word, from),
     }
     reply.bulk(b"find_keys");
     match spec.find {
@@ -190,6 +191,7 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
             let first = ("firstkey", i64::from(first));
             step(reply, "keynum", &[("keynumidx", 0), first, ("keystep", i64::from(by))]);
         }
+        Find::Behind(_) | Find::Unknown => step(reply, "unknown", &[]),
         Find::FirstHalf => {
             step(reply, "range", &[("lastkey", -1), ("keystep", 1), ("limit", 2)]);
         }
