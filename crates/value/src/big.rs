@@ -78,8 +78,19 @@ impl Big {
     #[must_use]
     pub const fn encoding(&self) -> &'static str {
         match self {
+            Big::Hash(map) if map.is_compact() => "listpackex",
             Big::Set(_) | Big::Hash(_) => "hashtable",
             Big::List(_) => "quicklist",
+        }
+    }
+
+    /// The moment before which none of its parts has outlived a deadline; `u64::MAX` if none has
+    /// one.
+    #[must_use]
+    pub fn due(&self) -> u64 {
+        match self {
+            Big::Hash(map) => map.due(),
+            Big::Set(_) | Big::List(_) => u64::MAX,
         }
     }
 
