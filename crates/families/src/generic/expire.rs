@@ -234,7 +234,7 @@ fn tell_deadline(
 }
 
 /// Milliseconds in seconds, rounded to the nearest.
-pub(crate) fn seconds(millis: Millis) -> u64 {
+fn seconds(millis: Millis) -> u64 {
     (millis + 500) / 1000
 }
 

@@ -10,7 +10,7 @@ use command::{
 use keyspace::Millis;
 
 use super::fields::{HGET, HSET, take_fields};
-use crate::generic::expire::{Condition, seconds};
+use crate::generic::expire::Condition;
 
 pub(super) const HEXPIRE: Command = Command {
     name: "HEXPIRE",

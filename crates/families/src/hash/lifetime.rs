@@ -129,6 +129,7 @@ fn set_until(entry: &mut HashEntry<'_>, args: Args<'_>, until: Until) -> Done {
                 removed |= entry.remove(field)?;
             }
             if removed {
+                entry.also(event::HSET);
                 entry.noted(event::HDEL);
             }
             return Ok(());
