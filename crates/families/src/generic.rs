@@ -9,6 +9,7 @@ pub(crate) mod expire;
 mod keys;
 mod object;
 mod scan;
+mod sort;
 mod transfer;
 
 use command::{Arg, Command, CommandError, parse_integer};
@@ -40,6 +41,8 @@ pub const COMMANDS: &[Command] = &[
     transfer::MOVE,
     scan::SCAN,
     scan::RM,
+    sort::SORT,
+    sort::SORT_RO,
     object::OBJECT,
     dump::DUMP,
     dump::RESTORE,

@@ -11,7 +11,9 @@ pub mod geo;
 pub mod glob;
 pub mod hash;
 pub mod hyperloglog;
+pub mod list;
 pub mod set;
+pub mod stream;
 pub mod string;
 mod walk;
 
@@ -22,7 +24,9 @@ pub const FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
 ];

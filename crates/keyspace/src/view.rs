@@ -16,6 +16,7 @@ use dash::At;
 use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
+use value::stream::NodeLimits;
 use value::{Type, list, map, set};
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
@@ -58,6 +59,8 @@ pub struct Layout {
     pub hash: map::Limits,
     /// How much a chunk of a list holds (`list-max-listpack-size`).
     pub list_fill: list::Fill,
+    /// When a stream's node is full (`stream-node-max-entries`, `stream-node-max-bytes`).
+    pub stream_node: NodeLimits,
 }
 
 impl Default for Layout {
@@ -67,6 +70,7 @@ impl Default for Layout {
             set: set::Limits::default(),
             hash: map::Limits::default(),
             list_fill: list::Fill::from_setting(-2),
+            stream_node: NodeLimits { entries_max: 100, bytes_max: 4096 },
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::list::List;
 use crate::map::Map;
 use crate::set::{self, Set};
+use crate::stream::Stream;
 
 /// The type of a value, as clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub enum Big {
     List(List),
     /// A hash.
     Hash(Map),
+    /// A stream.
+    Stream(Stream),
 }
 
 impl Big {
@@ -71,16 +74,39 @@ impl Big {
             Big::Set(_) => Type::Set,
             Big::List(_) => Type::List,
             Big::Hash(_) => Type::Hash,
+            Big::Stream(_) => Type::Stream,
         }
     }
 
     /// The name that clients know for how it is laid out.
     #[must_use]
-    pub const fn encoding(&self) -> &'static str {
+    pub fn encoding(&self) -> &'static str {
         match self {
             Big::Hash(map) if map.is_compact() => "listpackex",
             Big::Set(_) | Big::Hash(_) => "hashtable",
-            Big::List(_) => "quicklist",
+            Big::List(list) if list.is_long() => "quicklist",
+            Big::List(_) => "listpack",
+            Big::Stream(_) => "stream",
+        }
+    }
+
+    /// Asks for the memory that a look-up of a member with this hash will read first.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        match self {
+            Big::Set(set) => set.prefetch(hash),
+            Big::Hash(map) => map.prefetch(hash),
+            Big::List(_) | Big::Stream(_) => {}
+        }
+    }
+
+    /// Asks for the member itself, once that memory is here.
+    #[inline]
+    pub fn prefetch_record(&self, hash: u64) {
+        match self {
+            Big::Set(set) => set.prefetch_record(hash),
+            Big::Hash(map) => map.prefetch_record(hash),
+            Big::List(_) | Big::Stream(_) => {}
         }
     }
 
@@ -101,6 +127,7 @@ impl Big {
             Big::Set(set) => set.bytes(),
             Big::List(list) => list.memory_bytes(),
             Big::Hash(map) => map.bytes(),
+            Big::Stream(stream) => stream.bytes(),
         }
     }
 }
