@@ -116,7 +116,7 @@ impl Big {
     pub fn due(&self) -> u64 {
         match self {
             Big::Hash(map) => map.due(),
-            Big::Set(_) | Big::List(_) => u64::MAX,
+            Big::Set(_) | Big::List(_) | Big::Stream(_) => u64::MAX,
         }
     }
 

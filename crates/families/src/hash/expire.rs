@@ -170,7 +170,7 @@ pub(super) const HTTL: Command = Command {
 
 fn httl(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let now = keys.now();
-    tell_deadlines(args, keys, reply, |deadline| (deadline.saturating_sub(now) + 999) / 1000)
+    tell_deadlines(args, keys, reply, |deadline| deadline.saturating_sub(now).div_ceil(1000))
 }
 
 pub(super) const HPTTL: Command = Command {
@@ -194,7 +194,7 @@ pub(super) const HEXPIRETIME: Command = Command {
 };
 
 fn hexpiretime(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
-    tell_deadlines(args, keys, reply, |deadline| (deadline + 999) / 1000)
+    tell_deadlines(args, keys, reply, |deadline| deadline.div_ceil(1000))
 }
 
 pub(super) const HPEXPIRETIME: Command = Command {

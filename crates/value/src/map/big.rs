@@ -56,6 +56,18 @@ impl Map {
         self.is_compact &= limits.take(self.members.len() + 1) && limits.take_texts(field, value);
     }
 
+    /// Asks for the memory that a look-up of a field with this hash will read first.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        self.members.prefetch(hash);
+    }
+
+    /// Asks for the field itself, once that memory is here.
+    #[inline]
+    pub fn prefetch_record(&self, hash: u64) {
+        self.members.prefetch_record(hash);
+    }
+
     /// Bytes on the heap.
     #[must_use]
     pub fn bytes(&self) -> usize {
