@@ -21,6 +21,9 @@ pub struct Command {
     /// What a request does to its keys, where its words decide that: where a spec says
     /// `variable_flags`.
     pub key_use: Option<fn(Words<'_>) -> KeyUse>,
+    /// The word that names a member of the collection at its first word's key: so the memory of
+    /// both can be asked for ahead. Only a hint.
+    pub member: Option<u8>,
     /// Which shards it enters.
     pub enter: Enter,
     /// What else holds of it.
@@ -478,6 +481,7 @@ impl Command {
         arity: Arity::AtLeast(1),
         keys: &[],
         key_use: None,
+        member: None,
         enter: Enter::Keys,
         flags: Flags::NONE,
         category: Category::NONE,

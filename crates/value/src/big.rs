@@ -89,6 +89,26 @@ impl Big {
         }
     }
 
+    /// Asks for the memory that a look-up of a member with this hash will read first.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        match self {
+            Big::Set(set) => set.prefetch(hash),
+            Big::Hash(map) => map.prefetch(hash),
+            Big::List(_) | Big::Stream(_) => {}
+        }
+    }
+
+    /// Asks for the member itself, once that memory is here.
+    #[inline]
+    pub fn prefetch_record(&self, hash: u64) {
+        match self {
+            Big::Set(set) => set.prefetch_record(hash),
+            Big::Hash(map) => map.prefetch_record(hash),
+            Big::List(_) | Big::Stream(_) => {}
+        }
+    }
+
     /// Bytes on the heap.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -13,6 +13,7 @@ pub(super) const HSET: Command = Command {
     run: Run::Write(hset),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec::one(1, KeyUse::CHANGE)],
+    member: Some(2),
     flags: Flags::DENY_OOM.and(Flags::FAST),
     category: Category::HASH,
     group: Group::Hash,

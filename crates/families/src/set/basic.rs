@@ -15,6 +15,7 @@ pub(super) const SADD: Command = Command {
     run: Run::Write(sadd),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::one(1, KeyUse::INSERT)],
+    member: Some(2),
     flags: Flags::DENY_OOM.and(Flags::FAST),
     category: Category::SET,
     group: Group::Set,
