@@ -14,7 +14,8 @@ use command::{
 };
 use keyspace::{Access, Expiry, KeyHasher, Millis, Refused, Stored, Type, access};
 use rdb::{
-    Format, HashEncoder, HashField, Limits, Options, RdbError, SetEncoder, Value, encode_string,
+    Format, HashEncoder, HashField, Limits, ListEncoder, Options, RdbError, SetEncoder, Value,
+    encode_string,
 };
 use value::entries::Digits;
 use value::map::NewMap;
@@ -61,12 +62,20 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
         _ => match stored.kind() {
             Type::Set => encode_set(stored, hasher, options, &mut out),
             Type::Hash => encode_hash(stored, (hasher, now), options, &mut out),
-            Type::String | Type::List | Type::ZSet | Type::Stream => Err(RdbError::Unsupported),
+            Type::List => encode_list(stored, options, &mut out),
+            Type::String | Type::ZSet | Type::Stream => Err(RdbError::Unsupported),
         },
     };
     encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
     rdb::seal(&mut out, options.format.version());
     Ok(out)
+}
+
+fn encode_list(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
+    let Some(list) = keyspace::list_of(stored) else { return Ok(()) };
+    let mut encoder = ListEncoder::new(options, out);
+    list.iter().for_each(|element| encoder.element(element.to_text(&mut Digits::new())));
+    encoder.finish()
 }
 
 fn encode_set(
@@ -247,7 +256,11 @@ fn store(value: Value, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Don
             }
             keys.put_hash(key.0, map, expiry, event::RESTORE)?;
         }
-        Value::List(_) | Value::ZSet(_) | Value::Stream(_) => return Err(bad_data()),
+        Value::List(elements) => {
+            let texts = elements.iter().map(Vec::as_slice);
+            keys.put_list(key.0, texts, expiry, event::RESTORE)?;
+        }
+        Value::ZSet(_) | Value::Stream(_) => return Err(bad_data()),
     }
     Ok(())
 }

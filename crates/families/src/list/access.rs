@@ -23,7 +23,7 @@ pub(super) const LLEN: Command = Command {
 
 fn llen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    let len = keys.list(key.0)?.map_or(0, |list| list.len());
+    let len = keys.list(key.0)?.map_or(0, keyspace::ListRef::len);
     reply.integer(len as i64);
     Ok(())
 }
