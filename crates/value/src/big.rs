@@ -3,6 +3,7 @@
 use crate::list::List;
 use crate::map::Map;
 use crate::set::{self, Set};
+use crate::zset::ZSet;
 
 /// The type of a value, as clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub enum Big {
     List(List),
     /// A hash.
     Hash(Map),
+    /// A sorted set.
+    ZSet(ZSet),
 }
 
 impl Big {
@@ -71,6 +74,7 @@ impl Big {
             Big::Set(_) => Type::Set,
             Big::List(_) => Type::List,
             Big::Hash(_) => Type::Hash,
+            Big::ZSet(_) => Type::ZSet,
         }
     }
 
@@ -80,6 +84,7 @@ impl Big {
         match self {
             Big::Set(_) | Big::Hash(_) => "hashtable",
             Big::List(_) => "quicklist",
+            Big::ZSet(_) => "skiplist",
         }
     }
 
@@ -90,6 +95,7 @@ impl Big {
             Big::Set(set) => set.bytes(),
             Big::List(list) => list.memory_bytes(),
             Big::Hash(map) => map.bytes(),
+            Big::ZSet(set) => set.bytes(),
         }
     }
 }
