@@ -12,6 +12,7 @@ pub mod glob;
 pub mod hash;
 pub mod hyperloglog;
 pub mod set;
+pub mod sorted_set;
 pub mod string;
 mod walk;
 
@@ -24,5 +25,6 @@ pub const FAMILIES: &[&[Command]] = &[
     hyperloglog::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
+    sorted_set::COMMANDS,
     generic::COMMANDS,
 ];

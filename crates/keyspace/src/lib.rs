@@ -32,6 +32,7 @@ mod set_entry;
 mod shard;
 mod snapshot;
 mod view;
+mod zset_entry;
 
 pub use access::Access;
 pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
@@ -50,8 +51,10 @@ pub use snapshot::{Copied, SnapshotSink};
 pub use value::list::Fill as ListFill;
 pub use value::map::Limits as HashLimits;
 pub use value::set::Limits as SetLimits;
+pub use value::zset::Limits as ZSetLimits;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
+pub use zset_entry::{ZSetEntry, zset_of};
 
 /// A moment or a span in milliseconds; moments count from the Unix epoch.
 pub type Millis = u64;
