@@ -46,8 +46,20 @@ impl Aggregate {
     fn of(self, one: f64, other: f64) -> f64 {
         match self {
             Aggregate::Sum | Aggregate::Count => number(one + other),
-            Aggregate::Min => if other < one { other } else { one },
-            Aggregate::Max => if other > one { other } else { one },
+            Aggregate::Min => {
+                if other < one {
+                    other
+                } else {
+                    one
+                }
+            }
+            Aggregate::Max => {
+                if other > one {
+                    other
+                } else {
+                    one
+                }
+            }
         }
     }
 
@@ -72,10 +84,8 @@ const READ_KEYS: KeySpec = KeySpec {
     note: "",
 };
 
-const STORED_KEYS: &[KeySpec] = &[
-    KeySpec::one(1, KeyUse::OVERWRITE),
-    KeySpec { begin: Begin::Index(2), ..READ_KEYS },
-];
+const STORED_KEYS: &[KeySpec] =
+    &[KeySpec::one(1, KeyUse::OVERWRITE), KeySpec { begin: Begin::Index(2), ..READ_KEYS }];
 
 pub(super) const ZUNION: Command = Command {
     name: "ZUNION",

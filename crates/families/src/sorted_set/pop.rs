@@ -134,12 +134,7 @@ pub(super) const ZPOPMAX: Command = Command {
     ..ZPOPMIN
 };
 
-fn pop_one_key(
-    end: End,
-    mut args: Args<'_>,
-    keys: &mut View<'_>,
-    reply: &mut Reply<'_>,
-) -> Done {
+fn pop_one_key(end: End, mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     if args.len() > 1 {
         return Err(CommandError::Syntax);

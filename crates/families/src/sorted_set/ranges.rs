@@ -127,8 +127,7 @@ impl<'a> Asked<'a> {
         }
         let (by, reverse) = (by.unwrap_or(By::Rank), reverse.unwrap_or(false));
         check(by, limit, with_scores)?;
-        let (mut min, mut max) =
-            (args.get(0).unwrap_or_default(), args.get(1).unwrap_or_default());
+        let (mut min, mut max) = (args.get(0).unwrap_or_default(), args.get(1).unwrap_or_default());
         if reverse && by != By::Rank {
             (min, max) = (max, min);
         }

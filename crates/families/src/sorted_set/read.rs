@@ -95,6 +95,10 @@ pub(super) const ZREVRANK: Command = Command {
 };
 
 fn rank(reverse: bool, mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    if args.len() > 3 {
+        let name = if reverse { "zrevrank" } else { "zrank" };
+        return Err(CommandError::WrongArity(name.into()));
+    }
     let (key, name): (Key<'_>, &[u8]) = (args.take()?, args.take()?);
     let with_score = args.word("WITHSCORE");
     args.end()?;

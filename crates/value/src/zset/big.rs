@@ -235,10 +235,7 @@ impl ZSet {
 }
 
 /// Says of handles whether their members come before one.
-fn before<'s>(
-    members: &'s Members<Scored>,
-    what: (f64, &'s [u8]),
-) -> impl FnMut(u32) -> bool + 's {
+fn before<'s>(members: &'s Members<Scored>, what: (f64, &'s [u8])) -> impl FnMut(u32) -> bool + 's {
     move |handle| order(scored(members.member(handle)), what) == Ordering::Less
 }
 

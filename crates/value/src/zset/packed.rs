@@ -85,8 +85,8 @@ fn place(bytes: &[u8], name: &[u8], score: f64) -> usize {
     {
         let others = score_of(others);
         // Members are looked at only where scores are equal.
-        let is_before = others < score
-            || others == score && other.to_text(&mut Digits::new()) < name;
+        let is_before =
+            others < score || others == score && other.to_text(&mut Digits::new()) < name;
         if !is_before {
             break;
         }
