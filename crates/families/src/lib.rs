@@ -26,5 +26,6 @@ pub const FAMILIES: &[&[Command]] = &[
     set::COMMANDS,
     hash::COMMANDS,
     sorted_set::COMMANDS,
+    geo::COMMANDS,
     generic::COMMANDS,
 ];

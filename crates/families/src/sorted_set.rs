@@ -22,6 +22,7 @@ use protocol::Dialect;
 use value::entries::{Digits, Element};
 use value::zset::{Name, Pair};
 
+pub(crate) use self::add::When;
 pub use self::pop::{End, pop_first, tell_popped};
 
 /// The rows of this family.
@@ -61,7 +62,7 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// Replies with a member.
-fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
+pub(crate) fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
     match element {
         Element::Int(int) => reply.bulk_i64(int),
         Element::Bytes(text) => reply.bulk(text),

@@ -13,8 +13,8 @@ use testkit::transcript::{Run, Target, run_folder};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/transcripts");
 
 /// The folders of the groups whose commands are here.
-const GROUPS: [&str; 7] =
-    ["string", "bitmap", "set", "hash", "sorted_set", "hyperloglog", "generic"];
+const GROUPS: [&str; 8] =
+    ["string", "bitmap", "set", "hash", "sorted_set", "geo", "hyperloglog", "generic"];
 
 fn run_in_process(shards: usize, dialect: Dialect) {
     let run = Run { target: Target::anax(), dialect };
