@@ -125,6 +125,16 @@ pub enum CommandError {
     CorruptHyperLogLog,
     /// CL.THROTTLE cannot work with a rate of zero.
     ZeroRate,
+    /// A position is not in the list.
+    IndexOutOfRange,
+    /// RANK of LPOS is zero.
+    RankZero,
+    /// An integer has no positive twin.
+    NoPositiveTwin,
+    /// An option of LPOS must not be negative.
+    OptionNegative(&'static str),
+    /// What is to be sorted by numbers holds something else.
+    SortWeight,
     /// Any other text of the server's own commands, code included.
     Text(Box<str>),
 }
@@ -245,6 +255,19 @@ impl fmt::Display for CommandError {
             }
             CommandError::CorruptHyperLogLog => "INVALIDOBJ Corrupted HLL object detected",
             CommandError::ZeroRate => "ERR zero rates are not supported",
+            CommandError::IndexOutOfRange => "ERR index out of range",
+            CommandError::RankZero => {
+                "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second \
+                 ... or use negative to start from the end of the list"
+            }
+            CommandError::NoPositiveTwin => {
+                "ERR value is out of range, value must between -9223372036854775807 and \
+                 9223372036854775807"
+            }
+            CommandError::OptionNegative(option) => {
+                return write!(f, "ERR {option} can't be negative");
+            }
+            CommandError::SortWeight => "ERR One or more scores can't be converted into double",
             CommandError::Text(text) => text,
         };
         f.write_str(text)

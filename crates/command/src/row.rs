@@ -21,6 +21,9 @@ pub struct Command {
     /// What a request does to its keys, where its words decide that: where a spec says
     /// `variable_flags`.
     pub key_use: Option<fn(Words<'_>) -> KeyUse>,
+    /// The word that names a member of the collection at its first word's key: so the memory of
+    /// both can be asked for ahead. Only a hint.
+    pub member: Option<u8>,
     /// Which shards it enters.
     pub enter: Enter,
     /// What else holds of it.
@@ -96,6 +99,13 @@ pub struct KeySpec {
 pub enum Begin {
     /// At this word; the command's name is 0.
     Index(u8),
+    /// Behind this word, whatever its case, which is looked for from a word on.
+    Keyword {
+        /// In upper case.
+        word: &'static str,
+        /// The first place where it may stand.
+        from: u8,
+    },
 }
 
 /// Which words are keys.
@@ -115,6 +125,12 @@ pub enum Find {
         /// 1: each word; 2: every other one.
         step: u8,
     },
+    /// The one behind the last of this word, from the beginning on.
+    Behind(&'static str),
+    /// None, though what lies there is used: its names are made of patterns among the words.
+    Unknown,
+    /// The first half of the words up to the end of the request.
+    FirstHalf,
 }
 
 /// What happens to a key.
@@ -142,12 +158,38 @@ impl KeyUse {
     pub const CACHE: KeyUse = KeyUse(&["RW", "access"]);
     /// It is read, returned and removed.
     pub const TAKE: KeyUse = KeyUse(&["RW", "access", "delete"]);
+    /// Members of it are removed, and nothing of it returned.
+    pub const PRUNE: KeyUse = KeyUse(&["RW", "delete"]);
 
     /// What a request of this command does to the key: see [`Command::key_use`].
     #[must_use]
     pub fn of(self, command: &Command, words: Words<'_>) -> KeyUse {
         let variable = self.0.contains(&"variable_flags");
         command.key_use.filter(|_| variable).map_or(self, |of| of(words))
+    }
+}
+
+impl Begin {
+    /// The word of a request where it is; the end of the request if it is nowhere.
+    fn position(self, words: Words<'_>) -> usize {
+        match self {
+            Begin::Index(begin) => usize::from(begin),
+            Begin::Keyword { word, from } => {
+                let is_it = |&at: &usize| {
+                    words.get(at).is_some_and(|raw| raw.eq_ignore_ascii_case(word.as_bytes()))
+                };
+                (usize::from(from)..words.len()).find(is_it).map_or(words.len(), |at| at + 1)
+            }
+        }
+    }
+
+    /// The least word where it can be.
+    #[must_use]
+    pub fn least(self) -> u8 {
+        match self {
+            Begin::Index(begin) => begin,
+            Begin::Keyword { from, .. } => from + 1,
+        }
     }
 }
 
@@ -200,9 +242,9 @@ impl KeySpec {
         &self,
         words: Words<'_>,
     ) -> Result<impl Iterator<Item = usize> + use<>, CommandError> {
-        let Begin::Index(begin) = self.begin;
-        let begin = usize::from(begin);
+        let begin = self.begin.position(words);
         let (first, end, step) = match self.find {
+            Find::FirstHalf => (begin, begin + words.len().saturating_sub(begin) / 2, 1),
             Find::Range { last, step } if last < 0 => {
                 (begin, (words.len() + 1).saturating_sub(usize::from(last.unsigned_abs())), step)
             }
@@ -218,6 +260,15 @@ impl KeySpec {
                 let end = end.filter(|&end| end <= words.len()).ok_or(CommandError::NumKeys)?;
                 (first, end, step)
             }
+            Find::Behind(word) => {
+                let is_word = |at: &usize| {
+                    words.get(*at).is_some_and(|raw| raw.eq_ignore_ascii_case(word.as_bytes()))
+                };
+                let last = (begin..words.len()).rev().find(is_word);
+                let first = last.map_or(words.len(), |at| at + 1);
+                (first, first + 1, 1)
+            }
+            Find::Unknown => (0, 0, 1),
         };
         Ok((first..end.min(words.len())).step_by(usize::from(step)))
     }
@@ -272,6 +323,8 @@ impl Flags {
     pub const SYSTEM: Flags = Flags(1 << 19);
     /// A read to those who use it, though it may write what it computed into the value.
     pub const MAY_REPLICATE: Flags = Flags(1 << 20);
+    /// As if ASKING stood before it.
+    pub const ASKING: Flags = Flags(1 << 21);
 
     /// Whether all flags of `other` are set.
     #[must_use]
@@ -287,7 +340,7 @@ impl Flags {
     }
 
     /// The names that COMMAND INFO shows.
-    const NAMES: [(Flags, &'static str); 16] = [
+    const NAMES: [(Flags, &'static str); 17] = [
         (Flags::DENY_OOM, "denyoom"),
         (Flags::ADMIN, "admin"),
         (Flags::PUBSUB, "pubsub"),
@@ -297,6 +350,7 @@ impl Flags {
         (Flags::STALE, "stale"),
         (Flags::SKIP_MONITOR, "skip_monitor"),
         (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+        (Flags::ASKING, "asking"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),
@@ -373,6 +427,7 @@ pub enum Group {
     SortedSet,
     Geo,
     HyperLogLog,
+    Stream,
     Generic,
     Connection,
     Cluster,
@@ -386,12 +441,13 @@ impl Group {
         match self {
             Group::String => "string",
             Group::Bitmap => "bitmap",
-            Group::List => "list",
             Group::Set => "set",
             Group::Hash => "hash",
             Group::SortedSet => "sorted_set",
             Group::Geo => "geo",
             Group::HyperLogLog => "hyperloglog",
+            Group::List => "list",
+            Group::Stream => "stream",
             Group::Generic => "generic",
             Group::Connection => "connection",
             Group::Cluster => "cluster",
@@ -429,6 +485,7 @@ impl Command {
         arity: Arity::AtLeast(1),
         keys: &[],
         key_use: None,
+        member: None,
         enter: Enter::Keys,
         flags: Flags::NONE,
         category: Category::NONE,
@@ -487,7 +544,7 @@ impl Command {
     pub fn legacy_range(&self) -> (i64, i64, i64) {
         let mut whole: Option<(i64, i64, i64)> = None;
         for spec in self.keys {
-            let Begin::Index(begin) = spec.begin;
+            let Begin::Index(begin) = spec.begin else { continue };
             let Find::Range { last, step } = spec.find else { continue };
             let (first, step) = (i64::from(begin), i64::from(step));
             let last = if last < 0 { i64::from(last) } else { first + i64::from(last) };

@@ -67,6 +67,10 @@ pub struct Live {
     pub set_max_listpack_value: usize,
     /// The most elements of a list's chunk, or its size when negative.
     pub list_max_listpack_size: i64,
+    /// The most bytes of a stream's node; 0: no limit.
+    pub stream_node_max_bytes: u64,
+    /// The most entries of a stream's node; 0: no limit.
+    pub stream_node_max_entries: u64,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
     /// Whether only clients of this machine are answered without a password.
@@ -448,6 +452,8 @@ impl Live {
             set_max_listpack_entries: values.number("set-max-listpack-entries"),
             set_max_listpack_value: values.number("set-max-listpack-value"),
             list_max_listpack_size: values.number("list-max-listpack-size"),
+            stream_node_max_bytes: values.bytes("stream-node-max-bytes"),
+            stream_node_max_entries: values.number("stream-node-max-entries"),
             requirepass: Password(values.raw("requirepass").into()),
             protected_mode: values.on("protected-mode"),
             enable_debug_command: values.allowed("enable-debug-command"),

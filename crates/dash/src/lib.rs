@@ -43,4 +43,4 @@ mod table;
 
 pub use scan::Cursor;
 pub use segment::{HOMES, SEGMENT_BYTES, SEGMENT_SLOTS};
-pub use table::{At, Table};
+pub use table::{At, Table, prefetch};

@@ -471,8 +471,9 @@ impl Drop for Table {
     }
 }
 
+/// Asks the processor to fetch the cache line at the beginning of a value.
 #[inline(always)]
-fn prefetch<T>(line: &T) {
+pub fn prefetch<T>(line: &T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

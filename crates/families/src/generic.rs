@@ -4,10 +4,12 @@
 //! transaction like any other: the view has entered all that is needed before the function runs.
 
 mod databases;
+mod dump;
 mod expire;
 mod keys;
 mod object;
 mod scan;
+mod sort;
 mod transfer;
 
 use command::{Arg, Command, CommandError, parse_integer};
@@ -39,7 +41,12 @@ pub const COMMANDS: &[Command] = &[
     transfer::MOVE,
     scan::SCAN,
     scan::RM,
+    sort::SORT,
+    sort::SORT_RO,
     object::OBJECT,
+    dump::DUMP,
+    dump::RESTORE,
+    dump::RESTORE_ASKING,
     databases::DBSIZE,
     databases::FLUSHDB,
     databases::FLUSHALL,

@@ -11,8 +11,10 @@ pub mod geo;
 pub mod glob;
 pub mod hash;
 pub mod hyperloglog;
+pub mod list;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 mod walk;
 
@@ -23,9 +25,11 @@ pub const FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
     sorted_set::COMMANDS,
     geo::COMMANDS,
+    stream::COMMANDS,
     generic::COMMANDS,
 ];

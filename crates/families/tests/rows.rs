@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use command::{Begin, Command, Find, Flags, Run};
+use command::{Command, Find, Flags, Run};
 use families::FAMILIES;
 
 fn rows() -> impl Iterator<Item = &'static Command> {
@@ -36,10 +36,11 @@ fn the_first_key_is_a_word_that_every_request_has() {
     for row in rows() {
         let least = row.arity.number().unsigned_abs();
         for spec in row.keys {
-            let Begin::Index(begin) = spec.begin;
+            let begin = spec.begin.least();
             let first = match spec.find {
-                Find::Range { .. } => begin,
+                Find::Range { .. } | Find::FirstHalf => begin,
                 Find::Counted { first, .. } => begin + first,
+                Find::Behind(_) | Find::Unknown => continue,
             };
             // Commands that take any number of keys from there on may take none.
             let is_open = matches!(spec.find, Find::Range { last: -1, .. });

@@ -58,6 +58,20 @@ pub fn idle_seconds(bits: u32, now: Millis) -> u64 {
     u64::from(seconds(now).wrapping_sub(bits)) & CLOCK_MASK
 }
 
+/// The bits of an LRU policy for an entry whose last use was so long ago; a time too long for the
+/// clock is kept as the longest.
+#[must_use]
+pub fn idle_since(seconds_ago: u64, now: Millis) -> u32 {
+    let ago = seconds_ago.min(CLOCK_MASK) as u32;
+    seconds(now).wrapping_sub(ago) & CLOCK_MASK as u32
+}
+
+/// The bits of an LFU policy for an entry with this counter, as of now.
+#[must_use]
+pub fn used_often(count: u8, now: Millis) -> u32 {
+    lfu(minutes(now), u32::from(count))
+}
+
 /// The counter of an LFU policy, decayed to now.
 #[must_use]
 pub fn frequency(bits: u32, now: Millis, decay_minutes: u32) -> u32 {

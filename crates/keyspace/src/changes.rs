@@ -25,6 +25,8 @@ pub enum Class {
     Hash,
     /// `z`: sorted sets.
     ZSet,
+    /// `t`: streams.
+    Stream,
     /// `x`: an entry met its deadline.
     Expired,
     /// `n`: a key came into being.
@@ -73,6 +75,10 @@ pub mod event {
         Event { class: Class::Generic, name }
     }
 
+    const fn stream(name: &'static str) -> Event {
+        Event { class: Class::Stream, name }
+    }
+
     pub const SET: Event = string("set");
     pub const APPEND: Event = string("append");
     pub const PREPEND: Event = string("prepend");
@@ -114,15 +120,26 @@ pub mod event {
     pub const ZRANGESTORE: Event = zset("zrangestore");
     pub const GEOSEARCHSTORE: Event = zset("geosearchstore");
     pub const GEORADIUSSTORE: Event = zset("georadiusstore");
+    pub const SORTSTORE: Event = list("sortstore");
     pub const DEL: Event = generic("del");
     pub const EXPIRE: Event = generic("expire");
     pub const PERSIST: Event = generic("persist");
     pub const RENAME_FROM: Event = generic("rename_from");
     pub const RENAME_TO: Event = generic("rename_to");
+    pub const RESTORE: Event = generic("restore");
     pub const COPY_TO: Event = generic("copy_to");
     pub const MOVE_FROM: Event = generic("move_from");
     pub const MOVE_TO: Event = generic("move_to");
     pub const STICK: Event = generic("stick");
+    pub const XADD: Event = stream("xadd");
+    pub const XDEL: Event = stream("xdel");
+    pub const XTRIM: Event = stream("xtrim");
+    pub const XSETID: Event = stream("xsetid");
+    pub const XGROUP_CREATE: Event = stream("xgroup-create");
+    pub const XGROUP_SETID: Event = stream("xgroup-setid");
+    pub const XGROUP_DESTROY: Event = stream("xgroup-destroy");
+    pub const XGROUP_CREATE_CONSUMER: Event = stream("xgroup-createconsumer");
+    pub const XGROUP_DELETE_CONSUMER: Event = stream("xgroup-delconsumer");
     pub const EXPIRED: Event = Event { class: Class::Expired, name: "expired" };
     pub const NEW: Event = Event { class: Class::New, name: "new" };
     pub const REWRITE: Event = Event { class: Class::Rewrite, name: "rewrite" };

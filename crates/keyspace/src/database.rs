@@ -152,6 +152,20 @@ impl Database {
         self.table.hint(hash, |handle| self.records.prefetch(Handle::from_bits(handle)));
     }
 
+    /// Calls `ask` for each large collection that the key of this hash may hold; tells whether
+    /// there is one.
+    #[inline]
+    pub(crate) fn prefetch_member(&self, hash: u64, ask: impl Fn(&Big)) -> bool {
+        let mut asked = false;
+        self.table.hint(hash, |handle| {
+            if let Some(number) = self.records.at(Handle::from_bits(handle)).boxed() {
+                ask(self.boxes.get(number));
+                asked = true;
+            }
+        });
+        asked
+    }
+
     /// Looks a key up, whether or not its deadline has passed.
     #[inline(always)]
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(At, Record<'_>)> {

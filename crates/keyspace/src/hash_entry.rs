@@ -1,6 +1,6 @@
 //! The guard of a hash's entry, and hashes as a view reads them.
 
-use value::map::{self, MapRef};
+use value::map::{self, MapRef, NewMap};
 use value::set::Step;
 use value::{Big, Type};
 
@@ -30,10 +30,35 @@ impl View<'_> {
     pub fn hash_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<HashEntry<'v>, Refused> {
         Ok(HashEntry { entry: self.collection_entry(key, Type::Hash)? })
     }
+
+    /// Puts a hash that has fields where the key is, over whatever is there.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub fn put_hash(
+        &mut self,
+        key: &[u8],
+        new: NewMap,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
+        let mut entry = self.collection_over(key, Type::Hash);
+        put(&mut entry, new, expiry)?;
+        entry.noted(event, false);
+        Ok(())
+    }
+}
+
+fn put(entry: &mut CollectionEntry<'_>, new: NewMap, expiry: Expiry) -> Result<(), Refused> {
+    match new {
+        NewMap::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry),
+        NewMap::Big(map) => entry.put(NewCollection::Big(Box::new(Big::Hash(*map))), expiry),
+    }
 }
 
 /// A hash as it lies; `None` if it is something else.
-fn map_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<MapRef<'a>> {
+#[must_use]
+pub fn map_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<MapRef<'a>> {
     match stored {
         Stored::Packed(_, bytes) => Some(MapRef::packed(bytes)),
         Stored::Big(Big::Hash(map)) => Some(MapRef::Big(map, hasher)),
@@ -72,17 +97,42 @@ impl HashEntry<'_> {
         self.entry.count_lookup();
     }
 
-    /// Makes room for what is to come in one go: a hash that will have too many new fields for a
-    /// small one becomes large at once, as in Redis.
+    /// Sets fields; returns how many are new. A hash that gets too many for a small one becomes
+    /// large at once, as in Redis.
     ///
     /// # Errors
-    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
-    pub fn expect(&mut self, fields: usize) -> Result<(), Refused> {
-        let is_big = matches!(self.entry.stored(), Some(Stored::Big(_)));
-        if is_big || self.entry.layout().hash.take(fields) {
-            return Ok(());
+    /// [`Refused::Full`] if there is no room for one of them; those before it are set then.
+    pub fn set_all<'a>(
+        &mut self,
+        pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<usize, Refused> {
+        if !self.entry.exists() && pairs.len() > 1 {
+            return self.make(pairs);
         }
-        self.grow()
+        let is_big = matches!(self.entry.stored(), Some(Stored::Big(_)));
+        if !is_big && !self.entry.layout().hash.take(pairs.len()) {
+            self.grow()?;
+        }
+        let mut added = 0;
+        for (field, value) in pairs {
+            added += usize::from(self.set(field, value)?);
+        }
+        Ok(added)
+    }
+
+    /// Makes a hash of several fields in one go: its record need not move as it grows.
+    fn make<'a>(
+        &mut self,
+        pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<usize, Refused> {
+        let (limits, hasher) = (self.entry.layout().hash, self.entry.hasher());
+        let mut new = if limits.take(pairs.len()) { NewMap::new() } else { NewMap::large() };
+        for (field, value) in pairs {
+            new.set(field, value, &limits, hasher)?;
+        }
+        let count = new.as_ref(hasher).len();
+        put(&mut self.entry, new, Expiry::Keep)?;
+        Ok(count)
     }
 
     /// Makes the hash a large one.

@@ -217,6 +217,25 @@ impl Keyspace {
         }
     }
 
+    /// Asks for the bucket that a look-up of a member will read, if the key may hold a large
+    /// collection; tells whether it may. Does nothing if the shard is busy.
+    #[inline]
+    pub fn prefetch_member_bucket(&self, db: DbIndex, hash: u64, member: u64) -> bool {
+        let Some(shard) = self.gate(self.shard_of(hash)).try_read() else { return false };
+        let database = shard.database(db);
+        database.is_some_and(|database| database.prefetch_member(hash, |big| big.prefetch(member)))
+    }
+
+    /// Asks for a member of a large collection, once its bucket is here.
+    #[inline]
+    pub fn prefetch_member(&self, db: DbIndex, hash: u64, member: u64) {
+        if let Some(shard) = self.gate(self.shard_of(hash)).try_read()
+            && let Some(database) = shard.database(db)
+        {
+            database.prefetch_member(hash, |big| big.prefetch_record(member));
+        }
+    }
+
     /// [`Keyspace::try_enter`] for one shard.
     #[inline(always)]
     pub fn try_enter_one(&self, frame: Frame, id: ShardId, mode: Mode) -> Option<View<'_>> {

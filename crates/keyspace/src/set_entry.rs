@@ -31,31 +31,39 @@ impl<'g> View<'g> {
         Ok(SetEntry { entry: self.collection_entry(key, Type::Set)? })
     }
 
-    /// Puts a set where the key is, over whatever is there and its deadline; an empty one removes
-    /// it. The events are those of a set that was put and of an entry that went.
+    /// Puts a set where the key is, over whatever is there; an empty one removes it.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
-    pub fn put_set(&mut self, key: &[u8], new: NewSet, event: Event) -> Result<(), Refused> {
+    pub fn put_set(
+        &mut self,
+        key: &[u8],
+        new: NewSet,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
         let hasher = self.hasher();
         let mut entry = self.collection_over(key, Type::Set);
         if new.as_ref(hasher).is_empty() {
             entry.remove(event::DEL);
             return Ok(());
         }
-        match new {
-            NewSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), Expiry::Clear)?,
-            NewSet::Big(set) => {
-                entry.put(NewCollection::Big(Box::new(Big::Set(*set))), Expiry::Clear)?;
-            }
-        }
+        put(&mut entry, new, expiry)?;
         entry.noted(event, false);
         Ok(())
     }
 }
 
+fn put(entry: &mut CollectionEntry<'_>, new: NewSet, expiry: Expiry) -> Result<(), Refused> {
+    match new {
+        NewSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry),
+        NewSet::Big(set) => entry.put(NewCollection::Big(Box::new(Big::Set(*set))), expiry),
+    }
+}
+
 /// A set as it lies; `None` if it is something else.
-fn set_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<SetRef<'a>> {
+#[must_use]
+pub fn set_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<SetRef<'a>> {
     match stored {
         Stored::Packed(_, bytes) => Some(SetRef::packed(bytes)),
         Stored::Big(Big::Set(set)) => Some(SetRef::Big(set, hasher)),
@@ -92,6 +100,32 @@ impl SetEntry<'_> {
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
     pub fn count_lookup(&self) {
         self.entry.count_lookup();
+    }
+
+    /// Adds members; returns how many are new.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for one of them; those before it are there then.
+    pub fn insert_all<'a>(
+        &mut self,
+        members: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) -> Result<usize, Refused> {
+        if !self.entry.exists() && members.len() > 1 {
+            // In one go, so that the record need not move as it grows.
+            let (limits, hasher) = (self.entry.layout().set, self.entry.hasher());
+            let mut new = NewSet::new();
+            for member in members {
+                new.insert(member, &limits, hasher)?;
+            }
+            let count = new.as_ref(hasher).len();
+            put(&mut self.entry, new, Expiry::Keep)?;
+            return Ok(count);
+        }
+        let mut added = 0;
+        for member in members {
+            added += usize::from(self.insert(member)?);
+        }
+        Ok(added)
     }
 
     /// Adds a member; tells whether it is new.

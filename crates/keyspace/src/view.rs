@@ -16,6 +16,7 @@ use dash::At;
 use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
+use value::stream::NodeLimits;
 use value::{Type, list, map, set, zset};
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
@@ -60,6 +61,8 @@ pub struct Layout {
     pub zset: zset::Limits,
     /// How much a chunk of a list holds (`list-max-listpack-size`).
     pub list_fill: list::Fill,
+    /// When a stream's node is full (`stream-node-max-entries`, `stream-node-max-bytes`).
+    pub stream_node: NodeLimits,
 }
 
 impl Default for Layout {
@@ -70,6 +73,7 @@ impl Default for Layout {
             hash: map::Limits::default(),
             zset: zset::Limits::default(),
             list_fill: list::Fill::from_setting(-2),
+            stream_node: NodeLimits { entries_max: 100, bytes_max: 4096 },
         }
     }
 }
@@ -565,6 +569,16 @@ impl<'g> View<'g> {
             writing.note(key, event::STICK, Effect::Set);
         }
         newly
+    }
+
+    /// Sets the access bits of an entry, see [`crate::access`]; nothing if there is no entry.
+    pub fn set_access(&mut self, key: &[u8], bits: u32) {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        if let Some(at) = writing.find(hash, key) {
+            writing.database_mut().records.set_access(Handle::from_bits(at.handle()), bits);
+        }
     }
 
     /// Copies an entry to another key or database, over what is there; value, deadline, access

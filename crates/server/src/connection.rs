@@ -467,6 +467,7 @@ impl Connection {
         let mut end = *at;
         let mut failed = None;
         let mut drained = false;
+        let mut names_members = false;
         let mut last: Option<&CommandEntry> = None;
         for (nth, spans) in spans.iter_mut().enumerate() {
             let rest = &input[end..];
@@ -483,6 +484,7 @@ impl Connection {
                     if planned.keyed && (nth > 0 || end + consumed < input.len()) {
                         server.keyspace.prefetch_gate(planned.hash);
                     }
+                    names_members |= planned.member.is_some();
                     end += consumed;
                     requests.push((planned, end));
                     // What a connection may send changes with this one.
@@ -492,7 +494,8 @@ impl Connection {
                 }
                 Ok(Parsed::Empty { consumed }) => {
                     end += consumed;
-                    let nothing = Planned { words: None, entry: None, hash: 0, keyed: false };
+                    let nothing =
+                        Planned { words: None, entry: None, hash: 0, keyed: false, member: None };
                     requests.push((nothing, end));
                 }
                 Ok(Parsed::Inline { consumed }) => {
@@ -516,6 +519,9 @@ impl Connection {
             let keyed = || requests.iter().filter(|(planned, _)| planned.keyed);
             keyed().for_each(|(key, _)| server.keyspace.prefetch_bucket(db, key.hash));
             keyed().for_each(|(key, _)| server.keyspace.prefetch_record(db, key.hash));
+            if names_members {
+                self.prefetch_members(server, &requests);
+            }
             let stats = batch.worker.stats();
             stats.batches.add(1);
             stats.batched_commands.add(requests.len() as u64);
@@ -530,6 +536,24 @@ impl Connection {
             return Some(self.protocol_error(batch, &error, output));
         }
         drained.then_some(Ended::Drained)
+    }
+
+    /// Asks for the memory that look-ups of members in large collections will read: the buckets
+    /// first, then the members. What the keys' records are is known by now.
+    #[inline]
+    fn prefetch_members(&self, server: &Server, requests: &[(Planned<'_>, usize)]) {
+        let db = self.session.db;
+        let named = |(key, _): &(Planned<'_>, usize)| Some((key.hash, key.member?));
+        let mut large: smallvec::SmallVec<[(u64, u64); BATCH_MAX]> = smallvec::SmallVec::new();
+        large.extend(
+            requests
+                .iter()
+                .filter_map(named)
+                .filter(|&(key, member)| server.keyspace.prefetch_member_bucket(db, key, member)),
+        );
+        for (key, member) in large {
+            server.keyspace.prefetch_member(db, key, member);
+        }
     }
 
     /// Runs the inline request with quotes that was parsed just now.
@@ -729,6 +753,8 @@ struct Planned<'a> {
     entry: Option<&'a CommandEntry>,
     hash: u64,
     keyed: bool,
+    /// The hash of the member it names.
+    member: Option<u64>,
 }
 
 fn limits_of(settings: &Settings, authenticated: bool) -> Limits {
@@ -759,7 +785,9 @@ fn plan<'a>(server: &Server, words: Words<'a>, entry: Option<&'a CommandEntry>) 
     let shape = entry.map(|entry| entry.shape);
     let key = words.get(1).filter(|_| shape == Some(Shape::FirstWord));
     let hash = key.map_or(0, |key| server.keyspace.hash(key));
-    Planned { words: Some(words), entry, hash, keyed: key.is_some() }
+    let member = key.and(entry).and_then(|entry| words.get(usize::from(entry.command.member?)));
+    let member = member.map(|member| server.keyspace.hash(member));
+    Planned { words: Some(words), entry, hash, keyed: key.is_some(), member }
 }
 
 fn look_up<'a>(server: &'a Server, words: Words<'a>) -> Request<'a> {

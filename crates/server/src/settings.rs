@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use config::{Config, EvictionPolicy, Live, SetError};
+use keyspace::stream::NodeLimits;
 use keyspace::{Access, HashLimits, Layout, ListFill, Millis, SetLimits, ZSetLimits};
 
 /// Below this threshold of the slow log, commands are not measured together.
@@ -98,6 +99,10 @@ impl Settings {
                     text_max: usize::try_from(live.zset_max_listpack_value).unwrap_or(usize::MAX),
                 },
                 list_fill: ListFill::from_setting(live.list_max_listpack_size),
+                stream_node: NodeLimits {
+                    entries_max: live.stream_node_max_entries,
+                    bytes_max: usize::try_from(live.stream_node_max_bytes).unwrap_or(usize::MAX),
+                },
             },
             slowlog_micros: slowlog.map_or(-1, |micros| i64::try_from(micros).unwrap_or(i64::MAX)),
             slowlog_entries_max: live.slowlog_max_len,

@@ -83,10 +83,11 @@ fn keys_stand_among_the_words_that_a_request_must_have() {
     for (name, command) in all(&command_table()) {
         let words = arity_min(command.arity);
         for spec in command.keys {
-            let Begin::Index(begin) = spec.begin;
+            let begin = spec.begin.least();
             let last = match spec.find {
                 Find::Range { last, .. } if last > 0 => begin as usize + last as usize,
-                Find::Range { .. } | Find::Counted { .. } => begin.into(),
+                Find::Range { .. } | Find::Counted { .. } | Find::FirstHalf => begin.into(),
+                Find::Behind(_) | Find::Unknown => continue,
             };
             // Commands that take any number of keys may take none.
             let open = matches!(spec.find, Find::Range { last: -1, .. });
@@ -130,13 +131,19 @@ fn told(command: &Command) -> [String; 5] {
 }
 
 fn told_of_keys(spec: &KeySpec) -> String {
-    let Begin::Index(begin) = spec.begin;
+    let usage: BTreeSet<&str> = spec.usage.0.iter().copied().collect();
+    let usage = usage.into_iter().collect::<Vec<_>>().join("+");
+    let begin = match spec.begin {
+        Begin::Index(begin) => begin.to_string(),
+        Begin::Keyword { word, from } => format!("kw:{word}+{from}"),
+    };
     let find = match spec.find {
+        Find::Behind(_) | Find::Unknown => return format!("?:?()[{usage}]"),
         Find::Range { last, step } => format!("range(last={last},step={step})"),
         Find::Counted { first, step } => format!("keynum(numidx=0,first={first},step={step})"),
+        Find::FirstHalf => "range(last=-1,step=1,limit=2)".to_owned(),
     };
-    let usage: BTreeSet<&str> = spec.usage.0.iter().copied().collect();
-    format!("{begin}:{find}[{}]", usage.into_iter().collect::<Vec<_>>().join("+"))
+    format!("{begin}:{find}[{usage}]")
 }
 
 /// Whether a list is the known one, in which a word behind `?` need not be there.

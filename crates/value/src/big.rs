@@ -3,6 +3,7 @@
 use crate::list::List;
 use crate::map::Map;
 use crate::set::{self, Set};
+use crate::stream::Stream;
 use crate::zset::ZSet;
 
 /// The type of a value, as clients see it.
@@ -64,6 +65,8 @@ pub enum Big {
     Hash(Map),
     /// A sorted set.
     ZSet(ZSet),
+    /// A stream.
+    Stream(Stream),
 }
 
 impl Big {
@@ -75,16 +78,41 @@ impl Big {
             Big::List(_) => Type::List,
             Big::Hash(_) => Type::Hash,
             Big::ZSet(_) => Type::ZSet,
+            Big::Stream(_) => Type::Stream,
         }
     }
 
     /// The name that clients know for how it is laid out.
     #[must_use]
-    pub const fn encoding(&self) -> &'static str {
+    pub fn encoding(&self) -> &'static str {
         match self {
             Big::Set(_) | Big::Hash(_) => "hashtable",
-            Big::List(_) => "quicklist",
+            Big::List(list) if list.is_long() => "quicklist",
+            Big::List(_) => "listpack",
+            Big::Stream(_) => "stream",
             Big::ZSet(_) => "skiplist",
+        }
+    }
+
+    /// Asks for the memory that a look-up of a member with this hash will read first.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        match self {
+            Big::Set(set) => set.prefetch(hash),
+            Big::Hash(map) => map.prefetch(hash),
+            Big::ZSet(set) => set.prefetch(hash),
+            Big::List(_) | Big::Stream(_) => {}
+        }
+    }
+
+    /// Asks for the member itself, once that memory is here.
+    #[inline]
+    pub fn prefetch_record(&self, hash: u64) {
+        match self {
+            Big::Set(set) => set.prefetch_record(hash),
+            Big::Hash(map) => map.prefetch_record(hash),
+            Big::ZSet(set) => set.prefetch_record(hash),
+            Big::List(_) | Big::Stream(_) => {}
         }
     }
 
@@ -96,6 +124,7 @@ impl Big {
             Big::List(list) => list.memory_bytes(),
             Big::Hash(map) => map.bytes(),
             Big::ZSet(set) => set.bytes(),
+            Big::Stream(stream) => stream.bytes(),
         }
     }
 }

@@ -203,6 +203,15 @@ impl Heap {
         &self.chunks[chunk].bytes[offset..]
     }
 
+    /// Asks for the first bytes of a record.
+    #[inline]
+    pub fn prefetch(&self, handle: u32) {
+        let (chunk, offset) = place(handle & !LONG);
+        if let Some(byte) = self.chunks.get(chunk).and_then(|chunk| chunk.bytes.get(offset)) {
+            dash::prefetch(byte);
+        }
+    }
+
     /// A record to be written, see [`Heap::record`].
     #[inline]
     pub fn record_mut(&mut self, handle: u32) -> &mut [u8] {

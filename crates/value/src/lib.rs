@@ -21,6 +21,7 @@ pub mod list;
 pub mod map;
 pub mod members;
 pub mod set;
+pub mod stream;
 pub mod zset;
 
 pub use big::{Big, Type};

@@ -34,13 +34,18 @@
 //! middle moves bytes of one chunk or two.
 //!
 //! All chunks are kept as they are: none is compressed.
+//!
+//! A list that is short lies in the record of its key instead ([`Small`]); [`ListRef`] reads
+//! either. What clients are told of the layout is neither: see [`List::is_long`].
 
 mod chunk;
 mod edit;
 mod fill;
 mod iter;
+mod small;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -48,8 +53,10 @@ use std::ops::Range;
 use chunk::Chunk;
 pub use fill::Fill;
 pub use iter::Iter;
+pub use small::{Edit, Small};
+pub use view::{Elements, ListRef};
 
-use crate::entries::{Element, Encoded};
+use crate::entries::{Element, Encoded, Entries};
 
 /// Below this many places for chunks, unused ones are kept.
 const PLACES_KEPT: usize = 16;
@@ -70,12 +77,51 @@ pub struct List {
     len: usize,
     /// What the chunks have allocated.
     held: usize,
+    is_long: bool,
 }
 
 impl List {
     /// An empty list, which holds no memory.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A list of these elements, which are `count`.
+    pub fn of(elements: Entries<'_>, count: usize, fill: Fill) -> Self {
+        let mut list = Self::new();
+        if fill.allows(elements.as_bytes().len(), count) && count > 0 {
+            list.put_chunk(0, Chunk::new(elements.as_bytes(), count));
+            return list;
+        }
+        for element in elements {
+            list.push_element(End::Back, &Encoded::from(element), fill);
+        }
+        list
+    }
+
+    /// Whether Redis would keep it in several nodes, which it calls a quicklist.
+    pub fn is_long(&self) -> bool {
+        self.is_long
+    }
+
+    /// Says that the list is one that Redis would keep in several nodes.
+    pub fn set_long(&mut self) {
+        self.is_long = true;
+    }
+
+    /// Finds out whether Redis would keep the list in one node again, now that it is shorter.
+    pub fn settle(&mut self, fill: Fill) {
+        if self.is_long
+            && let (Some(only), 1) = (self.chunks.front(), self.chunks.len())
+            && fill.is_far_from(only.len(), only.count())
+        {
+            self.is_long = false;
+        }
+    }
+
+    /// How many bytes the elements take.
+    pub fn element_bytes(&self) -> usize {
+        self.chunks.iter().map(Chunk::len).sum()
     }
 
     /// How many elements it has.
@@ -109,12 +155,15 @@ impl List {
 
     /// Appends `text` at an end.
     pub fn push(&mut self, end: End, text: &[u8], fill: Fill) {
-        let element = Encoded::of(text);
-        let has_room = self.last(end).is_some_and(|last| last.has_room(&element, fill));
+        self.push_element(end, &Encoded::of(text), fill);
+    }
+
+    fn push_element(&mut self, end: End, element: &Encoded<'_>, fill: Fill) {
+        let has_room = self.last(end).is_some_and(|last| last.has_room(element, fill));
         if !has_room {
             self.extend(end, fill);
         }
-        self.change(self.last_index(end), |chunk| chunk.push(end, &element, fill));
+        self.change(self.last_index(end), |chunk| chunk.push(end, element, fill));
     }
 
     /// Takes the element at an end away, after it was shown to `read`.
@@ -240,7 +289,7 @@ impl Clone for List {
     fn clone(&self) -> Self {
         let chunks: VecDeque<_> = self.chunks.iter().map(Chunk::exact_copy).collect();
         let held = chunks.iter().map(Chunk::capacity).sum();
-        Self { chunks, len: self.len, held }
+        Self { chunks, len: self.len, held, is_long: self.is_long }
     }
 }
 

@@ -281,6 +281,81 @@ pub fn count(bytes: &mut [u8], change: i16) {
     }
 }
 
+/// A hash that is being made, outside any record.
+pub enum NewMap {
+    /// A small one; no bytes: no fields.
+    Packed(Vec<u8>),
+    /// A large one.
+    Big(Box<Map>),
+}
+
+impl NewMap {
+    /// A hash without fields.
+    #[must_use]
+    pub fn new() -> NewMap {
+        NewMap::Packed(Vec::new())
+    }
+
+    /// A large hash without fields.
+    #[must_use]
+    pub fn large() -> NewMap {
+        NewMap::Big(Box::default())
+    }
+
+    /// The hash, to be read.
+    #[must_use]
+    pub fn as_ref<'a>(&'a self, hasher: &'a KeyHasher) -> MapRef<'a> {
+        match self {
+            NewMap::Packed(bytes) => MapRef::packed(bytes),
+            NewMap::Big(map) => MapRef::Big(map, hasher),
+        }
+    }
+
+    /// Sets a field; tells whether it is new.
+    ///
+    /// # Errors
+    /// [`Full`] if it cannot hold so many.
+    pub fn set(
+        &mut self,
+        field: &[u8],
+        value: &[u8],
+        limits: &Limits,
+        hasher: &KeyHasher,
+    ) -> Result<bool, Full> {
+        let bytes = match self {
+            NewMap::Big(map) => return set_in_big(map, field, value, hasher),
+            NewMap::Packed(bytes) => bytes,
+        };
+        if bytes.is_empty()
+            && let Some(one) = of_one(field, value, limits)
+        {
+            bytes.extend_from_slice(&one);
+            return Ok(true);
+        }
+        match set(bytes, field, value, limits) {
+            (Step::Splice(range, patch), is_new) => {
+                bytes.splice(range, patch);
+                if is_new {
+                    count(bytes, 1);
+                }
+                Ok(is_new)
+            }
+            _ => {
+                let mut map = MapRef::packed(bytes).to_big(hasher)?;
+                let is_new = set_in_big(&mut map, field, value, hasher)?;
+                *self = NewMap::Big(Box::new(map));
+                Ok(is_new)
+            }
+        }
+    }
+}
+
+impl Default for NewMap {
+    fn default() -> NewMap {
+        NewMap::new()
+    }
+}
+
 /// Sets a field of a large hash; tells whether it is new.
 ///
 /// # Errors

@@ -106,6 +106,12 @@ impl<L: Layout> Members<L> {
         self.table.prefetch(hash);
     }
 
+    /// Asks for the records that a look-up of this hash will read, once the bucket is here.
+    #[inline]
+    pub fn prefetch_record(&self, hash: u64) {
+        self.table.hint(hash, |handle| self.heap.prefetch(handle));
+    }
+
     /// Looks a member up.
     #[inline]
     #[must_use]

@@ -13,6 +13,7 @@ pub(super) const HSET: Command = Command {
     run: Run::Write(hset),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec::one(1, KeyUse::CHANGE)],
+    member: Some(2),
     flags: Flags::DENY_OOM.and(Flags::FAST),
     category: Category::HASH,
     group: Group::Hash,
@@ -52,14 +53,10 @@ fn set_all(mut args: Args<'_>, command: &str, keys: &mut View<'_>) -> Result<i64
         return Err(CommandError::WrongArity(command.into()));
     }
     let mut entry = keys.hash_entry(key.0)?;
-    entry.expect(args.len() / 2)?;
-    let mut added = 0;
-    let mut words = args.rest();
-    while let (Some(field), Some(value)) = (words.next(), words.next()) {
-        added += i64::from(entry.set(field, value)?);
-    }
+    let (fields, values) = (args.rest().step_by(2), args.skip(1).rest().step_by(2));
+    let added = entry.set_all(fields.zip(values))?;
     entry.noted(event::HSET);
-    Ok(added)
+    Ok(added as i64)
 }
 
 pub(super) const HSETNX: Command = Command {

@@ -15,6 +15,7 @@ pub(super) const SADD: Command = Command {
     run: Run::Write(sadd),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::one(1, KeyUse::INSERT)],
+    member: Some(2),
     flags: Flags::DENY_OOM.and(Flags::FAST),
     category: Category::SET,
     group: Group::Set,
@@ -29,14 +30,11 @@ pub(super) const SADD: Command = Command {
 fn sadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let mut entry = keys.set_entry(key.0)?;
-    let mut added = 0;
-    for member in args.rest() {
-        added += i64::from(entry.insert(member)?);
-    }
+    let added = entry.insert_all(args.rest())?;
     if added > 0 {
         entry.noted(event::SADD);
     }
-    reply.integer(added);
+    reply.integer(added as i64);
     Ok(())
 }
 

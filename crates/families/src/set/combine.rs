@@ -4,7 +4,7 @@ use command::{
     Args, Arity, Begin, Category, Command, CommandError, Done, Find, Flags, Group, Key, KeySpec,
     KeyUse, Reply, Run, View, event,
 };
-use keyspace::{Event, Refused};
+use keyspace::{Event, Expiry, Refused};
 use smallvec::SmallVec;
 use value::entries::{Digits, Element};
 use value::set::{NewSet, SetRef};
@@ -203,7 +203,7 @@ fn store(
     let destination: Key<'_> = args.take()?;
     let result = result_of(operation, args, keys)?;
     let count = result.as_ref(keys.hasher()).len();
-    keys.put_set(destination.0, result, event)?;
+    keys.put_set(destination.0, result, Expiry::Clear, event)?;
     reply.integer(count as i64);
     Ok(())
 }

@@ -39,7 +39,8 @@ const NEW_SESSION: Session = Session { dialect: protocol::Dialect::Resp2, db: 0 
 impl InProcess {
     /// An empty keyspace of so many shards.
     pub(crate) fn new(shards: usize) -> InProcess {
-        let rows = FAMILIES.iter().flat_map(|family| family.iter());
+        let rows = FAMILIES.iter().chain([&families::stream::READS]);
+        let rows = rows.flat_map(|family| family.iter());
         InProcess {
             keyspace: Keyspace::new(shards, DATABASES, [7, 11]),
             commands: Table::new(rows.map(|row| (row, ()))),

@@ -168,7 +168,6 @@ fn describe(reply: &mut Reply<'_>, container: &Command, command: &Command) {
 }
 
 fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
-    let Begin::Index(begin) = spec.begin;
     reply.map(3 + usize::from(!spec.note.is_empty()));
     if !spec.note.is_empty() {
         reply.bulk(b"notes");
@@ -177,7 +176,11 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"flags");
     show_usage(reply, spec.usage);
     reply.bulk(b"begin_search");
-    step(reply, "index", &[("index", i64::from(begin))]);
+    match (spec.find, spec.begin) {
+        (Find::Behind(_) | Find::Unknown, _) => step(reply, "unknown", &[]),
+        (_, Begin::Index(begin)) => step(reply, "index", &[("index", i64::from(begin))]),
+        (_, Begin::Keyword { word, from }) => keyword_step(reply, word, from),
+    }
     reply.bulk(b"find_keys");
     match spec.find {
         Find::Range { last, step: by } => {
@@ -188,7 +191,23 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
             let first = ("firstkey", i64::from(first));
             step(reply, "keynum", &[("keynumidx", 0), first, ("keystep", i64::from(by))]);
         }
+        Find::Behind(_) | Find::Unknown => step(reply, "unknown", &[]),
+        Find::FirstHalf => {
+            step(reply, "range", &[("lastkey", -1), ("keystep", 1), ("limit", 2)]);
+        }
     }
+}
+
+fn keyword_step(reply: &mut Reply<'_>, word: &str, from: u8) {
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(b"keyword");
+    reply.bulk(b"spec");
+    reply.map(2);
+    reply.bulk(b"keyword");
+    reply.bulk(word.as_bytes());
+    reply.bulk(b"startfrom");
+    reply.integer(i64::from(from));
 }
 
 fn show_usage(reply: &mut Reply<'_>, usage: KeyUse) {

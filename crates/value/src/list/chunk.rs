@@ -28,7 +28,8 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    fn new(elements: &[u8], count: usize) -> Self {
+    /// One with these elements, which are `count`, and no room.
+    pub(super) fn new(elements: &[u8], count: usize) -> Self {
         Self { buffer: elements.to_vec(), start: 0, count: count as u32 }
     }
 

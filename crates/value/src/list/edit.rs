@@ -180,7 +180,8 @@ impl List {
 
     /// Drops empty chunks and merges all neighbours that fit in one.
     fn gather(&mut self, fill: Fill) {
-        let chunks = mem::take(self).chunks;
+        let chunks = mem::take(&mut self.chunks);
+        (self.len, self.held) = (0, 0);
         for chunk in chunks.into_iter().filter(|chunk| chunk.count() > 0) {
             match self.chunks.back() {
                 Some(last) if last.fits_with(&chunk, fill) => {

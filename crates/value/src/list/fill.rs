@@ -3,6 +3,9 @@
 /// What a chunk that is limited by its number of elements may hold in bytes.
 const BYTES_BESIDE_COUNT: usize = 8 << 10;
 
+/// What Redis' nodes take beside their elements.
+const LISTPACK_BYTES: usize = 7;
+
 /// How much a chunk may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {
@@ -25,6 +28,20 @@ impl Fill {
     /// Whether so many elements in so many bytes are within it.
     pub(super) fn allows(self, bytes: usize, count: usize) -> bool {
         bytes <= self.bytes && count <= self.count
+    }
+
+    /// Whether Redis keeps so many elements in so many bytes in one node.
+    pub fn allows_listpack(self, element_bytes: usize, count: usize) -> bool {
+        self.allows(element_bytes + LISTPACK_BYTES, count)
+    }
+
+    /// Whether Redis puts a single node with so much in it out of its list again: when that is no
+    /// more than half of what it may be, so that it is not put back by the next element.
+    pub(super) fn is_far_from(self, element_bytes: usize, count: usize) -> bool {
+        if self.count == usize::MAX {
+            return element_bytes + LISTPACK_BYTES <= self.bytes / 2;
+        }
+        count <= self.count / 2 && element_bytes <= self.bytes
     }
 
     /// How many bytes are within it.

@@ -20,22 +20,18 @@ fn pairs(map: MapRef<'_>) -> Model {
     all
 }
 
-/// Sets a field as the guard of an entry does; `false`: the hash has to be large.
-fn set_small(bytes: &mut Vec<u8>, field: &[u8], value: &[u8], limits: &Limits) -> bool {
-    if bytes.is_empty() {
-        let one = of_one(field, value, limits);
-        *bytes = one.as_deref().unwrap_or_default().to_vec();
-        return one.is_some();
-    }
-    let (step, is_new) = set(bytes, field, value, limits);
-    match step {
-        Step::Splice(range, patch) => {
-            bytes.splice(range, patch);
-            count(bytes, i16::from(is_new));
-            true
-        }
-        Step::Grow => false,
-        Step::Nothing | Step::Whole(_) => unreachable!("setting a field does something"),
+/// Takes a field out as the guard of an entry does.
+fn take_out(map: &mut NewMap, field: &[u8], hasher: &KeyHasher) -> bool {
+    match map {
+        NewMap::Big(big) => remove_from_big(big, field, hasher),
+        NewMap::Packed(bytes) => match remove(bytes, field) {
+            Step::Splice(range, patch) => {
+                bytes.splice(range, patch);
+                count(bytes, -1);
+                true
+            }
+            _ => false,
+        },
     }
 }
 
@@ -55,37 +51,30 @@ proptest! {
         steps in prop::collection::vec((0..4_u8, any::<u8>(), 0..400_usize), 1..150),
     ) {
         let (limits, hasher) = (Limits { entries_max, text_max }, KeyHasher::new([1, 2]));
-        let (mut small, mut big, mut model) = (Vec::new(), Map::new(), Model::new());
-        let mut is_small = true;
+        let (mut map, mut big, mut model) = (NewMap::new(), Map::new(), Model::new());
         for (kind, number, len) in steps {
             let (field, value) = (name(number), vec![b'0' + number % 10; len]);
             let was_there = model.contains_key(&field);
             if kind == 0 {
                 model.remove(&field);
                 prop_assert_eq!(remove_from_big(&mut big, &field, &hasher), was_there);
-                if let (true, Step::Splice(range, patch)) = (is_small, remove(&small, &field)) {
-                    small.splice(range, patch);
-                    count(&mut small, -1);
-                }
+                prop_assert_eq!(take_out(&mut map, &field, &hasher), was_there);
             } else {
-                is_small = is_small && set_small(&mut small, &field, &value, &limits);
+                let is_new = map.set(&field, &value, &limits, &hasher).unwrap();
+                prop_assert_eq!(is_new, !was_there);
                 let is_new = set_in_big(&mut big, &field, &value, &hasher).unwrap();
                 prop_assert_eq!(is_new, !was_there);
                 model.insert(field.clone(), value);
             }
             let big = MapRef::Big(&big, &hasher);
             prop_assert_eq!(big.get(&field).map(text), model.get(&field).cloned());
-            if is_small {
-                let small = MapRef::packed(&small);
-                prop_assert_eq!(small.get(&field).map(text), model.get(&field).cloned());
-            }
+            let seen = map.as_ref(&hasher).get(&field).map(text);
+            prop_assert_eq!(seen, model.get(&field).cloned());
         }
         prop_assert_eq!(pairs(MapRef::Big(&big, &hasher)), model.clone());
-        if is_small {
-            prop_assert_eq!(pairs(MapRef::packed(&small)), model.clone());
-            let grown = MapRef::packed(&small).to_big(&hasher).unwrap();
-            prop_assert_eq!(pairs(MapRef::Big(&grown, &hasher)), model);
-        }
+        prop_assert_eq!(pairs(map.as_ref(&hasher)), model.clone());
+        let grown = map.as_ref(&hasher).to_big(&hasher).unwrap();
+        prop_assert_eq!(pairs(MapRef::Big(&grown, &hasher)), model);
     }
 }
 

@@ -69,6 +69,18 @@ impl ZSet {
         self.members.bytes() + self.tree.memory_bytes()
     }
 
+    /// Asks for the memory that a look-up of this hash will read first.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        self.members.prefetch(hash);
+    }
+
+    /// Asks for the member itself, once that memory is here.
+    #[inline]
+    pub fn prefetch_record(&self, hash: u64) {
+        self.members.prefetch_record(hash);
+    }
+
     /// The score of a member.
     #[inline]
     #[must_use]

@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rdb", &[]),
     ("keyspace", &["gate", "packed", "dash", "value"]),
     ("command", &["keyspace", "protocol"]),
-    ("families", &["command", "keyspace", "protocol", "packed", "value"]),
+    ("families", &["command", "keyspace", "protocol", "packed", "rdb", "value"]),
     (
         "server",
         &[

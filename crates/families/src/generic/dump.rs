@@ -1,0 +1,254 @@
+//! Values that travel: DUMP and RESTORE.
+//!
+//! A dump is what a file of this format holds of one value, with a version and a checksum behind
+//! it (crate `rdb`), so a value that one server dumps can be restored on another, whichever of
+//! Redis, Valkey and this one they are.
+//!
+//! # Invariants
+//!
+//! 1. RESTORE changes nothing before the whole payload is known to be good.
+
+use command::{
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
+    Run, View, event,
+};
+use keyspace::{Access, Expiry, KeyHasher, Millis, Refused, Stored, Type, access};
+use rdb::{
+    Format, HashEncoder, HashField, Limits, Options, RdbError, SetEncoder, Value, encode_string,
+};
+use value::entries::Digits;
+use value::map::NewMap;
+use value::set::NewSet;
+
+pub(super) const DUMP: Command = Command {
+    name: "DUMP",
+    run: Run::Read(dump),
+    arity: Arity::Exactly(2),
+    keys: &[KeySpec::one(1, KeyUse::READ)],
+    category: Category::KEYSPACE,
+    group: Group::Generic,
+    since: "2.6.0",
+    summary: "Returns a value in the form in which other servers can restore it.",
+    complexity: "O(N)",
+    syntax: "key",
+    tips: &["nondeterministic_output"],
+    ..Command::BASE
+};
+
+fn dump(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key,): (Key<'_>,) = args.parse()?;
+    let known = keys.touch(key.0);
+    let Some(stored) = keys.stored(key.0).filter(|_| known) else {
+        reply.null();
+        return Ok(());
+    };
+    reply.bulk(&dump_of(stored, keys.hasher())?);
+    Ok(())
+}
+
+/// The dump of a value: for every server from Redis 7.2 and Valkey 7.2 on.
+fn dump_of(stored: Stored<'_>, hasher: &KeyHasher) -> Result<Vec<u8>, CommandError> {
+    let options = Options { format: Format::Redis11, compress: true };
+    let mut out = Vec::new();
+    let encoded = match stored {
+        Stored::Str(text) => {
+            encode_string(text.as_bytes(), options, &mut out);
+            Ok(())
+        }
+        _ => match stored.kind() {
+            Type::Set => encode_set(stored, hasher, options, &mut out),
+            Type::Hash => encode_hash(stored, hasher, options, &mut out),
+            Type::String | Type::List | Type::ZSet | Type::Stream => Err(RdbError::Unsupported),
+        },
+    };
+    encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
+    rdb::seal(&mut out, options.format.version());
+    Ok(out)
+}
+
+fn encode_set(
+    stored: Stored<'_>,
+    hasher: &KeyHasher,
+    options: Options,
+    out: &mut Vec<u8>,
+) -> Result<(), RdbError> {
+    let Some(set) = keyspace::set_of(stored, hasher) else { return Ok(()) };
+    let mut encoder = SetEncoder::new(set.len(), options, out);
+    set.iter().for_each(|member| encoder.member(member.to_text(&mut Digits::new())));
+    encoder.finish()
+}
+
+fn encode_hash(
+    stored: Stored<'_>,
+    hasher: &KeyHasher,
+    options: Options,
+    out: &mut Vec<u8>,
+) -> Result<(), RdbError> {
+    let Some(map) = keyspace::map_of(stored, hasher) else { return Ok(()) };
+    let mut encoder = HashEncoder::new(map.len(), None, options, out)?;
+    for (field, value) in map.iter() {
+        let (mut digits, mut others) = (Digits::new(), Digits::new());
+        encoder.field(field.to_text(&mut digits), value.to_text(&mut others), None)?;
+    }
+    encoder.finish()
+}
+
+pub(super) const RESTORE: Command = Command {
+    name: "RESTORE",
+    run: Run::Write(restore),
+    arity: Arity::AtLeast(4),
+    keys: &[KeySpec::one(1, KeyUse::OVERWRITE)],
+    flags: Flags::DENY_OOM,
+    category: Category::KEYSPACE.and(Category::DANGEROUS),
+    group: Group::Generic,
+    since: "2.6.0",
+    summary: "Makes a key of what DUMP returned.",
+    complexity: "O(N)",
+    syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency] [STICK]",
+    history: &[("3.0.0", "`REPLACE`."), ("5.0.0", "`ABSTTL`, `IDLETIME` and `FREQ`.")],
+    ..Command::BASE
+};
+
+pub(super) const RESTORE_ASKING: Command = Command {
+    name: "RESTORE-ASKING",
+    flags: Flags::DENY_OOM.and(Flags::ASKING),
+    group: Group::Server,
+    since: "3.0.0",
+    summary: "RESTORE, for keys that move between nodes of a cluster.",
+    history: &[],
+    ..RESTORE
+};
+
+/// What stands behind the payload.
+#[derive(Default)]
+struct Wishes {
+    replace: bool,
+    absolute: bool,
+    stick: bool,
+    idle_seconds: Option<u64>,
+    frequency: Option<u8>,
+}
+
+impl Wishes {
+    fn parse(mut args: Args<'_>) -> Result<Wishes, CommandError> {
+        let mut wishes = Wishes::default();
+        while !args.is_empty() {
+            if args.word("REPLACE") {
+                wishes.replace = true;
+            } else if args.word("ABSTTL") {
+                wishes.absolute = true;
+            } else if args.word("STICK") {
+                wishes.stick = true;
+            } else if wishes.frequency.is_none() && args.word_with_value("IDLETIME") {
+                let seconds = u64::try_from(args.take::<i64>()?);
+                let refused = |_| CommandError::text("ERR Invalid IDLETIME value, must be >= 0");
+                wishes.idle_seconds = Some(seconds.map_err(refused)?);
+            } else if wishes.idle_seconds.is_none() && args.word_with_value("FREQ") {
+                let frequency = u8::try_from(args.take::<i64>()?);
+                let refused =
+                    |_| CommandError::text("ERR Invalid FREQ value, must be >= 0 and <= 255");
+                wishes.frequency = Some(frequency.map_err(refused)?);
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(wishes)
+    }
+
+    /// The access bits that the key is to have, if they were given.
+    fn access_bits(&self, keys: &View<'_>) -> Option<u32> {
+        match keys.frame().access {
+            Access::Lru => self.idle_seconds.map(|idle| access::idle_since(idle, keys.now())),
+            Access::Lfu { .. } => self.frequency.map(|count| access::used_often(count, keys.now())),
+        }
+    }
+}
+
+fn restore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, ttl, payload): (Key<'_>, &[u8], &[u8]) = (args.take()?, args.bytes()?, args.bytes()?);
+    let wishes = Wishes::parse(args)?;
+    let db = keys.db();
+    let was_there = keys.contains_in(db, key.0);
+    if was_there && !wishes.replace {
+        return Err(CommandError::text("BUSYKEY Target key name already exists."));
+    }
+    let ttl = command::parse_integer(ttl).ok_or(CommandError::NotAnInteger)?;
+    let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
+    let ttl = Millis::try_from(ttl).map_err(refused)?;
+    let value = open(payload)?;
+
+    let expiry = expiry_of(ttl, wishes.absolute, keys.now());
+    if matches!(expiry, Expiry::At(moment) if moment <= keys.now()) {
+        keys.remove(key.0, event::DEL);
+        reply.ok();
+        return Ok(());
+    }
+    store(value, key, expiry, keys)?;
+    if let Some(bits) = wishes.access_bits(keys) {
+        keys.set_access(key.0, bits);
+    }
+    if wishes.stick {
+        keys.stick(key.0);
+    }
+    reply.ok();
+    Ok(())
+}
+
+/// When a restored key expires.
+fn expiry_of(ttl: Millis, absolute: bool, now: Millis) -> Expiry {
+    match ttl {
+        0 => Expiry::Clear,
+        ttl if absolute => Expiry::At(ttl),
+        ttl => Expiry::At(ttl.saturating_add(now)),
+    }
+}
+
+/// The value in a dump.
+fn open(dump: &[u8]) -> Result<Value, CommandError> {
+    let opened = rdb::open(dump);
+    let value =
+        opened.and_then(|dump| Value::decode(dump.payload, dump.version, &Limits::default()));
+    value.map_err(|error| {
+        if error.is_footer() {
+            CommandError::text("ERR DUMP payload version or checksum are wrong")
+        } else {
+            bad_data()
+        }
+    })
+}
+
+/// Puts a value where the key is, over whatever is there.
+fn store(value: Value, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
+    let (layout, hasher) = (keys.frame().layout, keys.hasher());
+    match value {
+        Value::Str(text) => keys.str_over(key.0).set(&text, expiry, event::RESTORE)?,
+        Value::Set(members) => {
+            let mut set = NewSet::new();
+            for member in members {
+                if !set.insert(&member, &layout.set, hasher).map_err(Refused::from)? {
+                    return Err(bad_data());
+                }
+            }
+            keys.put_set(key.0, set, expiry, event::RESTORE)?;
+        }
+        Value::Hash(fields) => {
+            let mut map = NewMap::new();
+            for HashField { field, value, deadline_ms } in fields {
+                if deadline_ms.is_some() {
+                    return Err(bad_data());
+                }
+                let is_new = map.set(&field, &value, &layout.hash, hasher);
+                if !is_new.map_err(Refused::from)? {
+                    return Err(bad_data());
+                }
+            }
+            keys.put_hash(key.0, map, expiry, event::RESTORE)?;
+        }
+        Value::List(_) | Value::ZSet(_) | Value::Stream(_) => return Err(bad_data()),
+    }
+    Ok(())
+}
+
+fn bad_data() -> CommandError {
+    CommandError::text("ERR Bad data format")
+}

@@ -1,0 +1,103 @@
+//! XLEN, XRANGE, XREVRANGE: what is in a stream.
+
+use command::{
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
+    Run, View,
+};
+use keyspace::stream::StreamId;
+
+use super::words::{End, Start, at_least_zero, tell_entries};
+
+pub(super) const XLEN: Command = Command {
+    name: "XLEN",
+    run: Run::Read(xlen),
+    arity: Arity::Exactly(2),
+    keys: &[KeySpec::one(1, KeyUse::LOOK)],
+    flags: Flags::FAST,
+    category: Category::STREAM,
+    group: Group::Stream,
+    since: "5.0.0",
+    summary: "Returns the number of entries of a stream.",
+    syntax: "key",
+    ..Command::BASE
+};
+
+fn xlen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key,): (Key<'_>,) = args.parse()?;
+    let len = keys.stream(key.0)?.map_or(0, |stream| stream.log.len());
+    reply.integer(len.cast_signed());
+    Ok(())
+}
+
+pub(super) const XRANGE: Command = Command {
+    name: "XRANGE",
+    run: Run::Read(xrange),
+    arity: Arity::AtLeast(4),
+    keys: &[KeySpec::one(1, KeyUse::READ)],
+    category: Category::STREAM,
+    group: Group::Stream,
+    since: "5.0.0",
+    summary: "Returns the entries of a stream between two ids.",
+    complexity: "O(N) where N is the number of entries returned",
+    syntax: "key start end [COUNT count]",
+    history: &[("6.2.0", "Added exclusive ranges.")],
+    ..Command::BASE
+};
+
+fn xrange(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, Start(from)): (Key<'_>, Start) = (args.take()?, args.take()?);
+    let End(to) = args.take()?;
+    tell_range(args, keys, reply, Range { key, from, to, back: false })
+}
+
+pub(super) const XREVRANGE: Command = Command {
+    name: "XREVRANGE",
+    run: Run::Read(xrevrange),
+    summary: "Returns the entries of a stream between two ids, the last one first.",
+    syntax: "key end start [COUNT count]",
+    ..XRANGE
+};
+
+fn xrevrange(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (key, end): (Key<'_>, &[u8]) = (args.take()?, args.bytes()?);
+    // The start is looked at first, though it comes last.
+    let Start(from) = args.take()?;
+    let End(to) = command::Arg::parse(end)?;
+    tell_range(args, keys, reply, Range { key, from, to, back: true })
+}
+
+/// The entries that are asked for.
+struct Range<'a> {
+    key: Key<'a>,
+    from: StreamId,
+    to: StreamId,
+    back: bool,
+}
+
+fn tell_range(
+    mut options: Args<'_>,
+    keys: &View<'_>,
+    reply: &mut Reply<'_>,
+    range: Range<'_>,
+) -> Done {
+    let mut count = usize::MAX;
+    while !options.is_empty() {
+        if !options.word_with_value("COUNT") {
+            return Err(CommandError::Syntax);
+        }
+        count = at_least_zero(options.take()?);
+    }
+    let Range { key, from, to, back } = range;
+    let Some(stream) = keys.stream(key.0)? else {
+        reply.array(0);
+        return Ok(());
+    };
+    if count == 0 {
+        reply.null_array();
+    } else if back {
+        tell_entries(reply, stream.log.range_back(from, to).take(count));
+    } else {
+        tell_entries(reply, stream.log.range(from, to).take(count));
+    }
+    Ok(())
+}

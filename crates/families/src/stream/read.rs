@@ -1,0 +1,359 @@
+//! XREAD and XREADGROUP: what is new in several streams.
+//!
+//! They answer at once. Whoever serves a client that gave BLOCK waits when
+//! nothing could be told, and asks again: [`Request::block`] says how long.
+
+use command::{
+    Args, Arity, Begin, Category, Command, CommandError, Done, Find, Flags, Group as Chapter,
+    KeySpec, KeyUse, Reply, Run, View, event, parse_integer,
+};
+use keyspace::Millis;
+use keyspace::stream::{Consumer, ConsumerId, Group, Log, StreamId};
+use protocol::Dialect;
+use smallvec::SmallVec;
+
+use super::error::StreamError;
+use super::pending::idle_of;
+use super::words::{Id, at_least_zero, tell_entries, tell_entry, tell_fields, tell_id};
+
+pub(super) const XREAD: Command = Command {
+    name: "XREAD",
+    run: Run::Read(xread),
+    arity: Arity::AtLeast(4),
+    keys: &[keys_behind_streams(1)],
+    flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),
+    category: Category::STREAM,
+    group: Chapter::Stream,
+    since: "5.0.0",
+    summary: "Returns entries of several streams that come after the ids given; may wait for one.",
+    complexity: "O(N) where N is the number of entries returned",
+    syntax: "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    ..Command::BASE
+};
+
+pub(super) const XREADGROUP: Command = Command {
+    name: "XREADGROUP",
+    run: Run::Write(xreadgroup),
+    arity: Arity::AtLeast(7),
+    keys: &[keys_behind_streams(4)],
+    summary: "Returns entries of several streams that a group has not read, or that a consumer has \
+              not acknowledged; may wait for one.",
+    syntax: "GROUP group consumer [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] \
+             STREAMS key [key ...] id [id ...]",
+    history: &[("8.4.0", "Added the `CLAIM` option.")],
+    ..XREAD
+};
+
+/// The first half of the words behind STREAMS, which is looked for from a word on.
+const fn keys_behind_streams(from: u8) -> KeySpec {
+    KeySpec {
+        begin: Begin::Keyword { word: "STREAMS", from },
+        find: Find::FirstHalf,
+        usage: KeyUse::READ,
+        note: "",
+    }
+}
+
+/// A request of either command, up to its keys and ids.
+pub struct Request<'a> {
+    /// How long to wait if there is nothing to tell, in ms; 0: for ever.
+    pub block: Option<Millis>,
+    count: usize,
+    group: Option<(&'a [u8], &'a [u8])>,
+    no_ack: bool,
+    claim: Option<Millis>,
+    keys: Args<'a>,
+    ids: Args<'a>,
+}
+
+/// From where a stream is read.
+#[derive(Clone, Copy)]
+enum From {
+    /// Behind this id.
+    Behind(StreamId),
+    /// What the group has not read.
+    New,
+}
+
+impl<'a> Request<'a> {
+    /// Reads a request; `groups`: of XREADGROUP.
+    ///
+    /// # Errors
+    /// What Redis answers to a request that is none.
+    pub fn parse(mut args: Args<'a>, groups: bool) -> Result<Request<'a>, CommandError> {
+        let mut request = Request {
+            block: None,
+            count: usize::MAX,
+            group: None,
+            no_ack: false,
+            claim: None,
+            keys: args.first(0),
+            ids: args.first(0),
+        };
+        let only_in_group = |option| {
+            let refused = Err(StreamError::OnlyInGroup(option));
+            if groups { Ok(()) } else { refused }
+        };
+        while !args.is_empty() {
+            if args.word_with_value("BLOCK") {
+                request.block = Some(timeout(args.bytes()?)?);
+            } else if args.word_with_value("COUNT") {
+                let count: i64 = args.take()?;
+                request.count = Some(at_least_zero(count)).filter(|&n| n > 0).unwrap_or(usize::MAX);
+            } else if args.word_with_value("STREAMS") {
+                return request.streams(args, groups);
+            } else if args.len() >= 3 && args.word("GROUP") {
+                only_in_group("GROUP")?;
+                request.group = Some((args.bytes()?, args.bytes()?));
+            } else if args.word("NOACK") {
+                only_in_group("NOACK")?;
+                request.no_ack = true;
+            } else if groups && args.word_with_value("CLAIM") {
+                let idle = parse_integer(args.bytes()?).and_then(|n| Millis::try_from(n).ok());
+                request.claim = Some(idle.ok_or(StreamError::ClaimIdle)?);
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Err(CommandError::Syntax)
+    }
+
+    fn streams(mut self, words: Args<'a>, groups: bool) -> Result<Request<'a>, CommandError> {
+        let (command, ids) = match groups {
+            true => ("xreadgroup", "an ID or '>'"),
+            false => ("xread", "an ID, '+', or '$'"),
+        };
+        if !words.len().is_multiple_of(2) {
+            return Err(StreamError::Unbalanced { command, ids }.into());
+        }
+        if groups && self.group.is_none() {
+            return Err(StreamError::NoGroupOption.into());
+        }
+        (self.keys, self.ids) = (words.first(words.len() / 2), words.skip(words.len() / 2));
+        Ok(self)
+    }
+
+    /// From where each stream is read, once it is known that all can be.
+    fn starts(&self, keys: &View<'_>) -> Result<SmallVec<[From; 8]>, CommandError> {
+        let pairs = self.keys.rest().zip(self.ids.rest());
+        pairs.map(|(key, id)| self.start(keys, key, id)).collect()
+    }
+
+    fn start(&self, keys: &View<'_>, key: &[u8], id: &[u8]) -> Result<From, CommandError> {
+        let stream = keys.stream(key)?;
+        if let Some((group, _)) = self.group
+            && stream.and_then(|stream| stream.group(group)).is_none()
+        {
+            return Err(StreamError::NoKeyOrGroupToRead { key, group }.into());
+        }
+        let log = stream.map(|stream| &stream.log);
+        match (id, self.group.is_some()) {
+            (b"$", true) => Err(StreamError::Meaningless('$').into()),
+            (b"+", true) => Err(StreamError::Meaningless('+').into()),
+            (b">", false) => Err(StreamError::NewOnlyInGroup.into()),
+            (b">", true) => Ok(From::New),
+            (b"$", false) => {
+                Ok(From::Behind(log.map_or(StreamId::ZERO, |log| log.counters().last)))
+            }
+            (b"+", false) => {
+                let last = log.and_then(Log::last_entry_id).and_then(StreamId::previous);
+                Ok(From::Behind(last.unwrap_or_default()))
+            }
+            (id, _) => Ok(From::Behind(<Id as command::Arg>::parse(id)?.0)),
+        }
+    }
+}
+
+fn timeout(raw: &[u8]) -> Result<Millis, StreamError<'static>> {
+    let number = parse_integer(raw).ok_or(StreamError::Timeout)?;
+    Millis::try_from(number).map_err(|_| StreamError::TimeoutNegative)
+}
+
+/// The reply of both: nothing until a stream has something to tell.
+struct Told {
+    list: Option<protocol::Deferred>,
+    streams: usize,
+}
+
+impl Told {
+    /// Begins the part of a stream.
+    fn begin(&mut self, reply: &mut Reply<'_>, key: &[u8]) {
+        let is_map = reply.dialect() == Dialect::Resp3;
+        if self.list.is_none() {
+            self.list = Some(if is_map { reply.deferred_map() } else { reply.deferred_array() });
+        }
+        if !is_map {
+            reply.array(2);
+        }
+        reply.bulk(key);
+        self.streams += 1;
+    }
+
+    fn end(self, reply: &mut Reply<'_>) {
+        match self.list {
+            Some(list) => reply.finish(list, self.streams),
+            None => reply.null_array(),
+        }
+    }
+}
+
+fn xread(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let request = Request::parse(args, false)?;
+    let starts = request.starts(keys)?;
+    let mut told = Told { list: None, streams: 0 };
+    for (key, start) in request.keys.rest().zip(starts) {
+        let (Some(stream), From::Behind(id)) = (keys.stream(key)?, start) else { continue };
+        let next = id.next().filter(|_| stream.log.last_entry_id() > Some(id));
+        if let Some(next) = next {
+            told.begin(reply, key);
+            tell_entries(reply, stream.log.range(next, StreamId::MAX).take(request.count));
+        }
+    }
+    told.end(reply);
+    Ok(())
+}
+
+fn xreadgroup(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let request = Request::parse(args, true)?;
+    let starts = request.starts(keys)?;
+    let Some((group_name, consumer_name)) = request.group else {
+        return Err(StreamError::NoGroupOption.into());
+    };
+    let mut told = Told { list: None, streams: 0 };
+    for (key, start) in request.keys.rest().zip(starts) {
+        let mut entry = keys.stream_entry(key)?;
+        let now = entry.now();
+        let found = entry.get_mut().and_then(|stream| stream.group_mut(group_name));
+        let Some((group, log)) = found else { continue };
+        let (consumer, is_new) = group.see(consumer_name, now);
+        let mut reader = Reader { group, log, consumer, now, request: &request };
+        let before = told.streams;
+        reader.read(start, &mut told, reply, key);
+        if is_new {
+            entry.noted(event::XGROUP_CREATE_CONSUMER);
+        } else if told.streams > before {
+            entry.noted_silently();
+        }
+    }
+    told.end(reply);
+    Ok(())
+}
+
+/// A consumer that reads a stream in its group.
+struct Reader<'e> {
+    group: &'e mut Group,
+    log: &'e Log,
+    consumer: ConsumerId,
+    now: Millis,
+    request: &'e Request<'e>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, start: From, told: &mut Told, reply: &mut Reply<'_>, key: &[u8]) {
+        match start {
+            From::Behind(id) => {
+                told.begin(reply, key);
+                self.tell_history(id, reply);
+            }
+            From::New => {
+                let stale = self.stale();
+                let has_new = self.log.last_entry_id() > Some(self.group.last());
+                if has_new || !stale.is_empty() {
+                    told.begin(reply, key);
+                    let list = reply.deferred_array();
+                    let count = self.claim(&stale, reply);
+                    let count = count + self.tell_new(self.request.count - count, reply);
+                    reply.finish(list, count);
+                }
+            }
+        }
+    }
+
+    /// Tells what the consumer got before, behind an id, and has not acknowledged.
+    fn tell_history(&mut self, id: StreamId, reply: &mut Reply<'_>) {
+        let own = self.group.consumer(self.consumer).map(Consumer::pending);
+        let own = own.zip(id.next()).into_iter().flat_map(|(own, next)| own.range(next..));
+        let ids: Vec<StreamId> = own.take(self.request.count).copied().collect();
+        reply.array(ids.len());
+        for id in ids {
+            match self.log.entry(id) {
+                Some(entry) => {
+                    let count = self.group.pending().get(&id).map_or(0, |pending| pending.count);
+                    self.group.deliver(id, self.consumer, self.now, count.saturating_add(1));
+                    tell_entry(reply, &entry);
+                }
+                None => {
+                    reply.array(2);
+                    tell_id(reply, id);
+                    reply.null_array();
+                }
+            }
+        }
+    }
+
+    /// What has been pending for so long that CLAIM takes it, the longest first. Entries that are
+    /// gone are no longer pending.
+    fn stale(&mut self) -> Vec<StreamId> {
+        let Some(until) = self.request.claim.and_then(|idle| self.now.checked_sub(idle)) else {
+            return Vec::new();
+        };
+        let log = self.log;
+        let mut gone = Vec::new();
+        let here = self.group.pending_until(until).filter(|&id| {
+            let is_here = log.contains(id);
+            if !is_here {
+                gone.push(id);
+            }
+            is_here
+        });
+        let stale = here.take(self.request.count).collect();
+        gone.into_iter().for_each(|id| {
+            self.group.acknowledge(id);
+        });
+        stale
+    }
+
+    /// Claims entries and tells them, with how long and how often they have been delivered.
+    fn claim(&mut self, stale: &[StreamId], reply: &mut Reply<'_>) -> usize {
+        for &id in stale {
+            let (Some(entry), Some(&pending)) = (self.log.entry(id), self.group.pending().get(&id))
+            else {
+                continue;
+            };
+            let count = pending.count;
+            self.group.deliver(id, self.consumer, self.now, count.saturating_add(1));
+            self.group.was_active(self.consumer, self.now);
+            reply.array(4);
+            tell_id(reply, id);
+            tell_fields(reply, &entry);
+            reply.integer(idle_of(&pending, self.now).map_or(-1, |idle| idle.max(0)));
+            reply.integer(count.cast_signed());
+        }
+        stale.len()
+    }
+
+    /// Tells what the group has not read, and delivers it; returns how many entries that is.
+    fn tell_new(&mut self, count: usize, reply: &mut Reply<'_>) -> usize {
+        let Some(next) = self.group.last().next() else { return 0 };
+        let counters = self.log.counters();
+        let mut told = 0;
+        for entry in self.log.range(next, StreamId::MAX).take(count) {
+            self.group.advance(entry.id, &counters);
+            if self.request.claim.is_some() {
+                reply.array(4);
+                tell_id(reply, entry.id);
+                tell_fields(reply, &entry);
+                reply.integer(0);
+                reply.integer(0);
+            } else {
+                tell_entry(reply, &entry);
+            }
+            if !self.request.no_ack {
+                self.group.deliver(entry.id, self.consumer, self.now, 1);
+                self.group.was_active(self.consumer, self.now);
+            }
+            told += 1;
+        }
+        told
+    }
+}
