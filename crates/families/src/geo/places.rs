@@ -157,8 +157,6 @@ fn each<'a>(
 /// Tells a longitude and a latitude.
 pub(super) fn tell_point(point: Point, reply: &mut Reply<'_>) {
     reply.array(2);
-    for degrees in [point.longitude, point.latitude] {
-        let text = format!("{degrees:.17}");
-        reply.decimal(text.trim_end_matches('0').trim_end_matches('.').as_bytes());
-    }
+    reply.double(point.longitude);
+    reply.double(point.latitude);
 }

@@ -148,7 +148,7 @@ impl Search {
             let name = args.bytes()?;
             self.has_middle = true;
             if let Some(set) = set {
-                let score = set.score(name).ok_or_else(|| no_such_member(name))?;
+                let score = set.score(name).ok_or_else(no_such_member)?;
                 self.middle = Some(Point::of_score(score));
             }
         } else if !is_polygon && !self.has_middle && args.len() > 2 && args.word("FROMLONLAT") {
@@ -267,9 +267,8 @@ impl Search {
     }
 }
 
-fn no_such_member(name: &[u8]) -> CommandError {
-    let name = String::from_utf8_lossy(name);
-    CommandError::text(format!("ERR member {name} does not exist"))
+fn no_such_member() -> CommandError {
+    CommandError::text("ERR could not decode requested zset member")
 }
 
 fn take_length(args: &mut Args<'_>, refusal: &str) -> Result<f64, CommandError> {
