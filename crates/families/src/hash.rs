@@ -6,7 +6,9 @@
 //!    the transaction is repeated.
 
 mod count;
+mod expire;
 mod fields;
+mod lifetime;
 mod many;
 mod random;
 
@@ -25,6 +27,17 @@ pub const COMMANDS: &[Command] = &[
     fields::HLEN,
     fields::HDEL,
     fields::HGETDEL,
+    expire::HEXPIRE,
+    expire::HPEXPIRE,
+    expire::HEXPIREAT,
+    expire::HPEXPIREAT,
+    expire::HPERSIST,
+    expire::HTTL,
+    expire::HPTTL,
+    expire::HEXPIRETIME,
+    expire::HPEXPIRETIME,
+    lifetime::HGETEX,
+    lifetime::HSETEX,
     count::HINCRBY,
     count::HINCRBYFLOAT,
     many::HGETALL,

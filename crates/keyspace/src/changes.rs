@@ -96,6 +96,9 @@ pub mod event {
     pub const SDIFFSTORE: Event = set("sdiffstore");
     pub const HSET: Event = hash("hset");
     pub const HDEL: Event = hash("hdel");
+    pub const HEXPIRE: Event = hash("hexpire");
+    pub const HPERSIST: Event = hash("hpersist");
+    pub const HEXPIRED: Event = hash("hexpired");
     pub const HINCRBY: Event = hash("hincrby");
     pub const HINCRBYFLOAT: Event = hash("hincrbyfloat");
     pub const LPUSH: Event = list("lpush");

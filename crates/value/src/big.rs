@@ -86,6 +86,7 @@ impl Big {
     #[must_use]
     pub fn encoding(&self) -> &'static str {
         match self {
+            Big::Hash(map) if map.is_compact() => "listpackex",
             Big::Set(_) | Big::Hash(_) => "hashtable",
             Big::List(list) if list.is_long() => "quicklist",
             Big::List(_) => "listpack",
@@ -113,6 +114,16 @@ impl Big {
             Big::Hash(map) => map.prefetch_record(hash),
             Big::ZSet(set) => set.prefetch_record(hash),
             Big::List(_) | Big::Stream(_) => {}
+        }
+    }
+
+    /// The moment before which none of its parts has outlived a deadline; `u64::MAX` if none has
+    /// one.
+    #[must_use]
+    pub fn due(&self) -> u64 {
+        match self {
+            Big::Hash(map) => map.due(),
+            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) => u64::MAX,
         }
     }
 
