@@ -13,6 +13,7 @@ pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod set;
+pub mod sorted_set;
 pub mod stream;
 pub mod string;
 mod walk;
@@ -27,6 +28,8 @@ pub const FAMILIES: &[&[Command]] = &[
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
     stream::COMMANDS,
     generic::COMMANDS,
 ];

@@ -34,6 +34,7 @@ mod shard;
 mod snapshot;
 mod stream_entry;
 mod view;
+mod zset_entry;
 
 pub use access::Access;
 pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
@@ -55,8 +56,10 @@ pub use value::list::{End, Fill as ListFill, ListRef};
 pub use value::map::Limits as HashLimits;
 pub use value::set::Limits as SetLimits;
 pub use value::stream;
+pub use value::zset::Limits as ZSetLimits;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
+pub use zset_entry::{ZSetEntry, zset_of};
 
 /// A moment or a span in milliseconds; moments count from the Unix epoch.
 pub type Millis = u64;

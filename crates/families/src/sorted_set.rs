@@ -1,0 +1,92 @@
+//! Sorted sets: members with scores, in the order of these.
+//!
+//! Every part of a set that a command names, by rank, by score or by bytes, becomes a range of
+//! ranks first ([`range`]); reading, storing and removing it is the same for all.
+//!
+//! # Invariants
+//!
+//! 1. No score is NaN: what would become one is refused, or 0 where sets are put together.
+//! 2. What is chosen at random follows from the transaction's chance, so it is the same again where
+//!    the transaction is repeated.
+
+mod add;
+mod combine;
+mod pop;
+mod random;
+mod range;
+mod ranges;
+mod read;
+
+use command::{Command, Reply};
+use protocol::Dialect;
+use value::entries::{Digits, Element};
+use value::zset::{Name, Pair};
+
+pub(crate) use self::add::When;
+pub use self::pop::{End, pop_first, tell_popped};
+
+/// The rows of this family.
+pub const COMMANDS: &[Command] = &[
+    add::ZADD,
+    add::ZINCRBY,
+    add::ZREM,
+    read::ZCARD,
+    read::ZSCORE,
+    read::ZMSCORE,
+    read::ZRANK,
+    read::ZREVRANK,
+    read::ZCOUNT,
+    read::ZLEXCOUNT,
+    read::ZSCAN,
+    ranges::ZRANGE,
+    ranges::ZREVRANGE,
+    ranges::ZRANGEBYSCORE,
+    ranges::ZREVRANGEBYSCORE,
+    ranges::ZRANGEBYLEX,
+    ranges::ZREVRANGEBYLEX,
+    ranges::ZRANGESTORE,
+    ranges::ZREMRANGEBYRANK,
+    ranges::ZREMRANGEBYSCORE,
+    ranges::ZREMRANGEBYLEX,
+    pop::ZPOPMIN,
+    pop::ZPOPMAX,
+    pop::ZMPOP,
+    random::ZRANDMEMBER,
+    combine::ZUNION,
+    combine::ZUNIONSTORE,
+    combine::ZINTER,
+    combine::ZINTERSTORE,
+    combine::ZINTERCARD,
+    combine::ZDIFF,
+    combine::ZDIFFSTORE,
+];
+
+/// Replies with a member.
+pub(crate) fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
+    match element {
+        Element::Int(int) => reply.bulk_i64(int),
+        Element::Bytes(text) => reply.bulk(text),
+    }
+}
+
+/// The head of a reply of so many members, each with its score or without.
+fn tell_count(count: usize, with_scores: bool, reply: &mut Reply<'_>) {
+    let flat = with_scores && reply.dialect() == Dialect::Resp2;
+    reply.array(if flat { 2 * count } else { count });
+}
+
+/// A member, with its score or without.
+fn tell_pair((name, score): Pair<'_>, with_scores: bool, reply: &mut Reply<'_>) {
+    if with_scores && reply.dialect() == Dialect::Resp3 {
+        reply.array(2);
+    }
+    tell(name, reply);
+    if with_scores {
+        reply.double(score);
+    }
+}
+
+/// A member as it is kept outside a set.
+pub(crate) fn name_of(element: Element<'_>) -> Name {
+    Name::from_slice(element.to_text(&mut Digits::new()))
+}
