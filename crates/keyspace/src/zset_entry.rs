@@ -41,6 +41,7 @@ impl View<'_> {
         &mut self,
         key: &[u8],
         pairs: Vec<(zset::Name, f64)>,
+        expiry: Expiry,
         event: Event,
     ) -> Result<(), Refused> {
         let (hasher, limits) = (self.hasher(), self.frame().layout.zset);
@@ -50,9 +51,9 @@ impl View<'_> {
             return Ok(());
         }
         match NewZSet::of(pairs, &limits, hasher)? {
-            NewZSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), Expiry::Clear)?,
+            NewZSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
             NewZSet::Big(set) => {
-                entry.put(NewCollection::Big(Box::new(Big::ZSet(*set))), Expiry::Clear)?;
+                entry.put(NewCollection::Big(Box::new(Big::ZSet(*set))), expiry)?;
             }
         }
         entry.noted(event, false);

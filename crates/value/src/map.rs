@@ -265,7 +265,8 @@ impl<'a> MapRef<'a> {
         }
     }
 
-    /// Meets the fields of one place, as [`members::Members::scan`] does; a small hash is met at once.
+    /// Meets the fields of one place, as [`members::Members::scan`] does; a small hash is met at
+    /// once.
     pub fn scan(&self, cursor: Cursor, mut meet: impl FnMut(Pair<'_>)) -> Option<Cursor> {
         match self {
             MapRef::Big(map, hasher, now) => map.members.scan(cursor, hasher, |member| {

@@ -8,6 +8,8 @@
 //!
 //! 1. RESTORE changes nothing before the whole payload is known to be good.
 
+use std::collections::HashSet;
+
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event,
@@ -15,11 +17,12 @@ use command::{
 use keyspace::{Access, Expiry, KeyHasher, Millis, Refused, Stored, Type, access};
 use rdb::{
     Format, HashEncoder, HashField, Limits, ListEncoder, Options, RdbError, SetEncoder, Value,
-    encode_string,
+    ZSetEncoder, encode_string,
 };
 use value::entries::Digits;
 use value::map::NewMap;
 use value::set::NewSet;
+use value::zset::Name;
 
 pub(super) const DUMP: Command = Command {
     name: "DUMP",
@@ -63,7 +66,8 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
             Type::Set => encode_set(stored, hasher, options, &mut out),
             Type::Hash => encode_hash(stored, (hasher, now), options, &mut out),
             Type::List => encode_list(stored, options, &mut out),
-            Type::String | Type::ZSet | Type::Stream => Err(RdbError::Unsupported),
+            Type::ZSet => encode_zset(stored, hasher, options, &mut out),
+            Type::String | Type::Stream => Err(RdbError::Unsupported),
         },
     };
     encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
@@ -75,6 +79,20 @@ fn encode_list(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Resul
     let Some(list) = keyspace::list_of(stored) else { return Ok(()) };
     let mut encoder = ListEncoder::new(options, out);
     list.iter().for_each(|element| encoder.element(element.to_text(&mut Digits::new())));
+    encoder.finish()
+}
+
+fn encode_zset(
+    stored: Stored<'_>,
+    hasher: &KeyHasher,
+    options: Options,
+    out: &mut Vec<u8>,
+) -> Result<(), RdbError> {
+    let Some(set) = keyspace::zset_of(stored, hasher) else { return Ok(()) };
+    let mut encoder = ZSetEncoder::new(set.len(), options, out);
+    for (member, score) in set.iter() {
+        encoder.scored(member.to_text(&mut Digits::new()), score);
+    }
     encoder.finish()
 }
 
@@ -260,7 +278,15 @@ fn store(value: Value, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Don
             let texts = elements.iter().map(Vec::as_slice);
             keys.put_list(key.0, texts, expiry, event::RESTORE)?;
         }
-        Value::ZSet(_) | Value::Stream(_) => return Err(bad_data()),
+        Value::ZSet(members) => {
+            let distinct: HashSet<&[u8]> = members.iter().map(|(name, _)| &name[..]).collect();
+            if distinct.len() < members.len() {
+                return Err(bad_data());
+            }
+            let pairs = members.iter().map(|(name, score)| (Name::from_slice(name), *score));
+            keys.put_zset(key.0, pairs.collect(), expiry, event::RESTORE)?;
+        }
+        Value::Stream(_) => return Err(bad_data()),
     }
     Ok(())
 }

@@ -210,7 +210,8 @@ fn elements_of<'v>(
     let elements = match kind {
         Type::List => keys.list(key.0)?.map(|list| list.iter().collect()),
         Type::Set => keys.set(key.0)?.map(|set| set.iter().collect()),
-        _ => return Err(CommandError::WrongType),
+        Type::ZSet => keys.zset(key.0)?.map(|set| set.iter().map(|(member, _)| member).collect()),
+        Type::String | Type::Hash | Type::Stream => return Err(CommandError::WrongType),
     };
     Ok((kind, elements.unwrap_or_default()))
 }

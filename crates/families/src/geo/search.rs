@@ -317,7 +317,7 @@ fn geosearchstore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>
         _ => Vec::new(),
     };
     let count = pairs.len();
-    keys.put_zset(destination.0, pairs, event::GEOSEARCHSTORE)?;
+    keys.put_zset(destination.0, pairs, keyspace::Expiry::Clear, event::GEOSEARCHSTORE)?;
     reply.integer(count as i64);
     Ok(())
 }

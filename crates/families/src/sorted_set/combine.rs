@@ -386,7 +386,7 @@ fn store(
     let allowed = Allowed { weights, scores: false, limit: false };
     let pairs = Asked::parse(args, name, &allowed, keys)?.result(operation);
     let count = pairs.len();
-    keys.put_zset(destination.0, pairs, event)?;
+    keys.put_zset(destination.0, pairs, keyspace::Expiry::Clear, event)?;
     reply.integer(count as i64);
     Ok(())
 }

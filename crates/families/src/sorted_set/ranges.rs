@@ -193,7 +193,7 @@ fn zrangestore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -
         }
     };
     let count = pairs.len();
-    keys.put_zset(destination.0, pairs, event::ZRANGESTORE)?;
+    keys.put_zset(destination.0, pairs, keyspace::Expiry::Clear, event::ZRANGESTORE)?;
     reply.integer(count as i64);
     Ok(())
 }

@@ -36,6 +36,7 @@ pub(super) const ZSCORE: Command = Command {
     run: Run::Read(zscore),
     arity: Arity::Exactly(3),
     keys: &[KeySpec::one(1, KeyUse::READ)],
+    member: Some(2),
     summary: "Returns the score of a member.",
     syntax: "key member",
     ..ZCARD
