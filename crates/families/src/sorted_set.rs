@@ -1,7 +1,7 @@
 //! Sorted sets: members with scores, in the order of these.
 //!
 //! Every part of a set that a command names, by rank, by score or by bytes, becomes a range of
-//! ranks first ([`range`]); reading, storing and removing it is the same for all.
+//! ranks first (module `range`); reading, storing and removing it is the same for all.
 //!
 //! # Invariants
 //!
