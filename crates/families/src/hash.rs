@@ -15,6 +15,8 @@ mod random;
 use command::{Command, Reply};
 use value::entries::Element;
 
+use crate::element::tell;
+
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
     fields::HSET,
@@ -46,14 +48,6 @@ pub const COMMANDS: &[Command] = &[
     many::HSCAN,
     random::HRANDFIELD,
 ];
-
-/// Replies with a field or a value.
-fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
-    match element {
-        Element::Int(int) => reply.bulk_i64(int),
-        Element::Bytes(text) => reply.bulk(text),
-    }
-}
 
 /// Replies with a value, or that there is none.
 fn tell_maybe(value: Option<Element<'_>>, reply: &mut Reply<'_>) {

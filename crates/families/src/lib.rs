@@ -5,6 +5,7 @@
 
 pub mod bitmap;
 mod chance;
+mod element;
 mod extended;
 pub mod generic;
 pub mod geo;

@@ -18,9 +18,10 @@ mod ranges;
 mod read;
 
 use command::{Command, Reply};
-use protocol::Dialect;
 use value::entries::{Digits, Element};
 use value::zset::{Name, Pair};
+
+use crate::element::{tell, tell_pair_head};
 
 pub(crate) use self::add::When;
 pub use self::pop::{End, pop_first, tell_popped};
@@ -61,25 +62,9 @@ pub const COMMANDS: &[Command] = &[
     combine::ZDIFFSTORE,
 ];
 
-/// Replies with a member.
-pub(crate) fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
-    match element {
-        Element::Int(int) => reply.bulk_i64(int),
-        Element::Bytes(text) => reply.bulk(text),
-    }
-}
-
-/// The head of a reply of so many members, each with its score or without.
-fn tell_count(count: usize, with_scores: bool, reply: &mut Reply<'_>) {
-    let flat = with_scores && reply.dialect() == Dialect::Resp2;
-    reply.array(if flat { 2 * count } else { count });
-}
-
 /// A member, with its score or without.
 fn tell_pair((name, score): Pair<'_>, with_scores: bool, reply: &mut Reply<'_>) {
-    if with_scores && reply.dialect() == Dialect::Resp3 {
-        reply.array(2);
-    }
+    tell_pair_head(with_scores, reply);
     tell(name, reply);
     if with_scores {
         reply.double(score);

@@ -10,7 +10,8 @@ use super::area;
 use super::hash::Point;
 use super::places::{GEOADD, take_point, take_unit, tell_point};
 use super::shape::{Shape, Unit, distance_text};
-use crate::sorted_set::{name_of, tell};
+use crate::element::tell;
+use crate::sorted_set::name_of;
 
 pub(super) const GEOSEARCH: Command = Command {
     name: "GEOSEARCH",

@@ -15,7 +15,8 @@ use value::set::SetRef;
 use value::zset::{self, Name, Pair, ZSetRef};
 
 use super::add::ZADD;
-use super::{name_of, tell_count, tell_pair};
+use super::{name_of, tell_pair};
+use crate::element::tell_count;
 
 /// How sets are put together.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use protocol::Dialect;
 
 use super::add::ZADD;
 use super::read::positive;
-use super::{tell, tell_count, tell_pair};
+use super::tell_pair;
+use crate::element::{tell, tell_count};
 
 /// An end of a sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

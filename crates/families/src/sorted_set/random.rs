@@ -8,11 +8,9 @@ use command::{
 use value::zset::ZSetRef;
 
 use super::add::ZADD;
-use super::{tell, tell_count, tell_pair};
-use crate::chance::Chances;
-
-/// The most members that are returned where one may be returned again and again.
-const REPEATED_MAX: u64 = 1 << 24;
+use super::tell_pair;
+use crate::chance::{Chances, check_count, check_repeated};
+use crate::element::{tell, tell_count};
 
 pub(super) const ZRANDMEMBER: Command = Command {
     name: "ZRANDMEMBER",
@@ -40,13 +38,7 @@ fn zrandmember(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Do
         }
         return Ok(());
     }
-    let count: i64 = args.take()?;
-    if count == i64::MIN {
-        return Err(CommandError::text(
-            "ERR value is out of range, value must between -9223372036854775807 and \
-             9223372036854775807",
-        ));
-    }
+    let count = check_count(args.take()?)?;
     let with_scores = args.word("WITHSCORES");
     args.end()?;
     if with_scores && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
@@ -71,9 +63,7 @@ fn tell_repeated(
     chances: &mut Chances,
     reply: &mut Reply<'_>,
 ) -> Done {
-    if count > REPEATED_MAX {
-        return Err(CommandError::text("ERR value is out of range"));
-    }
+    let count = check_repeated(count)?;
     tell_count(count as usize, with_scores, reply);
     let drawn = (0..count).filter_map(|_| set.nth(chances.below(set.len())));
     drawn.for_each(|pair| tell_pair(pair, with_scores, reply));

@@ -8,7 +8,8 @@ use value::zset::{Name, ZSetRef};
 
 use super::add::ZADD;
 use super::range::{By, Limit, Part};
-use super::{name_of, tell_count, tell_pair};
+use super::{name_of, tell_pair};
+use crate::element::tell_count;
 
 pub(super) const ZRANGE: Command = Command {
     name: "ZRANGE",
