@@ -43,7 +43,7 @@ fn hrandfield(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Don
     if with_values && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
         return Err(CommandError::text("ERR value is out of range"));
     }
-    let Some(map) = keys.hash_map(key.0)?.filter(|_| count != 0) else {
+    let Some(map) = keys.hash_map(key.0)?.filter(|map| count != 0 && !map.is_empty()) else {
         reply.array(0);
         return Ok(());
     };
