@@ -55,6 +55,10 @@ pub struct Live {
     pub hash_max_listpack_entries: usize,
     /// The longest field or value of a hash in the small encoding.
     pub hash_max_listpack_value: u64,
+    /// The most members of a sorted set in the small encoding.
+    pub zset_max_listpack_entries: usize,
+    /// The longest member of a sorted set in the small encoding.
+    pub zset_max_listpack_value: u64,
     /// The most integers of a set of integers in the small encoding.
     pub set_max_intset_entries: usize,
     /// The most members of a set in the small encoding.
@@ -442,6 +446,8 @@ impl Live {
             hll_sparse_max_bytes: values.bytes("hll-sparse-max-bytes"),
             hash_max_listpack_entries: values.number("hash-max-listpack-entries"),
             hash_max_listpack_value: values.bytes("hash-max-listpack-value"),
+            zset_max_listpack_entries: values.number("zset-max-listpack-entries"),
+            zset_max_listpack_value: values.bytes("zset-max-listpack-value"),
             set_max_intset_entries: values.number("set-max-intset-entries"),
             set_max_listpack_entries: values.number("set-max-listpack-entries"),
             set_max_listpack_value: values.number("set-max-listpack-value"),

@@ -3,6 +3,28 @@
 //! The generator is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
 //! generators", 2014).
 
+use command::CommandError;
+
+/// The most members that are returned where one may be returned again and again.
+const REPEATED_MAX: u64 = 1 << 24;
+
+/// A count of random members: negative where one may be returned again and again.
+pub(crate) fn check_count(count: i64) -> Result<i64, CommandError> {
+    if count == i64::MIN {
+        return Err(CommandError::text(
+            "ERR value is out of range, value must between -9223372036854775807 and \
+             9223372036854775807",
+        ));
+    }
+    Ok(count)
+}
+
+/// How many members are returned where one may be returned again and again.
+pub(crate) fn check_repeated(count: u64) -> Result<u64, CommandError> {
+    let within = Some(count).filter(|&count| count <= REPEATED_MAX);
+    within.ok_or_else(|| CommandError::text("ERR value is out of range"))
+}
+
 /// A row of random numbers, the same for the same beginning.
 pub(crate) struct Chances(u64);
 

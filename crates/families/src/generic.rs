@@ -5,7 +5,7 @@
 
 mod databases;
 mod dump;
-mod expire;
+pub(crate) mod expire;
 mod keys;
 mod object;
 mod scan;

@@ -11,7 +11,21 @@
 
 pub mod area;
 pub mod hash;
+mod places;
+mod search;
 pub mod shape;
+
+use command::Command;
+
+/// The rows of this family.
+pub const COMMANDS: &[Command] = &[
+    places::GEOADD,
+    places::GEODIST,
+    places::GEOHASH,
+    places::GEOPOS,
+    search::GEOSEARCH,
+    search::GEOSEARCHSTORE,
+];
 
 #[cfg(test)]
 mod tests;

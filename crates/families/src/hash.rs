@@ -6,12 +6,16 @@
 //!    the transaction is repeated.
 
 mod count;
+mod expire;
 mod fields;
+mod lifetime;
 mod many;
 mod random;
 
 use command::{Command, Reply};
 use value::entries::Element;
+
+use crate::element::tell;
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
@@ -25,6 +29,17 @@ pub const COMMANDS: &[Command] = &[
     fields::HLEN,
     fields::HDEL,
     fields::HGETDEL,
+    expire::HEXPIRE,
+    expire::HPEXPIRE,
+    expire::HEXPIREAT,
+    expire::HPEXPIREAT,
+    expire::HPERSIST,
+    expire::HTTL,
+    expire::HPTTL,
+    expire::HEXPIRETIME,
+    expire::HPEXPIRETIME,
+    lifetime::HGETEX,
+    lifetime::HSETEX,
     count::HINCRBY,
     count::HINCRBYFLOAT,
     many::HGETALL,
@@ -33,14 +48,6 @@ pub const COMMANDS: &[Command] = &[
     many::HSCAN,
     random::HRANDFIELD,
 ];
-
-/// Replies with a field or a value.
-fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
-    match element {
-        Element::Int(int) => reply.bulk_i64(int),
-        Element::Bytes(text) => reply.bulk(text),
-    }
-}
 
 /// Replies with a value, or that there is none.
 fn tell_maybe(value: Option<Element<'_>>, reply: &mut Reply<'_>) {

@@ -5,6 +5,7 @@
 
 pub mod bitmap;
 mod chance;
+mod element;
 mod extended;
 pub mod generic;
 pub mod geo;
@@ -13,6 +14,7 @@ pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod set;
+pub mod sorted_set;
 pub mod stream;
 pub mod string;
 mod walk;
@@ -27,6 +29,8 @@ pub const FAMILIES: &[&[Command]] = &[
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
+    sorted_set::COMMANDS,
+    geo::COMMANDS,
     stream::COMMANDS,
     generic::COMMANDS,
 ];

@@ -11,8 +11,7 @@ mod basic;
 mod combine;
 mod random;
 
-use command::{Command, CommandError, Reply};
-use value::entries::Element;
+use command::{Command, CommandError};
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
@@ -36,14 +35,6 @@ pub const COMMANDS: &[Command] = &[
     combine::SDIFFSTORE,
     combine::SDIFFCARD,
 ];
-
-/// Replies with an element.
-fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
-    match element {
-        Element::Int(int) => reply.bulk_i64(int),
-        Element::Bytes(text) => reply.bulk(text),
-    }
-}
 
 /// How many there are to be, which must not be negative.
 fn positive(count: i64) -> Result<usize, CommandError> {

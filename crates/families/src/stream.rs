@@ -15,6 +15,7 @@ mod error;
 mod group;
 mod info;
 mod pending;
+mod producer;
 mod range;
 pub mod read;
 mod words;
@@ -39,6 +40,8 @@ pub const COMMANDS: &[Command] = &[
     pending::XPENDING,
     claim::XCLAIM,
     claim::XAUTOCLAIM,
+    producer::XCFGSET,
+    producer::XIDMPRECORD,
 ];
 
 /// The rows of the commands that may wait. Whoever serves clients has to do the waiting: the

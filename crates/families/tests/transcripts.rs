@@ -16,8 +16,18 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/transcrip
 const READS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reads");
 
 /// The folders of the groups whose commands are here.
-const GROUPS: [&str; 8] =
-    ["string", "bitmap", "list", "set", "hash", "stream", "hyperloglog", "generic"];
+const GROUPS: [&str; 10] = [
+    "string",
+    "bitmap",
+    "list",
+    "set",
+    "hash",
+    "sorted_set",
+    "geo",
+    "stream",
+    "hyperloglog",
+    "generic",
+];
 
 fn run_in_process(shards: usize, dialect: Dialect) {
     let run = Run { target: Target::anax(), dialect };

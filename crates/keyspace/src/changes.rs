@@ -23,6 +23,8 @@ pub enum Class {
     Set,
     /// `h`: hashes.
     Hash,
+    /// `z`: sorted sets.
+    ZSet,
     /// `t`: streams.
     Stream,
     /// `x`: an entry met its deadline.
@@ -65,6 +67,10 @@ pub mod event {
         Event { class: Class::Set, name }
     }
 
+    const fn zset(name: &'static str) -> Event {
+        Event { class: Class::ZSet, name }
+    }
+
     const fn generic(name: &'static str) -> Event {
         Event { class: Class::Generic, name }
     }
@@ -90,6 +96,9 @@ pub mod event {
     pub const SDIFFSTORE: Event = set("sdiffstore");
     pub const HSET: Event = hash("hset");
     pub const HDEL: Event = hash("hdel");
+    pub const HEXPIRE: Event = hash("hexpire");
+    pub const HPERSIST: Event = hash("hpersist");
+    pub const HEXPIRED: Event = hash("hexpired");
     pub const HINCRBY: Event = hash("hincrby");
     pub const HINCRBYFLOAT: Event = hash("hincrbyfloat");
     pub const LPUSH: Event = list("lpush");
@@ -100,6 +109,20 @@ pub mod event {
     pub const LINSERT: Event = list("linsert");
     pub const LREM: Event = list("lrem");
     pub const LTRIM: Event = list("ltrim");
+    pub const ZADD: Event = zset("zadd");
+    pub const ZINCR: Event = zset("zincr");
+    pub const ZREM: Event = zset("zrem");
+    pub const ZREMRANGEBYRANK: Event = zset("zremrangebyrank");
+    pub const ZREMRANGEBYSCORE: Event = zset("zremrangebyscore");
+    pub const ZREMRANGEBYLEX: Event = zset("zremrangebylex");
+    pub const ZPOPMIN: Event = zset("zpopmin");
+    pub const ZPOPMAX: Event = zset("zpopmax");
+    pub const ZUNIONSTORE: Event = zset("zunionstore");
+    pub const ZINTERSTORE: Event = zset("zinterstore");
+    pub const ZDIFFSTORE: Event = zset("zdiffstore");
+    pub const ZRANGESTORE: Event = zset("zrangestore");
+    pub const GEOSEARCHSTORE: Event = zset("geosearchstore");
+    pub const GEORADIUSSTORE: Event = zset("georadiusstore");
     pub const SORTSTORE: Event = list("sortstore");
     pub const DEL: Event = generic("del");
     pub const EXPIRE: Event = generic("expire");

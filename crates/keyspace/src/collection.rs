@@ -159,6 +159,14 @@ impl CollectionEntry<'_> {
         }
     }
 
+    /// Sees to it that maintenance looks at the entry when parts of it outlive their deadlines.
+    pub(crate) fn note_due(&mut self) {
+        if let Some(handle) = self.handle() {
+            let hash = self.hash;
+            self.writing.database_mut().note_due(hash, handle);
+        }
+    }
+
     /// Notes one more event for subscribers.
     pub fn also(&mut self, event: Event) {
         self.writing.note(self.key, event, Effect::Nothing);

@@ -5,7 +5,7 @@
 //! 1. Table and records hold the same entries: each handle in the table is a live record, and
 //!    each record is found in the table under the hash of its key.
 //! 2. `volatile` counts the records that have a deadline, and the table's segments know a moment
-//!    before which none of theirs is due.
+//!    before which none of theirs is due, nor a part of a value that has a deadline of its own.
 
 use std::sync::Arc;
 
@@ -348,6 +348,7 @@ impl Database {
         let hash_of = |handle| hasher.hash(records.key(Handle::from_bits(handle)));
         self.table.insert(hash, handle.bits(), hash_of);
         self.count_deadline(hash, deadline);
+        self.note_due(hash, handle);
         Ok(())
     }
 
@@ -389,7 +390,22 @@ impl Database {
         self.volatile -= usize::from(self.records.deadline(old).is_some());
         self.table.replace(hash, at, new.bits());
         self.count_deadline(hash, self.records.deadline(new));
+        self.note_due(hash, new);
         self.remove_record(old)
+    }
+
+    /// The moment before which no part of a value has outlived a deadline of its own.
+    pub(crate) fn value_due(&self, handle: Handle) -> Millis {
+        let boxed = self.records.at(handle).boxed();
+        boxed.map_or(Millis::MAX, |number| self.boxes.get(number).due())
+    }
+
+    /// Sees to it that maintenance looks at an entry when parts of its value are due.
+    pub(crate) fn note_due(&mut self, hash: u64, handle: Handle) {
+        let due = self.value_due(handle);
+        if due != Millis::MAX {
+            self.table.note_deadline(hash, due);
+        }
     }
 
     fn count_deadline(&mut self, hash: u64, deadline: Option<Millis>) {

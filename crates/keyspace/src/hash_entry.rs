@@ -1,15 +1,15 @@
 //! The guard of a hash's entry, and hashes as a view reads them.
 
-use value::map::{self, MapRef, NewMap};
+use value::map::{self, Map, MapRef, NewMap, Until};
 use value::set::Step;
 use value::{Big, Type};
 
-use crate::changes::Event;
+use crate::changes::{Event, event};
 use crate::collection::{CollectionEntry, NewCollection};
 use crate::database::Stored;
 use crate::entry::Expiry;
 use crate::view::View;
-use crate::{KeyHasher, Refused};
+use crate::{KeyHasher, Millis, Refused};
 
 impl View<'_> {
     /// Reads a hash. Counts as a use of the key.
@@ -19,7 +19,7 @@ impl View<'_> {
     #[inline]
     pub fn hash_map(&self, key: &[u8]) -> Result<Option<MapRef<'_>>, Refused> {
         let found = self.collection(key, Type::Hash)?;
-        Ok(found.and_then(|stored| map_of(stored, self.hasher())))
+        Ok(found.and_then(|stored| map_of(stored, self.hasher(), self.now())))
     }
 
     /// The guard of a key that holds a hash or nothing.
@@ -45,6 +45,7 @@ impl View<'_> {
         let mut entry = self.collection_over(key, Type::Hash);
         put(&mut entry, new, expiry)?;
         entry.noted(event, false);
+        entry.note_due();
         Ok(())
     }
 }
@@ -56,12 +57,12 @@ fn put(entry: &mut CollectionEntry<'_>, new: NewMap, expiry: Expiry) -> Result<(
     }
 }
 
-/// A hash as it lies; `None` if it is something else.
+/// A hash as it lies, as of now; `None` if it is something else.
 #[must_use]
-pub fn map_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<MapRef<'a>> {
+pub fn map_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher, now: Millis) -> Option<MapRef<'a>> {
     match stored {
         Stored::Packed(_, bytes) => Some(MapRef::packed(bytes)),
-        Stored::Big(Big::Hash(map)) => Some(MapRef::Big(map, hasher)),
+        Stored::Big(Big::Hash(map)) => Some(MapRef::Big(map, hasher, now)),
         Stored::Big(_) | Stored::Str(_) => None,
     }
 }
@@ -77,7 +78,7 @@ impl HashEntry<'_> {
     #[must_use]
     #[inline]
     pub fn get(&self) -> Option<MapRef<'_>> {
-        map_of(self.entry.stored()?, self.entry.hasher())
+        map_of(self.entry.stored()?, self.entry.hasher(), self.entry.now())
     }
 
     /// How many fields there are.
@@ -89,7 +90,13 @@ impl HashEntry<'_> {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.get().is_none_or(|map| map.is_empty())
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.entry.now()
     }
 
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
@@ -135,26 +142,74 @@ impl HashEntry<'_> {
         Ok(count)
     }
 
-    /// Makes the hash a large one.
+    /// Makes a small hash a large one.
     fn grow(&mut self) -> Result<(), Refused> {
-        let hasher = self.entry.hasher();
-        let big = match self.get() {
-            Some(small) => small.to_big(hasher)?,
-            None => map::Map::new(),
-        };
+        let big = self.to_big()?;
+        self.put_big(big)
+    }
+
+    /// Makes a small hash a large one for the sake of a deadline.
+    fn grow_for_deadline(&mut self) -> Result<(), Refused> {
+        if matches!(self.entry.stored(), Some(Stored::Big(_))) {
+            return Ok(());
+        }
+        let big = self.to_big()?.compact();
+        self.put_big(big)
+    }
+
+    fn to_big(&self) -> Result<Map, Refused> {
+        match self.get() {
+            Some(small) => Ok(small.to_big(self.entry.hasher())?),
+            None => Ok(Map::new()),
+        }
+    }
+
+    fn put_big(&mut self, big: Map) -> Result<(), Refused> {
         self.entry.put(NewCollection::Big(Box::new(Big::Hash(big))), Expiry::Keep)
     }
 
-    /// Sets a field; tells whether it is new.
+    /// Sets a field, which has no deadline from then on; tells whether it is new.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then but that the hash may
     /// be a large one.
     #[inline]
     pub fn set(&mut self, field: &[u8], value: &[u8]) -> Result<bool, Refused> {
-        if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
-            return Ok(map::set_in_big(map, field, value, hasher)?);
+        self.set_until(field, value, Until::Never)
+    }
+
+    /// Sets a field, and says what becomes of its deadline; tells whether it is new.
+    ///
+    /// # Errors
+    /// Those of [`HashEntry::set`].
+    #[inline]
+    pub fn set_until(&mut self, field: &[u8], value: &[u8], until: Until) -> Result<bool, Refused> {
+        if let Until::At(_) = until {
+            self.grow_for_deadline()?;
         }
+        let (limits, now) = (self.entry.layout().hash, self.entry.now());
+        if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
+            map.outgrow(field, value, &limits);
+            return Ok(map.set(field, value, until, now, hasher)?);
+        }
+        self.set_in_small(field, value)
+    }
+
+    /// Gives a field that is there another deadline, or none.
+    ///
+    /// # Errors
+    /// Those of [`HashEntry::set`].
+    pub fn set_deadline(&mut self, field: &[u8], deadline: Option<Millis>) -> Result<(), Refused> {
+        if deadline.is_some() {
+            self.grow_for_deadline()?;
+        }
+        if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
+            map.set_deadline(field, deadline, hasher)?;
+        }
+        Ok(())
+    }
+
+    fn set_in_small(&mut self, field: &[u8], value: &[u8]) -> Result<bool, Refused> {
         let limits = self.entry.layout().hash;
         let (step, is_new) = match self.entry.stored() {
             Some(Stored::Packed(_, bytes)) => map::set(bytes, field, value, &limits),
@@ -176,8 +231,9 @@ impl HashEntry<'_> {
             }
             Step::Grow => {
                 self.grow()?;
+                let now = self.entry.now();
                 if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
-                    map::set_in_big(map, field, value, hasher)?;
+                    map.set(field, value, Until::Never, now, hasher)?;
                 }
             }
         }
@@ -190,8 +246,9 @@ impl HashEntry<'_> {
     /// [`Refused::Full`] if a smaller record found no room; nothing has changed then.
     #[inline]
     pub fn remove(&mut self, field: &[u8]) -> Result<bool, Refused> {
+        let now = self.entry.now();
         if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
-            return Ok(map::remove_from_big(map, field, hasher));
+            return Ok(map.remove(field, now, hasher));
         }
         let Some(Stored::Packed(_, bytes)) = self.entry.stored() else { return Ok(false) };
         let Step::Splice(part, patch) = map::remove(bytes, field) else { return Ok(false) };
@@ -203,6 +260,28 @@ impl HashEntry<'_> {
     /// Notes that fields were set or taken out; the entry goes if there are none left.
     pub fn noted(&mut self, event: Event) {
         let is_empty = self.is_empty();
+        self.entry.note_due();
         self.entry.noted(event, is_empty);
+    }
+
+    /// Notes one more event for subscribers, before [`HashEntry::noted`] is told the last.
+    pub fn also(&mut self, event: Event) {
+        self.entry.also(event);
+    }
+}
+
+impl View<'_> {
+    /// Removes fields whose deadline has passed, as long as they are fewer than `enough`; the key
+    /// goes with the last. Returns how many.
+    pub(crate) fn expire_fields(&mut self, key: &[u8], enough: usize) -> usize {
+        let mut entry = self.collection_over(key, Type::Hash);
+        let now = entry.now();
+        let Some((Big::Hash(map), hasher)) = entry.big_mut() else { return 0 };
+        let removed = map.remove_due(now, enough, hasher);
+        let is_empty = map.held() == 0;
+        if removed > 0 {
+            entry.noted(event::HEXPIRED, is_empty);
+        }
+        removed
     }
 }

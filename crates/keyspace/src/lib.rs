@@ -35,6 +35,7 @@ mod snapshot;
 mod stream_entry;
 mod view;
 mod waiters;
+mod zset_entry;
 
 pub use access::Access;
 pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
@@ -43,7 +44,7 @@ pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};
 pub use hash_entry::{HashEntry, map_of};
 pub use keyspace::{Counts, Keyspace, Mode, Plan, Usage};
-pub use list_entry::ListEntry;
+pub use list_entry::{ListEntry, list_of};
 pub use maintain::{Due, Maintained};
 pub use packed::DEADLINE_MAX;
 pub use packed::lengths::{self, Lengths};
@@ -56,9 +57,11 @@ pub use value::list::{End, Fill as ListFill, ListRef};
 pub use value::map::Limits as HashLimits;
 pub use value::set::Limits as SetLimits;
 pub use value::stream;
+pub use value::zset::Limits as ZSetLimits;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
 pub use waiters::{Offer, Waiter};
+pub use zset_entry::{ZSetEntry, zset_of};
 
 /// A moment or a span in milliseconds; moments count from the Unix epoch.
 pub type Millis = u64;

@@ -41,8 +41,8 @@ impl View<'_> {
         Ok(ListEntry { entry: self.collection_entry(key, Type::List)? })
     }
 
-    /// Puts a list of these elements over whatever a key holds, and clears its deadline; without
-    /// elements the key goes, which tells `del`.
+    /// Puts a list of these elements over whatever a key holds; `expiry` says what becomes of its
+    /// deadline. Without elements the key goes, which tells `del`.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
@@ -50,6 +50,7 @@ impl View<'_> {
         &mut self,
         key: &[u8],
         texts: impl Iterator<Item = &'t [u8]> + Clone,
+        expiry: Expiry,
         event: Event,
     ) -> Result<(), Refused> {
         let mut entry = self.collection_over(key, Type::List);
@@ -61,14 +62,14 @@ impl View<'_> {
         let fill = entry.layout().list_fill;
         let empty = Small::new(&[]);
         match small_edit(empty, bytes, count, fill, |small| small.push(End::Back, texts.clone())) {
-            Some(mut edit) => entry.put(NewCollection::Packed(edit.splice().1), Expiry::Clear)?,
+            Some(mut edit) => entry.put(NewCollection::Packed(edit.splice().1), expiry)?,
             None => {
                 let mut list = List::new();
                 texts.for_each(|text| list.push(End::Back, text, fill));
                 if !fill.allows_listpack(bytes, count) {
                     list.set_long();
                 }
-                entry.put(NewCollection::Big(Box::new(Big::List(list))), Expiry::Clear)?;
+                entry.put(NewCollection::Big(Box::new(Big::List(list))), expiry)?;
             }
         }
         entry.noted(event, false);
@@ -78,7 +79,8 @@ impl View<'_> {
 
 /// What is stored, if it is a list.
 #[inline]
-fn list_of(stored: Stored<'_>) -> Option<ListRef<'_>> {
+#[must_use]
+pub fn list_of(stored: Stored<'_>) -> Option<ListRef<'_>> {
     match stored {
         Stored::Packed(Type::List, bytes) => Some(ListRef::Small(Small::new(bytes))),
         Stored::Big(Big::List(list)) => Some(ListRef::Big(list)),

@@ -20,6 +20,9 @@ const TIDY_FILL: usize = 4;
 /// Slabs are emptied once they hold this many bytes more than their records need, and half more.
 const SPARSE_BYTES_MIN: usize = 1 << 20;
 
+/// Fields of hashes after which a step ends, at the next segment of the hash's own table.
+const FIELDS_ENOUGH: usize = 1000;
+
 /// How far a round of maintenance over one shard has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Due {
@@ -59,11 +62,13 @@ impl Keyspace {
         let Some(mut view) = self.try_enter(frame, &Plan::One(id), Mode::Exclusive) else {
             return Maintained::Busy;
         };
-        due.place = Some(place);
-        view.expire_segment(id, place, due.rest);
-        if view.tidy_segment(id, place) {
+        let mut is_done = view.expire_segment(id, place, due.rest);
+        if is_done && view.tidy_segment(id, place) {
             // What was merged into the segment may not have had its look yet.
-            view.expire_segment(id, place, due.rest);
+            is_done = view.expire_segment(id, place, due.rest);
+        }
+        if is_done {
+            due.place = Some(place);
         }
         Maintained::Step(view.publish())
     }
@@ -87,7 +92,37 @@ fn next_chore(
     None
 }
 
+/// What a look at a segment found.
+struct Found {
+    /// Keys that have expired.
+    expired: Vec<Box<[u8]>>,
+    /// Keys of hashes that have fields which have expired.
+    dated: Vec<Box<[u8]>>,
+    /// From when on the first of the others has expired, or a field of it.
+    earliest: Millis,
+}
+
 impl Database {
+    fn find_due(&self, place: dash::Cursor, now: Millis) -> Found {
+        let mut found = Found { expired: Vec::new(), dated: Vec::new(), earliest: Millis::MAX };
+        self.table.segment_handles(place, |handle| {
+            let handle = Handle::from_bits(handle);
+            let due = self.records.deadline(handle).map_or(Millis::MAX, expired_from);
+            let value_due = self.value_due(handle);
+            if due <= now {
+                found.expired.push(self.records.key(handle).into());
+                return;
+            }
+            found.earliest = found.earliest.min(due);
+            if value_due <= now {
+                found.dated.push(self.records.key(handle).into());
+            } else {
+                found.earliest = found.earliest.min(value_due);
+            }
+        });
+        found
+    }
+
     fn next_chore(&self, now: Millis, before: Option<dash::Cursor>) -> Option<dash::Cursor> {
         let untidy = self.is_untidy();
         if self.table.due() > now && !untidy {
@@ -118,30 +153,38 @@ impl Database {
 }
 
 impl View<'_> {
-    /// Removes what has expired in one segment and notes when the next look pays.
-    fn expire_segment(&mut self, id: ShardId, place: dash::Cursor, rest: Millis) {
+    /// Removes what has expired in one segment and notes when the next look pays. Tells whether
+    /// that was all: of the fields of hashes only so many go in one step.
+    fn expire_segment(&mut self, id: ShardId, place: dash::Cursor, rest: Millis) -> bool {
         let (now, db) = (self.now(), self.db());
-        let Some(database) = self.shard(id).database(db) else { return };
+        let Some(database) = self.shard(id).database(db) else { return true };
         if database.table.segment_due(place) > now {
-            return;
+            return true;
         }
-        let mut expired: Vec<Box<[u8]>> = Vec::new();
-        let mut earliest = Millis::MAX;
-        database.table.segment_handles(place, |handle| {
-            let handle = Handle::from_bits(handle);
-            match database.records.deadline(handle) {
-                Some(deadline) if deadline < now => {
-                    expired.push(database.records.key(handle).into());
-                }
-                Some(deadline) => earliest = earliest.min(expired_from(deadline)),
-                None => {}
-            }
-        });
+        let Found { expired, dated, mut earliest } = database.find_due(place, now);
         for key in &expired {
             self.expire_found(id, key);
         }
-        let next_look = if earliest == Millis::MAX { earliest } else { earliest.max(now + rest) };
+        let mut left = FIELDS_ENOUGH;
+        for key in &dated {
+            left = left.saturating_sub(self.expire_fields(key, left));
+            earliest = earliest.min(self.value_due(id, key));
+        }
+        let is_done = earliest > now;
+        let is_quiet = !is_done || earliest == Millis::MAX;
+        let next_look = if is_quiet { earliest } else { earliest.max(now + rest) };
         self.database_mut(id).table.set_segment_due(place, next_look);
+        is_done
+    }
+
+    /// When parts of a key's value outlive their deadlines.
+    fn value_due(&self, id: ShardId, key: &[u8]) -> Millis {
+        let hash = self.keyspace().hash(key);
+        let database = self.shard(id).database(self.db());
+        let found = database.and_then(|database| Some((database, database.find(hash, key)?.0)));
+        found.map_or(Millis::MAX, |(database, at)| {
+            database.value_due(Handle::from_bits(at.handle()))
+        })
     }
 
     /// Merges one segment where that saves memory, and moves its records out of sparse slabs.

@@ -123,7 +123,15 @@ impl SetEntry<'_> {
         }
         let mut added = 0;
         for member in members {
-            added += usize::from(self.insert(member)?);
+            match self.insert(member) {
+                Ok(is_new) => added += usize::from(is_new),
+                // Those before it are there, and who listens is told of them.
+                Err(refused) if added > 0 => {
+                    self.noted(event::SADD);
+                    return Err(refused);
+                }
+                Err(refused) => return Err(refused),
+            }
         }
         Ok(added)
     }

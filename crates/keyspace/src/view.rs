@@ -17,7 +17,7 @@ use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
 use value::stream::NodeLimits;
-use value::{Type, list, map, set};
+use value::{Type, list, map, set, zset};
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
 use crate::collection::CollectionEntry;
@@ -58,6 +58,8 @@ pub struct Layout {
     pub set: set::Limits,
     /// When a hash is large (`hash-max-listpack-entries`, `hash-max-listpack-value`).
     pub hash: map::Limits,
+    /// When a sorted set is large (`zset-max-listpack-entries`, `zset-max-listpack-value`).
+    pub zset: zset::Limits,
     /// How much a chunk of a list holds (`list-max-listpack-size`).
     pub list_fill: list::Fill,
     /// When a stream's node is full (`stream-node-max-entries`, `stream-node-max-bytes`).
@@ -70,6 +72,7 @@ impl Default for Layout {
             hll_sparse_bytes_max: 3000,
             set: set::Limits::default(),
             hash: map::Limits::default(),
+            zset: zset::Limits::default(),
             list_fill: list::Fill::from_setting(-2),
             stream_node: NodeLimits { entries_max: 100, bytes_max: 4096 },
         }

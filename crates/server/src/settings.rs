@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use config::{Config, EvictionPolicy, Live, SetError};
 use keyspace::stream::NodeLimits;
-use keyspace::{Access, HashLimits, Layout, ListFill, Millis, SetLimits};
+use keyspace::{Access, HashLimits, Layout, ListFill, Millis, SetLimits, ZSetLimits};
 
 /// Below this threshold of the slow log, commands are not measured together.
 const MEASURE_EACH_MICROS: i64 = 1000;
@@ -93,6 +93,10 @@ impl Settings {
                 hash: HashLimits {
                     entries_max: live.hash_max_listpack_entries,
                     text_max: usize::try_from(live.hash_max_listpack_value).unwrap_or(usize::MAX),
+                },
+                zset: ZSetLimits {
+                    entries_max: live.zset_max_listpack_entries,
+                    text_max: usize::try_from(live.zset_max_listpack_value).unwrap_or(usize::MAX),
                 },
                 list_fill: ListFill::from_setting(live.list_max_listpack_size),
                 stream_node: NodeLimits {

@@ -555,9 +555,10 @@ mod tests {
     #[test]
     fn shards_are_a_power_of_two_with_many_for_each_worker() {
         let by_default = config(&[]);
-        assert_eq!(shards(by_default.live(), 1), 64);
-        assert_eq!(shards(by_default.live(), 4), 256);
-        assert_eq!(shards(by_default.live(), 6), 512);
+        assert_eq!(shards(by_default.live(), 1), 128);
+        assert_eq!(shards(by_default.live(), 4), 512);
+        assert_eq!(shards(by_default.live(), 6), 1024);
+        assert_eq!(shards(by_default.live(), 1024), 65_536, "as many as the hash has bits for");
         assert_eq!(shards(config(&[("num_shards", "100")]).live(), 1), 128);
     }
 

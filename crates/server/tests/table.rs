@@ -27,7 +27,7 @@ const DIFFERENT: &[(&str, &str)] = &[
 ];
 
 /// Writes over another key that need no memory of their own: they move what is there.
-const MOVES: [&str; 2] = ["RENAME", "RENAMENX"];
+const MOVES: [&str; 3] = ["RENAME", "RENAMENX", "SMOVE"];
 
 /// Each command and subcommand with its full name.
 fn all(table: &CommandTable) -> Vec<(String, &'static Command)> {

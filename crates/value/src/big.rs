@@ -4,6 +4,7 @@ use crate::list::List;
 use crate::map::Map;
 use crate::set::{self, Set};
 use crate::stream::Stream;
+use crate::zset::ZSet;
 
 /// The type of a value, as clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub enum Big {
     List(List),
     /// A hash.
     Hash(Map),
+    /// A sorted set.
+    ZSet(ZSet),
     /// A stream.
     Stream(Stream),
 }
@@ -74,6 +77,7 @@ impl Big {
             Big::Set(_) => Type::Set,
             Big::List(_) => Type::List,
             Big::Hash(_) => Type::Hash,
+            Big::ZSet(_) => Type::ZSet,
             Big::Stream(_) => Type::Stream,
         }
     }
@@ -82,10 +86,12 @@ impl Big {
     #[must_use]
     pub fn encoding(&self) -> &'static str {
         match self {
+            Big::Hash(map) if map.is_compact() => "listpackex",
             Big::Set(_) | Big::Hash(_) => "hashtable",
             Big::List(list) if list.is_long() => "quicklist",
             Big::List(_) => "listpack",
             Big::Stream(_) => "stream",
+            Big::ZSet(_) => "skiplist",
         }
     }
 
@@ -95,6 +101,7 @@ impl Big {
         match self {
             Big::Set(set) => set.prefetch(hash),
             Big::Hash(map) => map.prefetch(hash),
+            Big::ZSet(set) => set.prefetch(hash),
             Big::List(_) | Big::Stream(_) => {}
         }
     }
@@ -105,7 +112,18 @@ impl Big {
         match self {
             Big::Set(set) => set.prefetch_record(hash),
             Big::Hash(map) => map.prefetch_record(hash),
+            Big::ZSet(set) => set.prefetch_record(hash),
             Big::List(_) | Big::Stream(_) => {}
+        }
+    }
+
+    /// The moment before which none of its parts has outlived a deadline; `u64::MAX` if none has
+    /// one.
+    #[must_use]
+    pub fn due(&self) -> u64 {
+        match self {
+            Big::Hash(map) => map.due(),
+            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) => u64::MAX,
         }
     }
 
@@ -116,6 +134,7 @@ impl Big {
             Big::Set(set) => set.bytes(),
             Big::List(list) => list.memory_bytes(),
             Big::Hash(map) => map.bytes(),
+            Big::ZSet(set) => set.bytes(),
             Big::Stream(stream) => stream.bytes(),
         }
     }

@@ -22,6 +22,7 @@ pub mod map;
 pub mod members;
 pub mod set;
 pub mod stream;
+pub mod zset;
 
 pub use big::{Big, Type};
 pub use hash::KeyHasher;

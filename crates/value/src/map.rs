@@ -4,8 +4,13 @@
 //!
 //! ```text
 //! small   count: u16 LE | field value field value ...    (see `entries`)
-//! large   members whose tail is: length: u8 below 0xf0, or 0xf0 and u32 LE | value
+//! large   members whose tail is: [0xf1 | deadline: 6 bytes LE] | length: u8 below 0xf0, or 0xf0
+//!         and u32 LE | value
 //! ```
+//!
+//! A deadline is a moment in ms, the last that sees the field. Only large hashes have fields with
+//! deadlines; what is asked is asked as of a moment, and fields whose deadline has passed are not
+//! there any more, whether or not they were removed.
 //!
 //! Which of them a hash is follows from what came into it and from [`Limits`]; it becomes large and
 //! never small again.
@@ -14,6 +19,8 @@
 //!
 //! 1. No field is there twice.
 //! 2. A small hash has at most 65,535 fields, whatever the limits say.
+//! 3. The segments of a large hash's table know a moment before which no deadline of theirs has
+//!    passed.
 
 use dash::Cursor;
 use smallvec::SmallVec;
@@ -21,14 +28,33 @@ use smallvec::SmallVec;
 use crate::KeyHasher;
 use crate::entries::{self, Digits, Element, Encoded, Entries};
 use crate::heap::Full;
-use crate::members::{self, Layout, Member, Members};
+use crate::members::{self, Layout, Member};
 use crate::set::Step;
+
+mod big;
+
+pub use big::{Map, Until};
 
 /// Bytes of the count before the fields of a small hash.
 const HEAD_BYTES: usize = 2;
 
 /// The first byte of a value longer than a byte can say.
 const WIDE: u8 = 0xf0;
+
+/// The first byte of a tail that begins with a deadline.
+const DATED: u8 = 0xf1;
+
+/// Bytes of a deadline and of the byte before it.
+const DATE_BYTES: usize = 7;
+
+/// The last moment that a field can be kept to.
+pub const DEADLINE_MAX: u64 = (1 << 48) - 1;
+
+/// Segments of a table that one step of [`Map::remove_due`] looks at.
+const LOOKS_MAX: usize = 4;
+
+/// How often a field is drawn before fields that are there are looked for.
+const DRAWS_MAX: usize = 16;
 
 /// The tail of a field: its value.
 #[derive(Clone, Copy, Debug)]
@@ -38,20 +64,48 @@ impl Layout for Valued {
     #[inline]
     fn tail_len(bytes: &[u8]) -> usize {
         match bytes {
-            [WIDE, a, b, c, d, ..] => 5 + u32::from_le_bytes([*a, *b, *c, *d]) as usize,
-            [len, ..] => 1 + usize::from(*len),
-            [] => 0,
+            [DATED, _, _, _, _, _, _, rest @ ..] => DATE_BYTES + plain_len(rest),
+            plain => plain_len(plain),
         }
     }
 }
 
-/// The value in a tail.
 #[inline]
-fn value_in(tail: &[u8]) -> &[u8] {
-    match tail {
-        [WIDE, _, _, _, _, value @ ..] | [_, value @ ..] => value,
-        [] => &[],
+fn plain_len(bytes: &[u8]) -> usize {
+    match bytes {
+        [WIDE, a, b, c, d, ..] => 5 + u32::from_le_bytes([*a, *b, *c, *d]) as usize,
+        [len, ..] => 1 + usize::from(*len),
+        [] => 0,
     }
+}
+
+/// The deadline and the value in a tail.
+#[inline]
+fn parts_of(tail: &[u8]) -> (Option<u64>, &[u8]) {
+    let (deadline, plain) = match tail {
+        [DATED, a, b, c, d, e, f, plain @ ..] => {
+            (Some(u64::from_le_bytes([*a, *b, *c, *d, *e, *f, 0, 0])), plain)
+        }
+        plain => (None, plain),
+    };
+    match plain {
+        [WIDE, _, _, _, _, value @ ..] | [_, value @ ..] => (deadline, value),
+        [] => (deadline, &[]),
+    }
+}
+
+/// Whether a field with this deadline is still there.
+#[inline]
+fn is_live(deadline: Option<u64>, now: u64) -> bool {
+    deadline.is_none_or(|deadline| deadline >= now)
+}
+
+/// What stands before the length of a value that has a deadline.
+#[inline]
+fn date_of(deadline: Option<u64>) -> SmallVec<[u8; 8]> {
+    let Some(deadline) = deadline else { return SmallVec::new() };
+    let [a, b, c, d, e, f, ..] = deadline.min(DEADLINE_MAX).to_le_bytes();
+    SmallVec::from_slice(&[DATED, a, b, c, d, e, f])
 }
 
 /// What stands before a value in its tail.
@@ -65,9 +119,6 @@ fn length_of(value: &[u8]) -> SmallVec<[u8; 5]> {
         }
     }
 }
-
-/// A large hash.
-pub type Map = Members<Valued>;
 
 /// From when on a hash is large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +152,8 @@ impl Limits {
 pub enum MapRef<'a> {
     /// Fields and values in turn, and how many of either.
     Packed(Entries<'a>, usize),
-    /// A large hash, and the hash its fields are found by.
-    Big(&'a Map, &'a KeyHasher),
+    /// A large hash, the hash its fields are found by, and what time it is.
+    Big(&'a Map, &'a KeyHasher, u64),
 }
 
 /// A field and its value.
@@ -126,14 +177,26 @@ impl<'a> MapRef<'a> {
     pub fn len(&self) -> usize {
         match self {
             MapRef::Packed(_, count) => *count,
-            MapRef::Big(map, _) => map.len(),
+            MapRef::Big(map, _, now) => map.len(*now),
         }
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        match self {
+            MapRef::Packed(_, count) => *count == 0,
+            MapRef::Big(map, _, now) => !map.has_live(*now),
+        }
+    }
+
+    /// The deadline of a field, if it has one; `None` if there is no such field.
+    #[must_use]
+    pub fn deadline(&self, field: &[u8]) -> Option<Option<u64>> {
+        match self {
+            MapRef::Packed(entries, _) => entries.find(field, 2).map(|_| None),
+            MapRef::Big(map, hasher, now) => map.get(field, *now, hasher).map(|found| found.0),
+        }
     }
 
     /// The value of a field.
@@ -145,9 +208,8 @@ impl<'a> MapRef<'a> {
                 let found = entries.find(field, 2)?;
                 Some(entries.next(found.end)?.0)
             }
-            MapRef::Big(map, hasher) => {
-                let tail = map.tail(hasher.hash(field), field)?;
-                Some(Element::Bytes(value_in(tail)))
+            MapRef::Big(map, hasher, now) => {
+                map.get(field, *now, hasher).map(|(_, value)| Element::Bytes(value))
             }
         }
     }
@@ -157,7 +219,36 @@ impl<'a> MapRef<'a> {
     pub fn iter(&self) -> Iter<'a> {
         match self {
             MapRef::Packed(entries, _) => Iter::Packed(entries.iter()),
-            MapRef::Big(map, _) => Iter::Big(map.iter()),
+            MapRef::Big(map, _, now) => Iter::Big(map.members.iter(), *now),
+        }
+    }
+
+    /// All fields with their values and deadlines.
+    pub fn iter_dated(&self) -> impl Iterator<Item = (Element<'a>, Element<'a>, Option<u64>)> {
+        let (packed, big) = match self {
+            MapRef::Packed(..) => (Some(self.iter()), None),
+            MapRef::Big(map, _, now) => (None, Some((map.members.iter(), *now))),
+        };
+        let packed = packed.into_iter().flatten().map(|(field, value)| (field, value, None));
+        let big = big.into_iter().flat_map(|(members, now)| {
+            members.filter_map(move |Member { name, tail }| {
+                let (deadline, value) = parts_of(tail);
+                is_live(deadline, now).then_some((
+                    Element::Bytes(name),
+                    Element::Bytes(value),
+                    deadline,
+                ))
+            })
+        });
+        packed.chain(big)
+    }
+
+    /// The earliest deadline of a field, if one has a deadline.
+    #[must_use]
+    pub fn earliest(&self) -> Option<u64> {
+        match self {
+            MapRef::Packed(..) => None,
+            MapRef::Big(map, _, now) => map.earliest(*now),
         }
     }
 
@@ -170,14 +261,19 @@ impl<'a> MapRef<'a> {
                 let (field, range) = entries.nth(2 * index)?;
                 Some((field, entries.next(range.end)?.0))
             }
-            MapRef::Big(map, _) => map.random(chance).map(pair_of),
+            MapRef::Big(map, _, now) => map.random(chance, *now).map(pair_of),
         }
     }
 
-    /// Meets the fields of one place, as [`Members::scan`] does; a small hash is met at once.
+    /// Meets the fields of one place, as [`members::Members::scan`] does; a small hash is met at
+    /// once.
     pub fn scan(&self, cursor: Cursor, mut meet: impl FnMut(Pair<'_>)) -> Option<Cursor> {
         match self {
-            MapRef::Big(map, hasher) => map.scan(cursor, hasher, |member| meet(pair_of(member))),
+            MapRef::Big(map, hasher, now) => map.members.scan(cursor, hasher, |member| {
+                if is_live(parts_of(member.tail).0, *now) {
+                    meet(pair_of(member));
+                }
+            }),
             small => {
                 small.iter().for_each(meet);
                 None
@@ -194,22 +290,22 @@ impl<'a> MapRef<'a> {
         for (field, value) in self.iter() {
             let (mut digits, mut others) = (Digits::new(), Digits::new());
             let (field, value) = (field.to_text(&mut digits), value.to_text(&mut others));
-            set_in_big(&mut map, field, value, hasher)?;
+            map.set(field, value, Until::Never, 0, hasher)?;
         }
         Ok(map)
     }
 }
 
 fn pair_of(member: Member<'_>) -> Pair<'_> {
-    (Element::Bytes(member.name), Element::Bytes(value_in(member.tail)))
+    (Element::Bytes(member.name), Element::Bytes(parts_of(member.tail).1))
 }
 
 /// All fields with their values; made by [`MapRef::iter`].
 pub enum Iter<'a> {
     /// Of a small hash.
     Packed(entries::Iter<'a>),
-    /// Of a large one.
-    Big(members::Iter<'a, Valued>),
+    /// Of a large one, and what time it is.
+    Big(members::Iter<'a, Valued>, u64),
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -219,7 +315,9 @@ impl<'a> Iterator for Iter<'a> {
     fn next(&mut self) -> Option<Pair<'a>> {
         match self {
             Iter::Packed(entries) => Some((entries.next()?, entries.next()?)),
-            Iter::Big(members) => members.next().map(pair_of),
+            Iter::Big(members, now) => {
+                members.find(|member| is_live(parts_of(member.tail).0, *now)).map(pair_of)
+            }
         }
     }
 }
@@ -307,7 +405,7 @@ impl NewMap {
     pub fn as_ref<'a>(&'a self, hasher: &'a KeyHasher) -> MapRef<'a> {
         match self {
             NewMap::Packed(bytes) => MapRef::packed(bytes),
-            NewMap::Big(map) => MapRef::Big(map, hasher),
+            NewMap::Big(map) => MapRef::Big(map, hasher, 0),
         }
     }
 
@@ -323,7 +421,10 @@ impl NewMap {
         hasher: &KeyHasher,
     ) -> Result<bool, Full> {
         let bytes = match self {
-            NewMap::Big(map) => return set_in_big(map, field, value, hasher),
+            NewMap::Big(map) => {
+                map.outgrow(field, value, limits);
+                return map.set(field, value, Until::Never, 0, hasher);
+            }
             NewMap::Packed(bytes) => bytes,
         };
         if bytes.is_empty()
@@ -342,11 +443,31 @@ impl NewMap {
             }
             _ => {
                 let mut map = MapRef::packed(bytes).to_big(hasher)?;
-                let is_new = set_in_big(&mut map, field, value, hasher)?;
+                let is_new = map.set(field, value, Until::Never, 0, hasher)?;
                 *self = NewMap::Big(Box::new(map));
                 Ok(is_new)
             }
         }
+    }
+
+    /// Gives a field that is there a deadline, for which the hash becomes a large one.
+    ///
+    /// # Errors
+    /// [`Full`] if it cannot hold so many.
+    pub fn set_deadline(
+        &mut self,
+        field: &[u8],
+        deadline: u64,
+        hasher: &KeyHasher,
+    ) -> Result<(), Full> {
+        if let NewMap::Packed(bytes) = self {
+            let map = MapRef::packed(bytes).to_big(hasher)?.compact();
+            *self = NewMap::Big(Box::new(map));
+        }
+        if let NewMap::Big(map) = self {
+            map.set_deadline(field, Some(deadline), hasher)?;
+        }
+        Ok(())
     }
 }
 
@@ -354,37 +475,6 @@ impl Default for NewMap {
     fn default() -> NewMap {
         NewMap::new()
     }
-}
-
-/// Sets a field of a large hash; tells whether it is new.
-///
-/// # Errors
-/// [`Full`] if it cannot hold so many.
-#[inline]
-pub fn set_in_big(
-    map: &mut Map,
-    field: &[u8],
-    value: &[u8],
-    hasher: &KeyHasher,
-) -> Result<bool, Full> {
-    let (hash, head) = (hasher.hash(field), length_of(value));
-    let found = map.find(hash, field);
-    match found {
-        None => _ = map.insert(hasher, hash, field, &[&head, value])?,
-        Some(at) => _ = map.replace_tail(hasher, hash, at, &[&head, value], |_, _, _| {})?,
-    }
-    Ok(found.is_none())
-}
-
-/// Takes a field out of a large hash; tells whether it was there.
-#[inline]
-pub fn remove_from_big(map: &mut Map, field: &[u8], hasher: &KeyHasher) -> bool {
-    let hash = hasher.hash(field);
-    let found = map.find(hash, field);
-    if let Some(at) = found {
-        map.remove(hasher, hash, at, |_, _, _| {});
-    }
-    found.is_some()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod group;
 mod id;
 mod log;
 mod node;
+mod producers;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ pub use log::{
     Ascending, Counters, Descending, ENTRY_BYTES_MAX, Log, NodeLimits, NotAdded, Trim, Until,
 };
 pub use node::{Entry, Fields};
+pub use producers::{Memory, ProducerCounters, Producers};
 
 /// A stream.
 #[derive(Clone, Default)]
@@ -27,6 +29,7 @@ pub struct Stream {
     /// Its entries.
     pub log: Log,
     groups: BTreeMap<Box<[u8]>, Group>,
+    producers: Option<Box<Producers>>,
 }
 
 /// What becomes of what refers to entries that are removed.
@@ -82,6 +85,17 @@ impl Stream {
     /// Removes a group; tells whether there was one.
     pub fn remove_group(&mut self, name: &[u8]) -> bool {
         self.groups.remove(name).is_some()
+    }
+
+    /// What producers have sent, if that was ever noted.
+    #[must_use]
+    pub fn producers(&self) -> Option<&Producers> {
+        self.producers.as_deref()
+    }
+
+    /// What producers have sent, to be noted.
+    pub fn producers_mut(&mut self) -> &mut Producers {
+        self.producers.get_or_insert_default()
     }
 
     /// Removes an entry.
@@ -145,6 +159,7 @@ impl Stream {
         let groups = self.groups.iter();
         let groups: usize =
             groups.map(|(name, group)| name.len() + size_of::<Group>() + group.bytes()).sum();
-        self.log.bytes() + groups
+        let producers = self.producers.as_deref().map_or(0, Producers::bytes);
+        self.log.bytes() + groups + producers
     }
 }

@@ -8,17 +8,21 @@
 //!
 //! 1. RESTORE changes nothing before the whole payload is known to be good.
 
+use std::collections::HashSet;
+
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event,
 };
 use keyspace::{Access, Expiry, KeyHasher, Millis, Refused, Stored, Type, access};
 use rdb::{
-    Format, HashEncoder, HashField, Limits, Options, RdbError, SetEncoder, Value, encode_string,
+    Format, HashEncoder, HashField, Limits, ListEncoder, Options, RdbError, SetEncoder, Value,
+    ZSetEncoder, encode_string,
 };
 use value::entries::Digits;
 use value::map::NewMap;
 use value::set::NewSet;
+use value::zset::Name;
 
 pub(super) const DUMP: Command = Command {
     name: "DUMP",
@@ -42,13 +46,16 @@ fn dump(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
         reply.null();
         return Ok(());
     };
-    reply.bulk(&dump_of(stored, keys.hasher())?);
+    reply.bulk(&dump_of(stored, keys.hasher(), keys.now())?);
     Ok(())
 }
 
-/// The dump of a value: for every server from Redis 7.2 and Valkey 7.2 on.
-fn dump_of(stored: Stored<'_>, hasher: &KeyHasher) -> Result<Vec<u8>, CommandError> {
-    let options = Options { format: Format::Redis11, compress: true };
+/// The dump of a value: for every server from Redis 7.2 and Valkey 7.2 on; that of a hash with
+/// deadlines of fields for Redis from 7.4 on, as no format of them is known to both.
+fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8>, CommandError> {
+    let is_dated = matches!(stored, Stored::Big(big) if big.due() != Millis::MAX);
+    let format = if is_dated { Format::Redis12 } else { Format::Redis11 };
+    let options = Options { format, compress: true };
     let mut out = Vec::new();
     let encoded = match stored {
         Stored::Str(text) => {
@@ -57,13 +64,36 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher) -> Result<Vec<u8>, CommandErr
         }
         _ => match stored.kind() {
             Type::Set => encode_set(stored, hasher, options, &mut out),
-            Type::Hash => encode_hash(stored, hasher, options, &mut out),
-            Type::String | Type::List | Type::ZSet | Type::Stream => Err(RdbError::Unsupported),
+            Type::Hash => encode_hash(stored, (hasher, now), options, &mut out),
+            Type::List => encode_list(stored, options, &mut out),
+            Type::ZSet => encode_zset(stored, hasher, options, &mut out),
+            Type::String | Type::Stream => Err(RdbError::Unsupported),
         },
     };
     encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
     rdb::seal(&mut out, options.format.version());
     Ok(out)
+}
+
+fn encode_list(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
+    let Some(list) = keyspace::list_of(stored) else { return Ok(()) };
+    let mut encoder = ListEncoder::new(options, out);
+    list.iter().for_each(|element| encoder.element(element.to_text(&mut Digits::new())));
+    encoder.finish()
+}
+
+fn encode_zset(
+    stored: Stored<'_>,
+    hasher: &KeyHasher,
+    options: Options,
+    out: &mut Vec<u8>,
+) -> Result<(), RdbError> {
+    let Some(set) = keyspace::zset_of(stored, hasher) else { return Ok(()) };
+    let mut encoder = ZSetEncoder::new(set.len(), options, out);
+    for (member, score) in set.iter() {
+        encoder.scored(member.to_text(&mut Digits::new()), score);
+    }
+    encoder.finish()
 }
 
 fn encode_set(
@@ -80,15 +110,15 @@ fn encode_set(
 
 fn encode_hash(
     stored: Stored<'_>,
-    hasher: &KeyHasher,
+    (hasher, now): (&KeyHasher, Millis),
     options: Options,
     out: &mut Vec<u8>,
 ) -> Result<(), RdbError> {
-    let Some(map) = keyspace::map_of(stored, hasher) else { return Ok(()) };
-    let mut encoder = HashEncoder::new(map.len(), None, options, out)?;
-    for (field, value) in map.iter() {
+    let Some(map) = keyspace::map_of(stored, hasher, now) else { return Ok(()) };
+    let mut encoder = HashEncoder::new(map.len(), map.earliest(), options, out)?;
+    for (field, value, deadline) in map.iter_dated() {
         let (mut digits, mut others) = (Digits::new(), Digits::new());
-        encoder.field(field.to_text(&mut digits), value.to_text(&mut others), None)?;
+        encoder.field(field.to_text(&mut digits), value.to_text(&mut others), deadline)?;
     }
     encoder.finish()
 }
@@ -234,17 +264,29 @@ fn store(value: Value, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Don
         Value::Hash(fields) => {
             let mut map = NewMap::new();
             for HashField { field, value, deadline_ms } in fields {
-                if deadline_ms.is_some() {
-                    return Err(bad_data());
-                }
                 let is_new = map.set(&field, &value, &layout.hash, hasher);
                 if !is_new.map_err(Refused::from)? {
                     return Err(bad_data());
                 }
+                if let Some(deadline) = deadline_ms {
+                    map.set_deadline(&field, deadline, hasher).map_err(Refused::from)?;
+                }
             }
             keys.put_hash(key.0, map, expiry, event::RESTORE)?;
         }
-        Value::List(_) | Value::ZSet(_) | Value::Stream(_) => return Err(bad_data()),
+        Value::List(elements) => {
+            let texts = elements.iter().map(Vec::as_slice);
+            keys.put_list(key.0, texts, expiry, event::RESTORE)?;
+        }
+        Value::ZSet(members) => {
+            let distinct: HashSet<&[u8]> = members.iter().map(|(name, _)| &name[..]).collect();
+            if distinct.len() < members.len() {
+                return Err(bad_data());
+            }
+            let pairs = members.iter().map(|(name, score)| (Name::from_slice(name), *score));
+            keys.put_zset(key.0, pairs.collect(), expiry, event::RESTORE)?;
+        }
+        Value::Stream(_) => return Err(bad_data()),
     }
     Ok(())
 }

@@ -95,7 +95,7 @@ fn set_deadline(
 /// What must hold of the old deadline for a new one to be set. NX goes with none of the others,
 /// GT not with LT.
 #[derive(Clone, Copy, Debug, Default)]
-struct Condition {
+pub(crate) struct Condition {
     /// `NX`: there must be none.
     none: bool,
     /// `XX`: there must be one.
@@ -133,7 +133,21 @@ impl Condition {
         Ok(condition)
     }
 
-    fn holds(self, old: Option<Millis>, new: Millis) -> bool {
+    /// Takes one of the words, if one is next.
+    pub(crate) fn take_one(args: &mut Args<'_>) -> Condition {
+        let mut condition = Condition::default();
+        let Condition { none, one, later, earlier } = &mut condition;
+        let words = [("NX", none), ("XX", one), ("GT", later), ("LT", earlier)];
+        for (word, given) in words {
+            *given = args.word(word);
+            if *given {
+                break;
+            }
+        }
+        condition
+    }
+
+    pub(crate) fn holds(self, old: Option<Millis>, new: Millis) -> bool {
         !(self.none && old.is_some()
             || self.one && old.is_none()
             || self.later && old.is_none_or(|old| new <= old)

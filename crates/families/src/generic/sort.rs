@@ -15,7 +15,7 @@ use command::{
     Args, Arity, Begin, Category, Command, CommandError, Done, Enter, Find, Flags, Group, Key,
     KeySpec, KeyUse, Reply, Run, View, event,
 };
-use keyspace::Type;
+use keyspace::{Expiry, Type};
 use memchr::{memchr, memmem};
 use smallvec::SmallVec;
 use value::entries::{Digits, Element};
@@ -78,7 +78,7 @@ fn sort(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
         Some(element) => result.add_element(element),
         None => result.add(b""),
     })?;
-    keys.put_list(destination.0, result.texts(false), event::SORTSTORE)?;
+    keys.put_list(destination.0, result.texts(false), Expiry::Clear, event::SORTSTORE)?;
     reply.integer(result.len() as i64);
     Ok(())
 }
@@ -210,7 +210,8 @@ fn elements_of<'v>(
     let elements = match kind {
         Type::List => keys.list(key.0)?.map(|list| list.iter().collect()),
         Type::Set => keys.set(key.0)?.map(|set| set.iter().collect()),
-        _ => return Err(CommandError::WrongType),
+        Type::ZSet => keys.zset(key.0)?.map(|set| set.iter().map(|(member, _)| member).collect()),
+        Type::String | Type::Hash | Type::Stream => return Err(CommandError::WrongType),
     };
     Ok((kind, elements.unwrap_or_default()))
 }

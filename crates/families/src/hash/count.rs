@@ -1,10 +1,11 @@
-//! Numbers in fields: HINCRBY, HINCRBYFLOAT.
+//! Numbers in fields: HINCRBY, HINCRBYFLOAT. A field keeps its deadline.
 
 use command::{
     Args, Arity, Command, CommandError, Done, Key, KeySpec, KeyUse, Reply, Run, View, event,
 };
 use keyspace::HashEntry;
 use value::entries::{Digits, Element};
+use value::map::Until;
 
 use super::fields::HSET;
 use crate::extended::Extended;
@@ -25,7 +26,7 @@ fn hincrby(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, field, increment): (Key<'_>, &[u8], i64) = args.parse()?;
     let mut entry = keys.hash_entry(key.0)?;
     let sum = integer_in(&entry, field)?.checked_add(increment).ok_or(CommandError::Overflow)?;
-    entry.set(field, itoa::Buffer::new().format(sum).as_bytes())?;
+    entry.set_until(field, itoa::Buffer::new().format(sum).as_bytes(), Until::Same)?;
     entry.noted(event::HINCRBY);
     reply.integer(sum);
     Ok(())
@@ -65,7 +66,7 @@ fn hincrbyfloat(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> D
     };
     let sum = value.plus(increment).filter(|sum| !sum.is_infinite());
     let text = sum.ok_or(CommandError::NotFinite)?.to_string();
-    entry.set(field, text.as_bytes())?;
+    entry.set_until(field, text.as_bytes(), Until::Same)?;
     entry.noted(event::HINCRBYFLOAT);
     reply.bulk(text.as_bytes());
     Ok(())

@@ -208,19 +208,7 @@ pub(super) const HGETDEL: Command = Command {
 
 fn hgetdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
-    if !args.word("FIELDS") {
-        return Err(CommandError::text(
-            "ERR Mandatory argument FIELDS is missing or not at the right position",
-        ));
-    }
-    let count = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
-    let count = count
-        .ok_or_else(|| CommandError::text("ERR Number of fields must be a positive integer"))?;
-    if usize::try_from(count) != Ok(args.len()) {
-        return Err(CommandError::text(
-            "ERR The `numfields` parameter must match the number of arguments",
-        ));
-    }
+    take_fields(&mut args, "ERR Number of fields must be a positive integer")?;
     let mut entry = keys.hash_entry(key.0)?;
     entry.count_lookup();
     reply.array(args.len());
@@ -231,6 +219,23 @@ fn hgetdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Do
     }
     if removed {
         entry.noted(event::HDEL);
+    }
+    Ok(())
+}
+
+/// Takes `FIELDS` and the number of fields, which must be that of the arguments behind it.
+pub(super) fn take_fields(args: &mut Args<'_>, not_positive: &'static str) -> Done {
+    if !args.word("FIELDS") {
+        return Err(CommandError::text(
+            "ERR Mandatory argument FIELDS is missing or not at the right position",
+        ));
+    }
+    let count = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
+    let count = count.ok_or_else(|| CommandError::text(not_positive))?;
+    if usize::try_from(count) != Ok(args.len()) {
+        return Err(CommandError::text(
+            "ERR The `numfields` parameter must match the number of arguments",
+        ));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use value::entries::Digits;
 use value::map::MapRef;
 
 use super::fields::HGET;
-use super::tell;
+use crate::element::tell;
 use crate::walk::Walk;
 
 pub(super) const HGETALL: Command = Command {

@@ -5,16 +5,13 @@ use std::collections::HashSet;
 use command::{
     Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Reply, Run, View,
 };
-use protocol::Dialect;
 use value::entries::Element;
 use value::map::{MapRef, Pair};
 
 use super::fields::HGET;
-use super::{tell, tell_maybe};
-use crate::chance::Chances;
-
-/// The most fields that are returned where one may be returned again and again.
-const REPEATED_MAX: u64 = 1 << 24;
+use super::tell_maybe;
+use crate::chance::{Chances, check_count, check_repeated};
+use crate::element::{tell, tell_count, tell_pair_head};
 
 pub(super) const HRANDFIELD: Command = Command {
     name: "HRANDFIELD",
@@ -38,7 +35,7 @@ fn hrandfield(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Don
         tell_maybe(pair.map(|(field, _)| field), reply);
         return Ok(());
     }
-    let count = parse_count(args.take()?)?;
+    let count = check_count(args.take()?)?;
     let with_values = !args.is_empty() && args.word("WITHVALUES");
     if !args.is_empty() {
         return Err(CommandError::Syntax);
@@ -46,7 +43,7 @@ fn hrandfield(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Don
     if with_values && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
         return Err(CommandError::text("ERR value is out of range"));
     }
-    let Some(map) = keys.hash_map(key.0)?.filter(|_| count != 0) else {
+    let Some(map) = keys.hash_map(key.0)?.filter(|map| count != 0 && !map.is_empty()) else {
         reply.array(0);
         return Ok(());
     };
@@ -57,26 +54,8 @@ fn hrandfield(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Don
     Ok(())
 }
 
-fn parse_count(count: i64) -> Result<i64, CommandError> {
-    if count == i64::MIN {
-        return Err(CommandError::text(
-            "ERR value is out of range, value must between -9223372036854775807 and \
-             9223372036854775807",
-        ));
-    }
-    Ok(count)
-}
-
-/// The head of a reply of so many fields, each with its value or without.
-fn tell_count(count: usize, with_values: bool, reply: &mut Reply<'_>) {
-    let flat = with_values && reply.dialect() == Dialect::Resp2;
-    reply.array(if flat { 2 * count } else { count });
-}
-
 fn tell_pair((field, value): Pair<'_>, with_values: bool, reply: &mut Reply<'_>) {
-    if with_values && reply.dialect() == Dialect::Resp3 {
-        reply.array(2);
-    }
+    tell_pair_head(with_values, reply);
     tell(field, reply);
     if with_values {
         tell(value, reply);
@@ -91,9 +70,7 @@ fn tell_repeated(
     chances: &mut Chances,
     reply: &mut Reply<'_>,
 ) -> Done {
-    if count > REPEATED_MAX {
-        return Err(CommandError::text("ERR value is out of range"));
-    }
+    let count = check_repeated(count)?;
     let drawn = (0..count).map_while(|_| map.random(chances.next()));
     tell_count(count as usize, with_values, reply);
     drawn.for_each(|pair| tell_pair(pair, with_values, reply));

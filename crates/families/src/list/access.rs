@@ -5,6 +5,8 @@ use command::{
     Reply, Run, View, event,
 };
 
+use keyspace::ListRef;
+
 use super::reply_with;
 
 pub(super) const LLEN: Command = Command {
@@ -23,7 +25,7 @@ pub(super) const LLEN: Command = Command {
 
 fn llen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    let len = keys.list(key.0)?.map_or(0, |list| list.len());
+    let len = keys.list(key.0)?.map_or(0, ListRef::len);
     reply.integer(len as i64);
     Ok(())
 }

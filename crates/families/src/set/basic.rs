@@ -7,7 +7,7 @@ use command::{
 use keyspace::Type;
 use value::set::SetRef;
 
-use super::tell;
+use crate::element::tell;
 use crate::walk::Walk;
 
 pub(super) const SADD: Command = Command {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use value::entries::{Digits, Element};
 use value::set::{NewSet, SetRef};
 
-use super::tell;
+use crate::element::tell;
 
 /// How sets are put together.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,11 +9,9 @@ use command::{
 use value::entries::Element;
 use value::set::SetRef;
 
-use super::{positive, tell};
-use crate::chance::Chances;
-
-/// The most members that SRANDMEMBER returns where it may return one again and again.
-const REPEATED_MAX: u64 = 1 << 24;
+use super::positive;
+use crate::chance::{Chances, check_count, check_repeated};
+use crate::element::tell;
 
 pub(super) const SPOP: Command = Command {
     name: "SPOP",
@@ -110,13 +108,7 @@ fn srandmember(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Do
     if args.len() > 1 {
         return Err(CommandError::Syntax);
     }
-    let count: i64 = args.take()?;
-    if count == i64::MIN {
-        return Err(CommandError::text(
-            "ERR value is out of range, value must between -9223372036854775807 and \
-             9223372036854775807",
-        ));
-    }
+    let count = check_count(args.take()?)?;
     let set = keys.set(key.0)?;
     match (set, usize::try_from(count)) {
         (None, _) | (_, Ok(0)) => reply.array(0),
@@ -133,9 +125,7 @@ fn tell_repeated(
     chances: &mut Chances,
     reply: &mut Reply<'_>,
 ) -> Done {
-    if count > REPEATED_MAX {
-        return Err(CommandError::text("ERR value is out of range"));
-    }
+    let count = check_repeated(count)?;
     reply.array(count as usize);
     for _ in 0..count {
         match set.random(chances.next()) {

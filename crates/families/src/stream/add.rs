@@ -4,9 +4,11 @@ use command::{
     Arg, Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
     Reply, Run, View, event,
 };
+use keyspace::StreamEntry;
 use keyspace::stream::{NodeLimits, NotAdded, References, Stream, StreamId, Trim, Until};
 
 use super::error::StreamError;
+use super::producer::Message;
 use super::words::{Id, take_references, tell_id};
 
 /// The most entries that a nearly exact trim removes, whatever the settings say.
@@ -30,7 +32,7 @@ pub(super) const XADD: Command = Command {
     since: "5.0.0",
     summary: "Adds an entry to a stream, which is made if there is none; returns the entry's id.",
     complexity: "O(1) for an entry, O(N) for the N entries that are trimmed",
-    syntax: "key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] \
+    syntax: "key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [IDMPAUTO pid | IDMP pid iid] \
              [(MAXLEN | MINID) [= | ~] threshold [LIMIT count]] (* | id) field value \
              [field value ...]",
     history: &[
@@ -40,6 +42,7 @@ pub(super) const XADD: Command = Command {
         ),
         ("7.0.0", "Added support for the `<ms>-*` explicit ID form."),
         ("8.2.0", "Added the `KEEPREF`, `DELREF` and `ACKED` options."),
+        ("8.6.0", "Added the `IDMP` and `IDMPAUTO` options."),
     ],
     tips: &["nondeterministic_output"],
     ..Command::BASE
@@ -74,19 +77,29 @@ impl NewId {
 }
 
 /// What stands before the fields of XADD, or behind the key of XTRIM.
-struct Options {
+struct Options<'a> {
     makes_stream: bool,
     references: References,
     trim: Option<Trim>,
-    /// Of XADD only.
+    /// Of XADD only, as what follows.
     id: Option<NewId>,
+    message: Option<Message<'a>>,
 }
 
-impl Options {
+impl<'a> Options<'a> {
     /// Takes them. `adds`: there is an id behind them.
-    fn take(args: &mut Args<'_>, adds: bool, limits: NodeLimits) -> Result<Options, CommandError> {
-        let mut options =
-            Options { makes_stream: true, references: References::Keep, trim: None, id: None };
+    fn take(
+        args: &mut Args<'a>,
+        adds: bool,
+        limits: NodeLimits,
+    ) -> Result<Options<'a>, CommandError> {
+        let mut options = Options {
+            makes_stream: true,
+            references: References::Keep,
+            trim: None,
+            id: None,
+            message: None,
+        };
         let (mut limit, mut references) = (None, None);
         while let Some(raw) = args.get(0) {
             if adds && raw == b"*" {
@@ -101,7 +114,10 @@ impl Options {
             } else if args.word_with_value("LIMIT") {
                 let number: i64 = args.take()?;
                 limit = Some(u64::try_from(number).map_err(|_| StreamError::LimitNegative)?);
-            } else if take_references(args, &mut references)? {
+            } else if take_references(args, &mut references)?
+                || adds && Message::take(args, &mut options.message)?
+            {
+                // It is taken.
             } else if adds && args.word("NOMKSTREAM") {
                 options.makes_stream = false;
             } else if adds {
@@ -116,7 +132,7 @@ impl Options {
         Ok(options)
     }
 
-    fn trim<'a>(
+    fn trim(
         &mut self,
         args: &mut Args<'a>,
         until: impl FnOnce(&mut Args<'a>) -> Result<Until, CommandError>,
@@ -177,8 +193,17 @@ fn xadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     if matches!(id, NewId::At(StreamId::ZERO)) {
         return Err(StreamError::ZeroId.into());
     }
+    if options.message.is_some() && !matches!(id, NewId::Now) {
+        return Err(StreamError::MessageWithId.into());
+    }
     let mut entry = keys.stream_entry(key.0)?;
     let now = entry.now();
+    if let Some(message) = &options.message
+        && let Some(id) = added_before(&mut entry, message, args)
+    {
+        tell_id(reply, id);
+        return Ok(());
+    }
     let add = |stream: &mut Stream| add(stream, id, now, args, limits, &options);
     let (id, trimmed) = if let Some(stream) = entry.get_mut() {
         add(stream)?
@@ -207,7 +232,7 @@ fn add(
     now: u64,
     fields: Args<'_>,
     limits: NodeLimits,
-    options: &Options,
+    options: &Options<'_>,
 ) -> Result<(StreamId, u64), StreamError<'static>> {
     if stream.log.counters().last == StreamId::MAX {
         return Err(StreamError::Exhausted);
@@ -217,8 +242,25 @@ fn add(
         NotAdded::IdNotGreater => StreamError::IdNotGreater,
         NotAdded::TooLarge => StreamError::TooLarge,
     })?;
+    if let Some(message) = &options.message {
+        stream.producers_mut().note(message.producer, &message.id(fields), id, now);
+    }
     let trimmed = options.trim.map_or(0, |trim| stream.trim(trim, options.references));
     Ok((id, trimmed))
+}
+
+/// The id of the entry that a message has become, if it was sent before.
+fn added_before(
+    entry: &mut StreamEntry<'_>,
+    message: &Message<'_>,
+    fields: Args<'_>,
+) -> Option<StreamId> {
+    let now = entry.now();
+    let producers = entry.get()?.producers()?;
+    let id = producers.find(message.producer, &message.id(fields), now)?;
+    entry.get_mut()?.producers_mut().count_duplicate();
+    entry.noted_silently();
+    Some(id)
 }
 
 pub(super) const XTRIM: Command = Command {

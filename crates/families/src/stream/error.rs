@@ -89,6 +89,18 @@ pub(super) enum StreamError<'a> {
     TimeoutNegative,
     /// CLAIM is no integer of at least 0.
     ClaimIdle,
+    /// The name of a producer or of a message is empty.
+    EmptyMessage,
+    /// IDMP and IDMPAUTO are for ids that the clock gives.
+    MessageWithId,
+    /// IDMP-DURATION is out of range.
+    Duration,
+    /// IDMP-MAXSIZE is out of range.
+    MaxSize,
+    /// There is no such entry.
+    NoSuchEntry,
+    /// A message has become another entry.
+    OtherEntry,
 }
 
 impl From<StreamError<'_>> for CommandError {
@@ -211,6 +223,14 @@ impl fmt::Display for StreamError<'_> {
             }
             StreamError::Timeout => "ERR timeout is not an integer or out of range",
             StreamError::TimeoutNegative => "ERR timeout is negative",
+            StreamError::EmptyMessage => "ERR producer and message IDs must not be empty",
+            StreamError::MessageWithId => {
+                "ERR IDMP/IDMPAUTO can be used only with auto-generated IDs"
+            }
+            StreamError::Duration => "ERR invalid duration",
+            StreamError::MaxSize => "ERR invalid maxsize",
+            StreamError::NoSuchEntry => "ERR no such entry in the stream",
+            StreamError::OtherEntry => "ERR the message is recorded with another stream ID",
             StreamError::ClaimIdle => "ERR min-idle-time must be a non-negative integer",
         })
     }

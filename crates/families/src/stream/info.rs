@@ -4,7 +4,7 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Group as Chapter, Key, KeySpec, KeyUse,
     Reply, Run, View,
 };
-use keyspace::stream::{Consumer, Group, Log, Stream, StreamId};
+use keyspace::stream::{Consumer, Group, Log, Producers, Stream, StreamId};
 
 use super::error::StreamError;
 use super::group::{HELP as GROUP_HELP, tell_help};
@@ -161,10 +161,27 @@ fn tell_counters(reply: &mut Reply<'_>, log: &Log) {
     tell_named_id(reply, "recorded-first-entry-id", counters.first);
 }
 
+/// What is remembered of producers, if anything ever was: six pairs.
+fn tell_producers(reply: &mut Reply<'_>, producers: Option<&Producers>) {
+    let Some(producers) = producers else { return };
+    let (memory, counters) = (producers.memory(), producers.counters());
+    tell_named(reply, "idmp-duration", memory.seconds);
+    tell_named(reply, "idmp-maxsize", memory.ids_max);
+    tell_named(reply, "pids-tracked", counters.producers);
+    tell_named(reply, "iids-tracked", counters.messages);
+    tell_named(reply, "iids-added", counters.added);
+    tell_named(reply, "iids-duplicates", counters.duplicates);
+}
+
+fn producer_pairs(stream: &Stream) -> usize {
+    stream.producers().map_or(0, |_| 6)
+}
+
 fn tell_summary(reply: &mut Reply<'_>, stream: &Stream) {
     let log = &stream.log;
-    reply.map(10);
+    reply.map(10 + producer_pairs(stream));
     tell_counters(reply, log);
+    tell_producers(reply, stream.producers());
     tell_named(reply, "groups", stream.groups().len());
     let ends = [
         ("first-entry", log.range(StreamId::ZERO, StreamId::MAX).next()),
@@ -181,8 +198,9 @@ fn tell_summary(reply: &mut Reply<'_>, stream: &Stream) {
 
 fn tell_all(reply: &mut Reply<'_>, stream: &Stream, count: usize) {
     let log = &stream.log;
-    reply.map(9);
+    reply.map(9 + producer_pairs(stream));
     tell_counters(reply, log);
+    tell_producers(reply, stream.producers());
     reply.bulk(b"entries");
     tell_entries(reply, log.range(StreamId::ZERO, StreamId::MAX).take(count));
     reply.bulk(b"groups");

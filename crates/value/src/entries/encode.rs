@@ -69,6 +69,12 @@ impl<'a> Encoded<'a> {
         }
     }
 
+    /// The element that holds `bytes` as they are, even if they are the text of an integer. Who
+    /// writes such elements looks for none of them by its text.
+    pub fn bytes(bytes: &'a [u8]) -> Self {
+        Self::new(string_head(bytes.len()), bytes)
+    }
+
     /// The element that `integer` becomes.
     pub fn int(integer: i64) -> Self {
         Self::new(integer_head(integer), &[])

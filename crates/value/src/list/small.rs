@@ -344,7 +344,8 @@ mod tests {
                 prop_assert_eq!(&texts(&bytes), &model);
                 let small = Small::new(&bytes);
                 for index in 0..model.len() + 1 {
-                    let found = small.get(index).map(|one| one.to_text(&mut Digits::new()).to_vec());
+                    let found = small.get(index);
+                    let found = found.map(|one| one.to_text(&mut Digits::new()).to_vec());
                     prop_assert_eq!(found.as_ref(), model.get(index));
                     let counted = small.range(index..index + 2).count();
                     prop_assert_eq!(counted, model.iter().skip(index).take(2).count());

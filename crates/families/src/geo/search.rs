@@ -1,0 +1,324 @@
+//! Places within a shape: GEOSEARCH, GEOSEARCHSTORE.
+
+use command::{
+    Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Reply, Run, View, event,
+};
+use value::entries::Element;
+use value::zset::{Name, ZSetRef};
+
+use super::area;
+use super::hash::Point;
+use super::places::{GEOADD, take_point, take_unit, tell_point};
+use super::shape::{Shape, Unit, distance_text};
+use crate::element::tell;
+use crate::sorted_set::name_of;
+
+pub(super) const GEOSEARCH: Command = Command {
+    name: "GEOSEARCH",
+    run: Run::Read(geosearch),
+    arity: Arity::AtLeast(7),
+    keys: &[KeySpec::one(1, KeyUse::READ)],
+    flags: Flags::NONE,
+    since: "6.2.0",
+    summary: "Returns the places within a circle, a rectangle or a polygon.",
+    complexity: "O(N+log(M)) for N places around the shape, of M",
+    syntax: "key <FROMMEMBER member|FROMLONLAT longitude latitude> \
+             <BYRADIUS radius <M|KM|FT|MI>|BYBOX width height <M|KM|FT|MI>|\
+             BYPOLYGON corners (longitude latitude) ...> [ASC|DESC] [COUNT count [ANY]] \
+             [WITHCOORD] [WITHDIST] [WITHHASH]",
+    history: &[],
+    ..GEOADD
+};
+
+pub(super) const GEOSEARCHSTORE: Command = Command {
+    name: "GEOSEARCHSTORE",
+    run: Run::Write(geosearchstore),
+    arity: Arity::AtLeast(8),
+    keys: &[KeySpec::one(1, KeyUse::OVERWRITE), KeySpec::one(2, KeyUse::READ)],
+    flags: Flags::DENY_OOM,
+    summary: "Stores the places within a circle, a rectangle or a polygon.",
+    syntax: "destination source <FROMMEMBER member|FROMLONLAT longitude latitude> \
+             <BYRADIUS radius <M|KM|FT|MI>|BYBOX width height <M|KM|FT|MI>|\
+             BYPOLYGON corners (longitude latitude) ...> [ASC|DESC] [COUNT count [ANY]] [STOREDIST]",
+    ..GEOSEARCH
+};
+
+/// The outline of a shape whose middle is not known yet.
+#[derive(Clone, Copy)]
+enum Around {
+    Radius(f64, Unit),
+    Box(f64, f64, Unit),
+}
+
+/// In which order places are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sorting {
+    AsMet,
+    NearestFirst,
+    FarthestFirst,
+}
+
+/// A search, as a request asks for it.
+struct Search {
+    middle: Option<Point>,
+    /// A middle was named, though there may be no key that holds it.
+    has_middle: bool,
+    around: Option<Around>,
+    polygon: Option<Shape>,
+    sorting: Sorting,
+    /// 0: all.
+    count: usize,
+    any: bool,
+    with_distance: bool,
+    with_hash: bool,
+    with_point: bool,
+    store_distance: bool,
+}
+
+/// A place that was found.
+struct Found<'v> {
+    name: Element<'v>,
+    score: f64,
+    metres: f64,
+}
+
+impl Search {
+    fn parse(
+        mut args: Args<'_>,
+        stores: bool,
+        set: Option<ZSetRef<'_>>,
+    ) -> Result<Search, CommandError> {
+        let mut search = Search {
+            middle: None,
+            has_middle: false,
+            around: None,
+            polygon: None,
+            sorting: Sorting::AsMet,
+            count: 0,
+            any: false,
+            with_distance: false,
+            with_hash: false,
+            with_point: false,
+            store_distance: false,
+        };
+        while !args.is_empty() {
+            if !search.take_flag(&mut args, stores) && !search.take_shape(&mut args, set)? {
+                return Err(CommandError::Syntax);
+            }
+        }
+        search.check(stores)?;
+        Ok(search)
+    }
+
+    fn take_flag(&mut self, args: &mut Args<'_>, stores: bool) -> bool {
+        if args.word("WITHDIST") {
+            self.with_distance = true;
+        } else if args.word("WITHHASH") {
+            self.with_hash = true;
+        } else if args.word("WITHCOORD") {
+            self.with_point = true;
+        } else if args.word("ANY") {
+            self.any = true;
+        } else if args.word("ASC") {
+            self.sorting = Sorting::NearestFirst;
+        } else if args.word("DESC") {
+            self.sorting = Sorting::FarthestFirst;
+        } else if stores && args.word("STOREDIST") {
+            self.store_distance = true;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Takes an option with values; `false`: there is none.
+    fn take_shape(
+        &mut self,
+        args: &mut Args<'_>,
+        set: Option<ZSetRef<'_>>,
+    ) -> Result<bool, CommandError> {
+        let is_polygon = self.polygon.is_some();
+        let is_box = matches!(self.around, Some(Around::Box(..)));
+        let is_circle = matches!(self.around, Some(Around::Radius(..)));
+        let is_at_point = self.has_middle && self.middle.is_some();
+        if args.word_with_value("COUNT") {
+            let count: i64 = args.take()?;
+            let count = usize::try_from(count).ok().filter(|&count| count > 0);
+            self.count = count.ok_or_else(|| CommandError::text("ERR COUNT must be > 0"))?;
+        } else if !is_polygon && !is_at_point && args.word_with_value("FROMMEMBER") {
+            let name = args.bytes()?;
+            self.has_middle = true;
+            if let Some(set) = set {
+                let score = set.score(name).ok_or_else(no_such_member)?;
+                self.middle = Some(Point::of_score(score));
+            }
+        } else if !is_polygon && !self.has_middle && args.len() > 2 && args.word("FROMLONLAT") {
+            self.middle = Some(take_point(args)?);
+            self.has_middle = true;
+        } else if !is_polygon && !is_box && args.len() > 2 && args.word("BYRADIUS") {
+            let radius = take_length(args, "ERR need numeric radius")?;
+            if radius < 0.0 {
+                return Err(CommandError::text("ERR radius cannot be negative"));
+            }
+            self.around = Some(Around::Radius(radius, take_unit(args)?));
+        } else if !is_polygon && !is_circle && args.len() > 3 && args.word("BYBOX") {
+            let width = take_length(args, "ERR need numeric width")?;
+            let height = take_length(args, "ERR need numeric height")?;
+            if width < 0.0 || height < 0.0 {
+                return Err(CommandError::text("ERR height or width cannot be negative"));
+            }
+            self.around = Some(Around::Box(width, height, take_unit(args)?));
+        } else if self.around.is_none()
+            && !self.has_middle
+            && args.len() > 2
+            && args.word("BYPOLYGON")
+        {
+            self.polygon = Some(take_polygon(args)?);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn check(&self, stores: bool) -> Result<(), CommandError> {
+        let name = if stores { GEOSEARCHSTORE.name } else { GEOSEARCH.name };
+        if stores && (self.with_distance || self.with_hash || self.with_point) {
+            return Err(CommandError::text(
+                "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+            ));
+        }
+        if !self.has_middle && self.polygon.is_none() {
+            return Err(CommandError::text(format!(
+                "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}"
+            )));
+        }
+        if self.around.is_none() && self.polygon.is_none() {
+            return Err(CommandError::text(format!(
+                "ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for {name}"
+            )));
+        }
+        if self.any && self.count == 0 {
+            return Err(CommandError::text("ERR the ANY argument requires COUNT argument"));
+        }
+        Ok(())
+    }
+
+    /// The shape, and the unit that distances are told in.
+    fn shape(&self) -> Option<(Shape, Unit)> {
+        if let Some(polygon) = &self.polygon {
+            return Some((polygon.clone(), Unit::Metre));
+        }
+        let middle = self.middle?;
+        Some(match self.around? {
+            Around::Radius(radius, unit) => (Shape::circle(middle, radius, unit), unit),
+            Around::Box(width, height, unit) => {
+                (Shape::rectangle(middle, width, height, unit), unit)
+            }
+        })
+    }
+
+    /// The places in the shape, in the order in which they are to be told.
+    fn run<'v>(&self, shape: &Shape, set: ZSetRef<'v>) -> Vec<Found<'v>> {
+        let mut found = Vec::new();
+        let enough = if self.any { self.count } else { usize::MAX };
+        for scores in area::ranges(shape) {
+            let from = set.count_below(scores.start as f64, false);
+            let to = set.count_below(scores.end as f64, false);
+            for (name, score) in set.range(from..to) {
+                if found.len() >= enough {
+                    break;
+                }
+                if let Some(metres) = shape.distance_within(Point::of_score(score)) {
+                    found.push(Found { name, score, metres });
+                }
+            }
+        }
+        // The nearest are meant where only some are wanted.
+        let sorting = match self.sorting {
+            Sorting::AsMet if self.count > 0 && !self.any => Sorting::NearestFirst,
+            sorting => sorting,
+        };
+        match sorting {
+            Sorting::AsMet => {}
+            Sorting::NearestFirst => found.sort_by(|a, b| a.metres.total_cmp(&b.metres)),
+            Sorting::FarthestFirst => found.sort_by(|a, b| b.metres.total_cmp(&a.metres)),
+        }
+        if self.count > 0 {
+            found.truncate(self.count);
+        }
+        found
+    }
+
+    fn tell(&self, found: &Found<'_>, unit: Unit, reply: &mut Reply<'_>) {
+        let parts = [self.with_distance, self.with_hash, self.with_point];
+        let parts = parts.into_iter().filter(|&is_wanted| is_wanted).count();
+        if parts > 0 {
+            reply.array(1 + parts);
+        }
+        tell(found.name, reply);
+        if self.with_distance {
+            reply.bulk(distance_text(found.metres / unit.metres()).as_bytes());
+        }
+        if self.with_hash {
+            reply.integer(found.score as i64);
+        }
+        if self.with_point {
+            tell_point(Point::of_score(found.score), reply);
+        }
+    }
+}
+
+fn no_such_member() -> CommandError {
+    CommandError::text("ERR could not decode requested zset member")
+}
+
+fn take_length(args: &mut Args<'_>, refusal: &str) -> Result<f64, CommandError> {
+    command::parse_float(args.bytes()?).ok_or_else(|| CommandError::text(refusal))
+}
+
+fn take_polygon(args: &mut Args<'_>) -> Result<Shape, CommandError> {
+    let count = command::parse_integer(args.bytes()?).and_then(|count| i32::try_from(count).ok());
+    let count = count.ok_or_else(|| CommandError::text("ERR invalid number of vertices"))?;
+    let few = || CommandError::text("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
+    let count = usize::try_from(count).map_err(|_| few())?;
+    if args.len() / 2 < count {
+        return Err(few());
+    }
+    let corners = (0..count).map(|_| take_point(args)).collect::<Result<Vec<_>, _>>()?;
+    Shape::polygon(&corners).ok_or_else(few)
+}
+
+fn geosearch(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+    let key: Key<'_> = args.take()?;
+    let set = keys.zset(key.0)?;
+    let search = Search::parse(args, false, set)?;
+    let (Some(set), Some((shape, unit))) = (set, search.shape()) else {
+        reply.array(0);
+        return Ok(());
+    };
+    let found = search.run(&shape, set);
+    reply.array(found.len());
+    found.iter().for_each(|found| search.tell(found, unit, reply));
+    Ok(())
+}
+
+fn geosearchstore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let (destination, source): (Key<'_>, Key<'_>) = (args.take()?, args.take()?);
+    let set = keys.zset(source.0)?;
+    let search = Search::parse(args, true, set)?;
+    let pairs: Vec<(Name, f64)> = match (set, search.shape()) {
+        (Some(set), Some((shape, unit))) => {
+            let found = search.run(&shape, set).into_iter();
+            let score = |found: &Found<'_>| match search.store_distance {
+                true => found.metres / unit.metres(),
+                false => found.score,
+            };
+            found.map(|found| (name_of(found.name), score(&found))).collect()
+        }
+        _ => Vec::new(),
+    };
+    let count = pairs.len();
+    keys.put_zset(destination.0, pairs, keyspace::Expiry::Clear, event::GEOSEARCHSTORE)?;
+    reply.integer(count as i64);
+    Ok(())
+}

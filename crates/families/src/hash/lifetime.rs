@@ -1,0 +1,228 @@
+//! Fields and their deadlines in one command: HGETEX, HSETEX.
+
+use command::{
+    Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Reply, Run, Unit, View,
+    deadline_of, event,
+};
+use keyspace::{HashEntry, Millis};
+use value::map::Until;
+
+use super::expire::not_negative;
+use super::fields::{HSET, take_fields};
+use super::tell_maybe;
+
+pub(super) const HGETEX: Command = Command {
+    name: "HGETEX",
+    run: Run::Write(hgetex),
+    arity: Arity::AtLeast(5),
+    keys: &[KeySpec::one(1, KeyUse::UPDATE)],
+    flags: Flags::FAST,
+    since: "8.0.0",
+    summary: "Returns the values of fields, and sets when they expire.",
+    syntax: "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT \
+             unix-time-milliseconds | PERSIST] FIELDS numfields field ...",
+    history: &[],
+    ..HSET
+};
+
+fn hgetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let key: Key<'_> = args.take()?;
+    let now = keys.now();
+    let mut entry = keys.hash_entry(key.0)?;
+    entry.count_lookup();
+    let until = match args.word("PERSIST") {
+        true => Until::Never,
+        false => take_deadline(&mut args, now, "hgetex")?.map_or(Until::Same, Until::At),
+    };
+    take_fields(&mut args, "ERR Number of fields must be a positive integer")?;
+    reply.array(args.len());
+    let mut changed = false;
+    for field in args.rest() {
+        tell_maybe(entry.get().and_then(|map| map.get(field)), reply);
+        changed |= change_deadline(&mut entry, field, until)?;
+    }
+    if changed {
+        entry.noted(match until {
+            Until::Never => event::HPERSIST,
+            Until::At(deadline) if deadline <= now => event::HDEL,
+            _ => event::HEXPIRE,
+        });
+    }
+    Ok(())
+}
+
+/// Gives a field another deadline, or takes it out if that has passed; tells whether something
+/// changed.
+fn change_deadline(
+    entry: &mut HashEntry<'_>,
+    field: &[u8],
+    until: Until,
+) -> Result<bool, CommandError> {
+    let Some(old) = entry.get().and_then(|map| map.deadline(field)) else { return Ok(false) };
+    let new = match until {
+        Until::Same => old,
+        Until::Never => None,
+        Until::At(deadline) if deadline <= entry.now() => return Ok(entry.remove(field)?),
+        Until::At(deadline) => Some(deadline),
+    };
+    if new == old {
+        return Ok(false);
+    }
+    entry.set_deadline(field, new)?;
+    Ok(true)
+}
+
+/// Takes `EX`, `PX`, `EXAT` or `PXAT` with its number, if one of them is next.
+fn take_deadline(
+    args: &mut Args<'_>,
+    now: Millis,
+    command: &'static str,
+) -> Result<Option<Millis>, CommandError> {
+    let words = [
+        ("EX", Unit::Seconds, now),
+        ("PX", Unit::Millis, now),
+        ("EXAT", Unit::Seconds, 0),
+        ("PXAT", Unit::Millis, 0),
+    ];
+    for (word, unit, base) in words {
+        if args.word(word) {
+            let number = not_negative(args.bytes()?)?;
+            return deadline_of(number, unit, base, command).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+pub(super) const HSETEX: Command = Command {
+    name: "HSETEX",
+    run: Run::Write(hsetex),
+    arity: Arity::AtLeast(6),
+    since: "8.0.0",
+    summary: "Sets fields of a hash, and when they expire.",
+    syntax: "key [NX | XX] [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
+             PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields (field value) ...",
+    history: &[],
+    ..HSET
+};
+
+fn hsetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let key: Key<'_> = args.take()?;
+    let now = keys.now();
+    let wishes = Wishes::parse(&mut args, now)?;
+    let mut entry = keys.hash_entry(key.0)?;
+    let is_met = wishes.are_met(&entry, args);
+    if is_met {
+        set_until(&mut entry, args, wishes.until.unwrap_or(Until::Never))?;
+    }
+    reply.integer(i64::from(is_met));
+    Ok(())
+}
+
+/// Sets fields; those whose deadline has passed already are taken out instead.
+fn set_until(entry: &mut HashEntry<'_>, args: Args<'_>, until: Until) -> Done {
+    let pairs = || args.rest().step_by(2).zip(args.skip(1).rest().step_by(2));
+    let mut removed = false;
+    match until {
+        Until::Never => _ = entry.set_all(pairs())?,
+        Until::At(deadline) if deadline <= entry.now() => {
+            for (field, _) in pairs() {
+                removed |= entry.remove(field)?;
+            }
+            if removed {
+                entry.also(event::HSET);
+                entry.noted(event::HDEL);
+            }
+            return Ok(());
+        }
+        until => {
+            for (field, value) in pairs() {
+                entry.set_until(field, value, until)?;
+            }
+        }
+    }
+    if let Until::At(_) = until {
+        entry.also(event::HSET);
+        entry.noted(event::HEXPIRE);
+    } else {
+        entry.noted(event::HSET);
+    }
+    Ok(())
+}
+
+/// The options of HSETEX.
+#[derive(Default)]
+struct Wishes {
+    /// Whether the key must be there (`XX`), or must not (`NX`).
+    key: Option<bool>,
+    /// Whether all fields must be there (`FXX`), or none may (`FNX`).
+    fields: Option<bool>,
+    until: Option<Until>,
+}
+
+impl Wishes {
+    /// Takes the options up to the first field.
+    fn parse(args: &mut Args<'_>, now: Millis) -> Result<Wishes, CommandError> {
+        let mut wishes = Wishes::default();
+        while !args.word("FIELDS") {
+            wishes.take(args, now)?;
+        }
+        let count = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
+        let count = count.ok_or_else(|| CommandError::text("ERR invalid number of fields"))?;
+        let words = usize::try_from(count).ok().and_then(|count| count.checked_mul(2));
+        if words != Some(args.len()) {
+            return Err(CommandError::WrongArity("hsetex".into()));
+        }
+        Ok(wishes)
+    }
+
+    fn take(&mut self, args: &mut Args<'_>, now: Millis) -> Done {
+        const CONDITIONS: [(&str, bool); 2] = [("FXX", true), ("FNX", false)];
+        const KEY_CONDITIONS: [(&str, bool); 2] = [("XX", true), ("NX", false)];
+        if let Some((_, there)) = CONDITIONS.into_iter().find(|(word, _)| args.word(word)) {
+            return set_once(
+                &mut self.fields,
+                there,
+                "ERR Only one of FXX or FNX arguments can be specified",
+            );
+        }
+        if let Some((_, there)) = KEY_CONDITIONS.into_iter().find(|(word, _)| args.word(word)) {
+            return set_once(
+                &mut self.key,
+                there,
+                "ERR Only one of XX or NX arguments can be specified",
+            );
+        }
+        let until = match args.word("KEEPTTL") {
+            true => Some(Until::Same),
+            false => take_deadline(args, now, "hsetex")?.map(Until::At),
+        };
+        let Some(until) = until else {
+            let word = String::from_utf8_lossy(args.bytes()?);
+            return Err(CommandError::text(format!("ERR unknown argument: {word}")));
+        };
+        set_once(
+            &mut self.until,
+            until,
+            "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified",
+        )
+    }
+
+    /// Whether key and fields are as they must be; the fields are those of `args`.
+    fn are_met(&self, entry: &HashEntry<'_>, args: Args<'_>) -> bool {
+        let map = entry.get().filter(|map| !map.is_empty());
+        if self.key.is_some_and(|must| must != map.is_some()) {
+            return false;
+        }
+        self.fields.is_none_or(|must| {
+            let is_there = |field| map.is_some_and(|map| map.deadline(field).is_some());
+            args.rest().step_by(2).all(|field| is_there(field) == must)
+        })
+    }
+}
+
+fn set_once<T>(place: &mut Option<T>, value: T, twice: &'static str) -> Done {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(CommandError::text(twice)),
+    }
+}

@@ -1,0 +1,81 @@
+//! Fields of hashes that expire: nobody has to ask for them to go.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is amiss")]
+
+mod common;
+
+use common::{frame, keyspace, maintain, write, write_in};
+use keyspace::{Keyspace, Millis, event};
+use value::map::Until;
+
+/// Sets fields of a hash, one in so many without a deadline.
+fn fill(keyspace: &Keyspace, key: &[u8], count: u64, deadline: impl Fn(u64) -> Option<Millis>) {
+    write(keyspace, |view| {
+        let mut entry = view.hash_entry(key).unwrap();
+        for n in 0..count {
+            let until = deadline(n).map_or(Until::Never, Until::At);
+            entry.set_until(&n.to_le_bytes(), b"v", until).unwrap();
+        }
+        entry.noted(event::HSET);
+    });
+}
+
+/// How many fields lie there, whether or not their deadline has passed.
+fn held(keyspace: &Keyspace, key: &[u8]) -> usize {
+    write(keyspace, |view| view.hash_map(key).unwrap().map_or(0, |map| map.len()))
+}
+
+fn len_at(keyspace: &Keyspace, key: &[u8], now: Millis) -> usize {
+    let len = |view: &mut keyspace::View<'_>| view.hash_map(key).unwrap().map(|map| map.len());
+    write_in(keyspace, frame(0, now), len).0.unwrap_or_default()
+}
+
+#[test]
+fn fields_go_in_steps_and_the_key_with_the_last() {
+    let keyspace = keyspace(1);
+    fill(&keyspace, b"some", 10_000, |n| n.is_multiple_of(2).then_some(10));
+    fill(&keyspace, b"all", 10_000, |_| Some(20));
+    assert_eq!(maintain(&keyspace, 10, 0), (0, 0), "a deadline is the last moment");
+    assert_eq!(len_at(&keyspace, b"some", 11), 5_000);
+    assert_eq!(held(&keyspace, b"some"), 10_000);
+
+    let (_, steps) = maintain(&keyspace, 11, 0);
+    assert!(steps > 3, "{steps}");
+    assert_eq!(held(&keyspace, b"some"), 5_000);
+    assert_eq!(held(&keyspace, b"all"), 10_000);
+
+    maintain(&keyspace, 21, 0);
+    assert_eq!(write(&keyspace, |view| view.len(0)), 1);
+    assert_eq!(maintain(&keyspace, 1_000, 0), (0, 0), "all done");
+}
+
+#[test]
+fn a_hash_that_moves_takes_the_deadlines_of_its_fields_along() {
+    let keyspace = keyspace(4);
+    fill(&keyspace, b"old", 100, |n| n.is_multiple_of(2).then_some(10));
+    write(&keyspace, |view| {
+        let events = (Some(event::RENAME_FROM), event::RENAME_TO);
+        assert!(view.transfer((0, b"old"), (0, b"new"), events).unwrap());
+        assert!(view.transfer((0, b"new"), (1, b"copy"), (None, event::COPY_TO)).unwrap());
+    });
+    maintain(&keyspace, 11, 0);
+    assert_eq!(held(&keyspace, b"new"), 50);
+    let copied = |view: &mut keyspace::View<'_>| view.hash_map(b"copy").unwrap().unwrap().len();
+    assert_eq!(write_in(&keyspace, frame(1, 0), copied).0, 50);
+}
+
+#[test]
+fn a_deadline_that_is_taken_away_keeps_the_field() {
+    let keyspace = keyspace(1);
+    fill(&keyspace, b"key", 10, |_| Some(10));
+    write(&keyspace, |view| {
+        let mut entry = view.hash_entry(b"key").unwrap();
+        entry.set_deadline(&3_u64.to_le_bytes(), None).unwrap();
+        entry.set_deadline(&4_u64.to_le_bytes(), Some(50)).unwrap();
+        entry.noted(event::HPERSIST);
+    });
+    maintain(&keyspace, 20, 0);
+    assert_eq!(held(&keyspace, b"key"), 2);
+    maintain(&keyspace, 60, 0);
+    assert_eq!(held(&keyspace, b"key"), 1);
+}
