@@ -25,6 +25,7 @@ use value::entries::Element;
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
     blocking::BLMOVE,
+    blocking::BLMOVEM,
     blocking::BLMPOP,
     blocking::BLPOP,
     blocking::BRPOP,

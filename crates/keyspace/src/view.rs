@@ -640,6 +640,7 @@ impl<'g> View<'g> {
             if let Some(discarded) = shard.discard(db) {
                 flushed += discarded.entries();
                 self.writing(id).in_db(db).note(b"", event::FLUSH, Effect::Flush);
+                self.all_ready(id, &[db]);
                 self.log.garbage().databases.push(discarded);
             }
         }
@@ -661,16 +662,16 @@ impl<'g> View<'g> {
             shard.before_discard(other, keyspace.hasher());
             if shard.swap(one, other) {
                 self.writing(id).in_db(one).note(b"", event::SWAP, Effect::Swap(other));
-                self.ready_after_swap(id, [one, other]);
+                self.all_ready(id, &[one, other]);
             }
         }
     }
 
-    /// Notes the keys that somebody waits for in databases whose entries are all others now.
-    fn ready_after_swap(&mut self, id: ShardId, databases: [DbIndex; 2]) {
+    /// Notes the keys that somebody waits for in databases whose entries are gone or others now.
+    fn all_ready(&mut self, id: ShardId, databases: &[DbIndex]) {
         let Some(waiters) = &self.shard(id).waiters else { return };
         let of = |db| waiters.keys(db).map(move |key| Ready::new(id, db, key));
-        let ready: Vec<Ready> = databases.into_iter().flat_map(of).collect();
+        let ready: Vec<Ready> = databases.iter().copied().flat_map(of).collect();
         if !ready.is_empty() {
             self.log.ready.get_or_insert_default().extend(ready);
         }
@@ -896,7 +897,7 @@ impl Writing<'_> {
     #[inline(always)]
     pub(crate) fn note(&mut self, key: &[u8], event: Event, effect: Effect) {
         self.log.changes += u64::from(effect != Effect::Nothing);
-        if self.shard.waiters.is_some() && effect == Effect::Set {
+        if self.shard.waiters.is_some() {
             self.ready(key);
         }
         if self.log.listening {

@@ -8,10 +8,11 @@
 //! # Invariants
 //!
 //! 1. A shard without waiters has no [`Waiters`]: a change there costs one look.
-//! 2. A queue's order is that in which its clients came. Nobody behind a client that was called to
+//! 2. A queue stands in every shard where its client waits, once, for as long as it waits.
+//! 3. A queue's order is that in which its clients came. Nobody behind a client that was called to
 //!    run by itself is served before it ([`Offer::Called`]); a command that does not wait may still
 //!    take what is there.
-//! 3. What was done before an offer is published before it, and each taken offer by itself, as the
+//! 4. What was done before an offer is published before it, and each taken offer by itself, as the
 //!    transaction of the client that took it.
 //!
 //! What a client waits for, and that it is served once, is its own concern: see [`Waiter`].
@@ -42,7 +43,10 @@ pub trait Waiter: Send + Sync {
     /// The number of the client, see [`Frame::origin`].
     fn origin(&self) -> u64;
 
-    /// Offers a key, in the view's database; it holds something.
+    /// Whether it waits for keys to go, too.
+    fn awaits_absence(&self) -> bool;
+
+    /// Offers a key, in the view's database, that was changed.
     ///
     /// A client may stand in several queues of several shards: it must take once at most.
     fn offer(&self, key: &[u8], view: &mut View<'_>) -> Offer;
@@ -58,42 +62,69 @@ pub(crate) struct Ready {
 /// The queues of one shard, none of them empty.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    queues: BTreeMap<(DbIndex, Box<[u8]>), VecDeque<Arc<dyn Waiter>>>,
+    queues: BTreeMap<DbIndex, BTreeMap<Box<[u8]>, Queue>>,
+}
+
+/// The clients that wait for a key.
+#[derive(Default)]
+struct Queue {
+    clients: VecDeque<Arc<dyn Waiter>>,
+    /// How many of them wait for the key to go, too.
+    absence: usize,
+}
+
+impl Queue {
+    /// Puts a client last.
+    fn add(&mut self, waiter: Arc<dyn Waiter>) {
+        self.absence += usize::from(waiter.awaits_absence());
+        self.clients.push_back(waiter);
+    }
+
+    fn remove(&mut self, waiter: &Arc<dyn Waiter>) -> bool {
+        let Some(at) = self.clients.iter().position(|other| is_same(other, waiter)) else {
+            return false;
+        };
+        self.absence -= usize::from(waiter.awaits_absence());
+        self.clients.remove(at);
+        true
+    }
 }
 
 impl Waiters {
-    fn add(&mut self, db: DbIndex, key: &[u8], waiter: Arc<dyn Waiter>) {
-        let queue = self.queues.entry((db, key.into())).or_default();
-        // A key that is named twice gives one place.
-        if !queue.iter().any(|other| is_same(other, &waiter)) {
-            queue.push_back(waiter);
-        }
+    fn queue(&self, db: DbIndex, key: &[u8]) -> Option<&Queue> {
+        self.queues.get(&db)?.get(key)
+    }
+
+    fn queue_mut(&mut self, db: DbIndex, key: &[u8]) -> &mut Queue {
+        self.queues.entry(db).or_default().entry(key.into()).or_default()
     }
 
     fn nth(&self, db: DbIndex, key: &[u8], nth: usize) -> Option<Arc<dyn Waiter>> {
-        self.queues.get(&(db, Box::from(key)))?.get(nth).cloned()
+        self.queue(db, key)?.clients.get(nth).cloned()
     }
 
     /// Takes a client out of a queue; tells whether it stood there.
     fn remove(&mut self, db: DbIndex, key: &[u8], waiter: &Arc<dyn Waiter>) -> bool {
-        let name = (db, Box::from(key));
-        let Some(queue) = self.queues.get_mut(&name) else { return false };
-        let Some(at) = queue.iter().position(|other| is_same(other, waiter)) else { return false };
-        queue.remove(at);
-        if queue.is_empty() {
-            self.queues.remove(&name);
+        let Some(queues) = self.queues.get_mut(&db) else { return false };
+        let Some(queue) = queues.get_mut(key) else { return false };
+        let stood = queue.remove(waiter);
+        if queue.clients.is_empty() {
+            queues.remove(key);
         }
-        true
+        if queues.is_empty() {
+            self.queues.remove(&db);
+        }
+        stood
     }
 
     /// Whether somebody waits for a key.
     pub(crate) fn wait_for(&self, db: DbIndex, key: &[u8]) -> bool {
-        self.queues.contains_key(&(db, Box::from(key)))
+        self.queue(db, key).is_some()
     }
 
     /// The keys of a database that somebody waits for.
     pub(crate) fn keys(&self, db: DbIndex) -> impl Iterator<Item = &[u8]> {
-        self.queues.keys().filter(move |(of, _)| *of == db).map(|(_, key)| &**key)
+        self.queues.get(&db).into_iter().flat_map(BTreeMap::keys).map(|key| &**key)
     }
 }
 
@@ -116,13 +147,35 @@ impl View<'_> {
     }
 
     /// Puts a client into the queues of these keys, all of them entered, exclusively.
-    pub fn wait<'k>(&mut self, keys: impl IntoIterator<Item = &'k [u8]>, waiter: Arc<dyn Waiter>) {
-        let db = self.db();
+    pub fn wait<'k>(&mut self, keys: impl IntoIterator<Item = &'k [u8]>, waiter: &Arc<dyn Waiter>) {
         for key in keys {
-            let id = self.keyspace().shard_of(self.keyspace().hash(key));
-            let waiters = self.shard_mut(id).waiters.get_or_insert_default();
-            waiters.add(db, key, Arc::clone(&waiter));
+            let queue = self.queue_mut(key);
+            // A key that is named twice gives one place.
+            if !queue.clients.back().is_some_and(|last| is_same(last, waiter)) {
+                queue.add(Arc::clone(waiter));
+            }
         }
+    }
+
+    /// Puts a client into those queues of these keys where it stands no more, all of them entered,
+    /// exclusively.
+    pub fn wait_again<'k>(
+        &mut self,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        waiter: &Arc<dyn Waiter>,
+    ) {
+        for key in keys {
+            let queue = self.queue_mut(key);
+            if !queue.clients.iter().any(|other| is_same(other, waiter)) {
+                queue.add(Arc::clone(waiter));
+            }
+        }
+    }
+
+    fn queue_mut(&mut self, key: &[u8]) -> &mut Queue {
+        let db = self.db();
+        let id = self.keyspace().shard_of(self.keyspace().hash(key));
+        self.shard_mut(id).waiters.get_or_insert_default().queue_mut(db, key)
     }
 
     /// Takes a client out of the queues of these keys, all of them entered, exclusively. Those
@@ -171,13 +224,26 @@ impl View<'_> {
         self.set_frame(frame);
     }
 
+    /// Who is offered a key, `nth` of its queue.
+    fn next_waiter(
+        &self,
+        id: ShardId,
+        db: DbIndex,
+        key: &[u8],
+        nth: usize,
+    ) -> Option<Arc<dyn Waiter>> {
+        let waiters = self.shard(id).waiters.as_ref()?;
+        // Most wait for something to come.
+        if waiters.queue(db, key)?.absence == 0 {
+            self.stored(key)?;
+        }
+        waiters.nth(db, key, nth)
+    }
+
     fn serve_queue(&mut self, frame: &Frame, id: ShardId, db: DbIndex, key: &[u8]) {
         let mut nth = 0;
         self.set_frame(Frame { db, ..*frame });
-        while self.stored(key).is_some()
-            && let Some(waiters) = &self.shard(id).waiters
-            && let Some(waiter) = waiters.nth(db, key, nth)
-        {
+        while let Some(waiter) = self.next_waiter(id, db, key, nth) {
             self.announce();
             self.set_frame(Frame { db, origin: waiter.origin(), ..*frame });
             match waiter.offer(key, self) {

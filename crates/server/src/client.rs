@@ -302,10 +302,14 @@ impl Client {
         called
     }
 
-    /// Has a wait go on that the caller has claimed and could not serve.
+    /// Has a wait go on that its own task has claimed and could not serve.
     pub fn wait_on(&self, ticket: Ticket) {
         self.turn(ticket, WAITS_NOT, WAITS);
-        // Its time may have been over meanwhile.
+    }
+
+    /// The same of somebody else, who tells the client to run its request by itself.
+    pub fn call_back(&self, ticket: Ticket) {
+        self.turn(ticket, WAITS_NOT, CALLED);
         self.ring();
     }
 

@@ -22,6 +22,7 @@ use command::{Command, Flags, Shape};
 use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
+use crate::blocking::{Blocked, Wait};
 use crate::client::{Client, Kill, Unblock, Waits};
 use crate::execute::{Batch, Ran, Request, called};
 use crate::latency;
@@ -313,49 +314,57 @@ impl Connection {
 
     /// Waits until the session's request is answered, its time is over, or it is cut short.
     async fn wait_for_keys(&mut self, server: &Server) {
-        let Some(wait) = self.session.wait.take() else { return };
+        let Some(mut wait) = self.session.wait.take() else { return };
         let client = Arc::clone(&self.session.client);
         client.blocked.store(true, Ordering::Relaxed);
         if self.write_waiting().is_err() {
             client.kill(Kill::Now);
         }
-        let millis = wait.until.map(|until| until.saturating_sub(server.clock.now()));
-        let over = tokio::time::sleep(Duration::from_millis(millis.unwrap_or(0)));
-        tokio::pin!(over);
-        let mut is_over = false;
-        let worker = Rc::clone(&self.worker);
-        let settings = worker.settings();
-        let answer = loop {
+        let answer = self.answer_of(server, &mut wait).await;
+        if !wait.blocked.has_left() {
+            self.end_wait(server, &wait.blocked).await;
+        }
+        client.blocked.store(false, Ordering::Relaxed);
+        if let Some(answer) = answer.filter(|_| !wait.mute) {
+            self.output.push_output(answer);
+        }
+        if self.write_waiting().is_err() {
+            client.kill(Kill::Now);
+        }
+        self.obey_kill();
+    }
+
+    /// The answer of a request that waits, once there is one; `None`: the client is to go.
+    async fn answer_of(&mut self, server: &Server, wait: &mut Wait) -> Option<Output> {
+        let client = Arc::clone(&self.session.client);
+        loop {
             if let Some(answer) = wait.blocked.take_answer() {
-                break Some(answer);
+                return Some(answer);
             }
             if client.killed() != Kill::No && wait.blocked.end() {
-                break None;
+                return None;
             }
-            let batch = Batch::begin(server, &worker, &settings);
+            let now = server.clock.now();
             match wait.blocked.state() {
+                Waits::Cut(how) => return Some(wait.blocked.cut(how)),
+                _ if wait.until.over.is_some_and(|over| over <= now) && wait.blocked.end() => {
+                    return Some(wait.blocked.cut(Unblock::Timeout));
+                }
                 Waits::Called => {
-                    batch.run_called(&wait.blocked, &self.session).await;
+                    self.run_called(server, wait).await;
                     continue;
                 }
-                Waits::Cut(how) => {
-                    let mut answer = Output::default();
-                    match how {
-                        Unblock::Timeout => wait.blocked.time_out(&mut answer),
-                        Unblock::Error => wait.blocked.refuse(&mut answer),
-                    }
-                    break Some(answer);
-                }
-                Waits::On if is_over && wait.blocked.end() => {
-                    let mut answer = Output::default();
-                    wait.blocked.time_out(&mut answer);
-                    break Some(answer);
+                Waits::On if wait.until.again.is_some_and(|again| again <= now) => {
+                    wait.blocked.try_again();
+                    continue;
                 }
                 Waits::On | Waits::Claimed => {}
             }
+            let next = wait.until.over.into_iter().chain(wait.until.again).min();
+            let rest = Duration::from_millis(next.map_or(0, |next| next.saturating_sub(now)));
             let room = self.tail.len() < READ_BYTES;
             tokio::select! {
-                () = &mut over, if millis.is_some() && !is_over => is_over = true,
+                () = tokio::time::sleep(rest), if next.is_some() => {}
                 () = client.rung() => if self.deliver().is_err() {
                     client.kill(Kill::Now);
                 },
@@ -364,18 +373,27 @@ impl Connection {
                     _ => client.kill(Kill::Now),
                 },
             }
-        };
-        // Whoever served it took it out of that one queue.
+        }
+    }
+
+    /// Tries a request again that waits.
+    async fn run_called(&mut self, server: &Server, wait: &mut Wait) {
+        let worker = Rc::clone(&self.worker);
+        let settings = worker.settings();
         let batch = Batch::begin(server, &worker, &settings);
-        batch.leave_queues(&wait.blocked, &self.session).await;
-        if let Some(answer) = answer.filter(|_| !wait.mute) {
-            self.output.push_output(answer);
+        batch.run_called(&wait.blocked, &self.session).await;
+        // How long it waits in all was settled when it began.
+        if let Some(until) = wait.blocked.take_until() {
+            wait.until.again = until.again;
         }
-        if self.write_waiting().is_err() {
-            client.kill(Kill::Now);
-        }
-        client.blocked.store(false, Ordering::Relaxed);
-        self.obey_kill();
+    }
+
+    /// Takes a request out of the queues that it still stands in.
+    async fn end_wait(&self, server: &Server, blocked: &Arc<Blocked>) {
+        let worker = Rc::clone(&self.worker);
+        let settings = worker.settings();
+        let batch = Batch::begin(server, &worker, &settings);
+        batch.leave_queues(blocked, &self.session).await;
     }
 
     fn obey_kill(&mut self) {

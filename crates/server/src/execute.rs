@@ -333,7 +333,7 @@ impl<'a> Batch<'a> {
     /// them, in the order and the words of that command.
     fn way(&self, request: Request<'a>, command: &Command) -> Way {
         let keyspace = &self.server.keyspace;
-        let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
+        let mode = mode_of(command, request.words);
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
         let mut hashes = SmallVec::new();
         let plan = match (shape, command.enter) {
@@ -407,10 +407,10 @@ impl<'a> Batch<'a> {
         }
         // Nobody can come between the look and the wait: the gates are still held.
         if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
-            let client = &session.client;
-            let blocked = Blocked::new(client, session.dialect, command, block, request.words);
+            let (client, dialect) = (&session.client, session.dialect);
+            let blocked = Blocked::new(client, dialect, command, block, request.words, &view);
             let blocked = Arc::new(blocked);
-            view.wait(blocked.awaited(), Arc::clone(&blocked) as Arc<dyn Waiter>);
+            view.wait(blocked.awaited(), &(Arc::clone(&blocked) as Arc<dyn Waiter>));
             session.wait = Some(Box::new(Wait { blocked, until: *until, mute: false }));
         }
         let tally = view.publish();
@@ -431,22 +431,18 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Runs a waiting request by itself, once it was called to, and leaves its queues.
+    /// Tries a waiting request by itself, once it was called to.
     pub async fn run_called(&self, blocked: &Arc<Blocked>, session: &Session) {
         let mut view = self.enter_for(blocked, session).await;
-        // Unless it was cut short, or was answered before the gates were entered.
-        let answered = blocked.end() && blocked.run(&mut view);
-        if answered {
-            view.stop_waiting(blocked.awaited(), &(Arc::clone(blocked) as Arc<dyn Waiter>));
-        }
-        self.settle_wait(view);
+        blocked.run_called(&mut view);
+        self.settle(view.publish(), &Command::BASE);
     }
 
     /// Leaves the queues of a request whose wait is over.
     pub async fn leave_queues(&self, blocked: &Arc<Blocked>, session: &Session) {
         let mut view = self.enter_for(blocked, session).await;
         view.stop_waiting(blocked.awaited(), &(Arc::clone(blocked) as Arc<dyn Waiter>));
-        self.settle_wait(view);
+        self.settle(view.publish(), &Command::BASE);
     }
 
     async fn enter_for(&self, blocked: &Blocked, session: &Session) -> View<'a> {
@@ -455,11 +451,6 @@ impl<'a> Batch<'a> {
         let frame = || Frame { now: self.server.clock.now(), ..self.frame(session) };
         keyspace.enter(&plan, Mode::Exclusive, frame).await
     }
-
-    fn settle_wait(&self, view: View<'_>) {
-        self.settle(view.publish(), &Command::BASE);
-    }
-
 
     /// Notes which keys a client has read that is told of changes; their gates are still held.
     #[cold]
@@ -634,6 +625,10 @@ impl<'a> Batch<'a> {
             Next::Later(millis) => Ok(Ran::Later(millis)),
         }
     }
+}
+
+fn mode_of(command: &Command, words: Words<'_>) -> Mode {
+    if command.is_exclusive(words) { Mode::Exclusive } else { Mode::Shared }
 }
 
 /// Notes what a client waits with.

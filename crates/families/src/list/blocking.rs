@@ -1,20 +1,20 @@
 //! Taking and moving elements of lists that may have to come first: `BLPOP`, `BRPOP`, `BLMPOP`,
-//! `BLMOVE`, `BRPOPLPUSH`.
+//! `BLMOVE`, `BLMOVEM`, `BRPOPLPUSH`.
 
 use command::{
-    Args, Arity, Begin, Block, Command, CommandError, Find, KeySpec, KeyUse, Flags, Reply, Run,
-    Tried, View, wait_until,
+    Args, Arity, Begin, Block, Command, CommandError, Find, Flags, KeySpec, KeyUse, Reply, Run,
+    Tried, Until, View, wait_seconds,
 };
 use keyspace::{End, Type};
 
 use super::end::popped;
-use super::moving::{self, Move};
+use super::moving::{self, Amount, Move};
 use super::pop::{self, Popping};
 use super::reply_with;
 
 pub(super) const BLPOP: Command = Command {
     name: "BLPOP",
-    run: Run::Block(Block { now: blpop, awaits: has_list, whole: false, nothing: no_list }),
+    run: Run::Block(taking(blpop)),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec {
         begin: Begin::Index(1),
@@ -33,14 +33,14 @@ pub(super) const BLPOP: Command = Command {
 
 pub(super) const BRPOP: Command = Command {
     name: "BRPOP",
-    run: Run::Block(Block { now: brpop, awaits: has_list, whole: false, nothing: no_list }),
+    run: Run::Block(taking(brpop)),
     summary: "Takes the last element of the first list that there is, waits for one if need be.",
     ..BLPOP
 };
 
 pub(super) const BLMPOP: Command = Command {
     name: "BLMPOP",
-    run: Run::Block(Block { now: blmpop, awaits: has_list, whole: false, nothing: no_list }),
+    run: Run::Block(taking(blmpop)),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec {
         begin: Begin::Index(2),
@@ -56,7 +56,7 @@ pub(super) const BLMPOP: Command = Command {
 
 pub(super) const BLMOVE: Command = Command {
     name: "BLMOVE",
-    run: Run::Block(Block { now: blmove, awaits: has_list, whole: true, nothing: no_element }),
+    run: Run::Block(moving(blmove, has_list)),
     arity: Arity::Exactly(6),
     flags: Flags::BLOCKING.and(Flags::DENY_OOM),
     summary: "Moves an element from list to list and returns it, waits for one if need be.",
@@ -66,7 +66,7 @@ pub(super) const BLMOVE: Command = Command {
 
 pub(super) const BRPOPLPUSH: Command = Command {
     name: "BRPOPLPUSH",
-    run: Run::Block(Block { now: brpoplpush, awaits: has_list, whole: true, nothing: no_element }),
+    run: Run::Block(moving(brpoplpush, has_list)),
     arity: Arity::Exactly(4),
     since: "2.2.0",
     summary: "Moves the last element to the front of a list, waits for one if need be.",
@@ -76,19 +76,47 @@ pub(super) const BRPOPLPUSH: Command = Command {
     ..BLMOVE
 };
 
-fn has_list(keys: &View<'_>, key: &[u8]) -> bool {
+pub(super) const BLMOVEM: Command = Command {
+    name: "BLMOVEM",
+    run: Run::Block(moving(blmovem, has_enough)),
+    arity: Arity::AtLeast(6),
+    flags: Flags::BLOCKING.and(Flags::DENY_OOM),
+    summary: "Moves elements from list to list and returns them, waits for them if need be.",
+    syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout \
+             [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
+    ..moving::LMOVEM
+};
+
+type Attempt = Result<Tried, CommandError>;
+type Now = fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Attempt;
+type Awaits = fn(Args<'_>, &View<'_>, &[u8]) -> bool;
+
+/// A command that takes elements of the first list that there is.
+const fn taking(now: Now) -> Block {
+    Block { whole: false, nothing: |reply| reply.null_array(), ..moving(now, has_list) }
+}
+
+/// A command that moves elements of its first key's list.
+const fn moving(now: Now, awaits: Awaits) -> Block {
+    Block {
+        now,
+        awaits,
+        awaits_absence: false,
+        whole: true,
+        nothing: |reply| reply.null(),
+        reads: None,
+        pin: None,
+    }
+}
+
+fn has_list(_: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
     keys.stored(key).is_some_and(|stored| stored.kind() == Type::List)
 }
 
-fn no_list(reply: &mut Reply<'_>) {
-    reply.null_array();
+fn has_enough(args: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
+    let there = keys.list(key).ok().flatten().map_or(0, |list| list.len());
+    there > 0 && Amount::parse(args.skip(5)).is_ok_and(|amount| amount.allows(there))
 }
-
-fn no_element(reply: &mut Reply<'_>) {
-    reply.null();
-}
-
-type Attempt = Result<Tried, CommandError>;
 
 fn blpop(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
     pop_first(args, keys, reply, End::Front)
@@ -100,7 +128,7 @@ fn brpop(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt 
 
 fn pop_first(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>, end: End) -> Attempt {
     let names = args.len().saturating_sub(1);
-    let until = wait_until(args.get(names).unwrap_or_default(), keys.now())?;
+    let until = wait_seconds(args.get(names).unwrap_or_default(), keys.now())?;
     for key in args.first(names).rest() {
         if !keys.has_entered(key) {
             continue;
@@ -118,26 +146,33 @@ fn pop_first(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>, end: En
 }
 
 fn blmpop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
-    let until = wait_until(args.bytes()?, keys.now())?;
+    let until = wait_seconds(args.bytes()?, keys.now())?;
     let popped = Popping::parse(args)?.run(keys, reply)?;
     Ok(if popped { Tried::Answered } else { Tried::Waits(until) })
 }
 
 fn blmove(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
     let step = Move::parse(&mut args)?;
-    let until = wait_until(args.bytes()?, keys.now())?;
+    let until = wait_seconds(args.bytes()?, keys.now())?;
     move_one(step, until, keys, reply)
+}
+
+fn blmovem(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    let step = Move::parse(&mut args)?;
+    let until = wait_seconds(args.bytes()?, keys.now())?;
+    let moved = step.run_many(Amount::parse(args)?, keys, reply)?;
+    Ok(if moved { Tried::Answered } else { Tried::Waits(until) })
 }
 
 fn brpoplpush(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
     let (source, destination, timeout): (_, _, &[u8]) = args.parse()?;
-    let until = wait_until(timeout, keys.now())?;
+    let until = wait_seconds(timeout, keys.now())?;
     move_one(Move { source, destination, from: End::Back, to: End::Front }, until, keys, reply)
 }
 
 fn move_one(
     step: Move<'_>,
-    until: Option<keyspace::Millis>,
+    until: Until,
     keys: &mut View<'_>,
     reply: &mut Reply<'_>,
 ) -> Attempt {

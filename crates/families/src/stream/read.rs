@@ -1,11 +1,11 @@
 //! XREAD and XREADGROUP: what is new in several streams.
 //!
-//! They answer at once. Whoever serves a client that gave BLOCK waits when
-//! nothing could be told, and asks again: [`Request::block`] says how long.
+//! With BLOCK they wait until there is something to tell, which XREADGROUP takes its errors for
+//! as well: that the group, or the stream, is gone.
 
 use command::{
-    Args, Arity, Begin, Category, Command, CommandError, Done, Find, Flags, Group as Chapter,
-    KeySpec, KeyUse, Reply, Run, View, event, parse_integer,
+    Args, Arity, Begin, Block, Category, Command, CommandError, Find, Flags, Group as Chapter,
+    KeySpec, KeyUse, Pins, Reply, Run, Tried, View, event, parse_integer, wait_millis,
 };
 use keyspace::Millis;
 use keyspace::stream::{Consumer, ConsumerId, Group, Log, StreamId};
@@ -18,7 +18,15 @@ use super::words::{Id, at_least_zero, tell_entries, tell_entry, tell_fields, tel
 
 pub(super) const XREAD: Command = Command {
     name: "XREAD",
-    run: Run::Read(xread),
+    run: Run::Block(Block {
+        now: xread,
+        awaits: has_entries,
+        awaits_absence: false,
+        whole: false,
+        nothing: |reply| reply.null_array(),
+        reads: Some(may_wait),
+        pin: Some(pin),
+    }),
     arity: Arity::AtLeast(4),
     keys: &[keys_behind_streams(1)],
     flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),
@@ -33,7 +41,15 @@ pub(super) const XREAD: Command = Command {
 
 pub(super) const XREADGROUP: Command = Command {
     name: "XREADGROUP",
-    run: Run::Write(xreadgroup),
+    run: Run::Block(Block {
+        now: xreadgroup,
+        awaits: has_news,
+        awaits_absence: true,
+        whole: false,
+        nothing: |reply| reply.null_array(),
+        reads: None,
+        pin: None,
+    }),
     arity: Arity::AtLeast(7),
     keys: &[keys_behind_streams(4)],
     summary: "Returns entries of several streams that a group has not read, or that a consumer has \
@@ -54,10 +70,13 @@ const fn keys_behind_streams(from: u8) -> KeySpec {
     }
 }
 
-/// A request of either command, up to its keys and ids.
-pub struct Request<'a> {
+/// How often a group's stale entries are looked for at most, in ms: they grow stale by themselves.
+const CLAIM_EVERY: Millis = 10;
+
+/// A request of either command.
+struct Request<'a> {
     /// How long to wait if there is nothing to tell, in ms; 0: for ever.
-    pub block: Option<Millis>,
+    block: Option<Millis>,
     count: usize,
     group: Option<(&'a [u8], &'a [u8])>,
     no_ack: bool,
@@ -65,6 +84,9 @@ pub struct Request<'a> {
     keys: Args<'a>,
     ids: Args<'a>,
 }
+
+/// A stream, and from where it is read.
+type Start<'a> = (&'a [u8], From);
 
 /// From where a stream is read.
 #[derive(Clone, Copy)]
@@ -80,7 +102,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// What Redis answers to a request that is none.
-    pub fn parse(mut args: Args<'a>, groups: bool) -> Result<Request<'a>, CommandError> {
+    fn parse(mut args: Args<'a>, groups: bool) -> Result<Request<'a>, CommandError> {
         let mut request = Request {
             block: None,
             count: usize::MAX,
@@ -133,10 +155,26 @@ impl<'a> Request<'a> {
         Ok(self)
     }
 
-    /// From where each stream is read, once it is known that all can be.
-    fn starts(&self, keys: &View<'_>) -> Result<SmallVec<[From; 8]>, CommandError> {
-        let pairs = self.keys.rest().zip(self.ids.rest());
-        pairs.map(|(key, id)| self.start(keys, key, id)).collect()
+    /// From where each stream is read, once it is known that all can be; those of shards that are
+    /// not entered are left out.
+    fn starts(&self, keys: &View<'_>) -> Result<SmallVec<[Start<'a>; 8]>, CommandError> {
+        let entered = self.pairs().filter(|(key, _)| keys.has_entered(key));
+        entered.map(|(key, id)| Ok((key, self.start(keys, key, id)?))).collect()
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        self.keys.rest().zip(self.ids.rest())
+    }
+
+    /// What becomes of a request that nothing could be told.
+    fn nothing(&self, now: Millis, reply: &mut Reply<'_>) -> Result<Tried, CommandError> {
+        let Some(block) = self.block else {
+            reply.null_array();
+            return Ok(Tried::Answered);
+        };
+        let mut until = wait_millis(block, now)?;
+        until.again = self.claim.map(|idle| now.saturating_add(idle.max(CLAIM_EVERY)));
+        Ok(Tried::Waits(until))
     }
 
     fn start(&self, keys: &View<'_>, key: &[u8], id: &[u8]) -> Result<From, CommandError> {
@@ -189,19 +227,59 @@ impl Told {
         self.streams += 1;
     }
 
-    fn end(self, reply: &mut Reply<'_>) {
-        match self.list {
-            Some(list) => reply.finish(list, self.streams),
-            None => reply.null_array(),
+    /// Ends the reply; tells whether there is one.
+    fn end(self, reply: &mut Reply<'_>) -> bool {
+        if let Some(list) = self.list {
+            reply.finish(list, self.streams);
         }
+        self.streams > 0
     }
 }
 
-fn xread(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+type Attempt = Result<Tried, CommandError>;
+
+fn may_wait(args: Args<'_>) -> bool {
+    Request::parse(args, false).is_ok_and(|request| request.block.is_some())
+}
+
+/// `$` means what was last when the wait began.
+fn pin(args: Args<'_>, keys: &View<'_>) -> Pins {
+    let Ok(request) = Request::parse(args, false) else { return Pins::new() };
+    let ids_from = args.len() - request.ids.len();
+    let named = request.pairs().enumerate().filter(|(_, (_, id))| *id == b"$");
+    let pinned = named.filter_map(|(nth, (key, id))| match request.start(keys, key, id) {
+        Ok(From::Behind(id)) => Some((ids_from + nth, id.to_string().into_bytes())),
+        _ => None,
+    });
+    pinned.collect()
+}
+
+fn has_entries(args: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
+    let Ok(request) = Request::parse(args, false) else { return false };
+    let mut ids = request.pairs().filter(|(name, _)| *name == key);
+    ids.any(|(_, id)| {
+        let last = keys.stream(key).ok().flatten().and_then(|stream| stream.log.last_entry_id());
+        match request.start(keys, key, id) {
+            Ok(From::Behind(id)) => last > Some(id),
+            _ => false,
+        }
+    })
+}
+
+fn has_news(args: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
+    let Ok(request) = Request::parse(args, true) else { return false };
+    let Some((name, _)) = request.group else { return false };
+    let Some(stream) = keys.stream(key).ok().flatten() else { return true };
+    let Some(group) = stream.group(name) else { return true };
+    let stale_until = request.claim.and_then(|idle| keys.now().checked_sub(idle));
+    let has_stale = stale_until.is_some_and(|until| group.is_pending_until(until));
+    has_stale || stream.log.last_entry_id() > Some(group.last())
+}
+
+fn xread(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
     let request = Request::parse(args, false)?;
-    let starts = request.starts(keys)?;
     let mut told = Told { list: None, streams: 0 };
-    for (key, start) in request.keys.rest().zip(starts) {
+    for (key, start) in request.starts(keys)? {
         let (Some(stream), From::Behind(id)) = (keys.stream(key)?, start) else { continue };
         let next = id.next().filter(|_| stream.log.last_entry_id() > Some(id));
         if let Some(next) = next {
@@ -209,18 +287,17 @@ fn xread(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
             tell_entries(reply, stream.log.range(next, StreamId::MAX).take(request.count));
         }
     }
-    told.end(reply);
-    Ok(())
+    if told.end(reply) { Ok(Tried::Answered) } else { request.nothing(keys.now(), reply) }
 }
 
-fn xreadgroup(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+fn xreadgroup(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
     let request = Request::parse(args, true)?;
     let starts = request.starts(keys)?;
     let Some((group_name, consumer_name)) = request.group else {
         return Err(StreamError::NoGroupOption.into());
     };
     let mut told = Told { list: None, streams: 0 };
-    for (key, start) in request.keys.rest().zip(starts) {
+    for (key, start) in starts {
         let mut entry = keys.stream_entry(key)?;
         let now = entry.now();
         let found = entry.get_mut().and_then(|stream| stream.group_mut(group_name));
@@ -235,8 +312,7 @@ fn xreadgroup(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
             entry.noted_silently();
         }
     }
-    told.end(reply);
-    Ok(())
+    if told.end(reply) { Ok(Tried::Answered) } else { request.nothing(keys.now(), reply) }
 }
 
 /// A consumer that reads a stream in its group.
