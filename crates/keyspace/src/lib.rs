@@ -43,7 +43,7 @@ pub use collection::{CollectionEntry, NewCollection};
 pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};
 pub use hash_entry::{HashEntry, map_of};
-pub use keyspace::{Counts, Keyspace, Mode, Plan, Usage};
+pub use keyspace::{Awaited, Counts, Keyspace, Mode, Plan, Usage};
 pub use list_entry::{ListEntry, list_of};
 pub use maintain::{Due, Maintained};
 pub use packed::DEADLINE_MAX;

@@ -19,7 +19,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use crate::keyspace::Awaited;
 use crate::shard::ShardId;
 use crate::view::View;
 use crate::{DbIndex, Frame};
@@ -75,17 +77,29 @@ struct Queue {
 
 impl Queue {
     /// Puts a client last.
-    fn add(&mut self, waiter: Arc<dyn Waiter>) {
-        self.absence += usize::from(waiter.awaits_absence());
+    fn add(&mut self, waiter: Arc<dyn Waiter>, awaited: &Awaited) {
+        if self.clients.is_empty() {
+            awaited.keys.fetch_add(1, Ordering::Relaxed);
+        }
+        if waiter.awaits_absence() {
+            self.absence += 1;
+            awaited.keys_to_go.fetch_add(usize::from(self.absence == 1), Ordering::Relaxed);
+        }
         self.clients.push_back(waiter);
     }
 
-    fn remove(&mut self, waiter: &Arc<dyn Waiter>) -> bool {
+    fn remove(&mut self, waiter: &Arc<dyn Waiter>, awaited: &Awaited) -> bool {
         let Some(at) = self.clients.iter().position(|other| is_same(other, waiter)) else {
             return false;
         };
-        self.absence -= usize::from(waiter.awaits_absence());
         self.clients.remove(at);
+        if waiter.awaits_absence() {
+            self.absence -= 1;
+            awaited.keys_to_go.fetch_sub(usize::from(self.absence == 0), Ordering::Relaxed);
+        }
+        if self.clients.is_empty() {
+            awaited.keys.fetch_sub(1, Ordering::Relaxed);
+        }
         true
     }
 }
@@ -104,10 +118,16 @@ impl Waiters {
     }
 
     /// Takes a client out of a queue; tells whether it stood there.
-    fn remove(&mut self, db: DbIndex, key: &[u8], waiter: &Arc<dyn Waiter>) -> bool {
+    fn remove(
+        &mut self,
+        db: DbIndex,
+        key: &[u8],
+        waiter: &Arc<dyn Waiter>,
+        awaited: &Awaited,
+    ) -> bool {
         let Some(queues) = self.queues.get_mut(&db) else { return false };
         let Some(queue) = queues.get_mut(key) else { return false };
-        let stood = queue.remove(waiter);
+        let stood = queue.remove(waiter, awaited);
         if queue.clients.is_empty() {
             queues.remove(key);
         }
@@ -148,11 +168,12 @@ impl View<'_> {
 
     /// Puts a client into the queues of these keys, all of them entered, exclusively.
     pub fn wait<'k>(&mut self, keys: impl IntoIterator<Item = &'k [u8]>, waiter: &Arc<dyn Waiter>) {
+        let awaited = self.keyspace().awaited();
         for key in keys {
             let queue = self.queue_mut(key);
             // A key that is named twice gives one place.
             if !queue.clients.back().is_some_and(|last| is_same(last, waiter)) {
-                queue.add(Arc::clone(waiter));
+                queue.add(Arc::clone(waiter), awaited);
             }
         }
     }
@@ -164,10 +185,11 @@ impl View<'_> {
         keys: impl IntoIterator<Item = &'k [u8]>,
         waiter: &Arc<dyn Waiter>,
     ) {
+        let awaited = self.keyspace().awaited();
         for key in keys {
             let queue = self.queue_mut(key);
             if !queue.clients.iter().any(|other| is_same(other, waiter)) {
-                queue.add(Arc::clone(waiter));
+                queue.add(Arc::clone(waiter), awaited);
             }
         }
     }
@@ -201,9 +223,10 @@ impl View<'_> {
         key: &[u8],
         waiter: &Arc<dyn Waiter>,
     ) -> bool {
+        let awaited = self.keyspace().awaited();
         let shard = self.shard_mut(id);
         let Some(waiters) = &mut shard.waiters else { return false };
-        let left = waiters.remove(db, key, waiter);
+        let left = waiters.remove(db, key, waiter, awaited);
         if waiters.queues.is_empty() {
             shard.waiters = None;
         }

@@ -320,7 +320,10 @@ impl Connection {
         if self.write_waiting().is_err() {
             client.kill(Kill::Now);
         }
+        let timed = usize::from(wait.until.over.is_some());
+        server.timed_waits.fetch_add(timed, Ordering::Relaxed);
         let answer = self.answer_of(server, &mut wait).await;
+        server.timed_waits.fetch_sub(timed, Ordering::Relaxed);
         if !wait.blocked.has_left() {
             self.end_wait(server, &wait.blocked).await;
         }

@@ -146,8 +146,10 @@ fn pop_first(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>, end: En
 }
 
 fn blmpop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
-    let until = wait_seconds(args.bytes()?, keys.now())?;
-    let popped = Popping::parse(args)?.run(keys, reply)?;
+    // The words behind the time are looked at before it.
+    let (timeout, popping) = (args.bytes()?, Popping::parse(args)?);
+    let until = wait_seconds(timeout, keys.now())?;
+    let popped = popping.run(keys, reply)?;
     Ok(if popped { Tried::Answered } else { Tried::Waits(until) })
 }
 

@@ -83,7 +83,9 @@ fn take_one(args: Args<'_>, end: End, keys: &mut View<'_>, reply: &mut Reply<'_>
 }
 
 fn bzmpop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
-    let until = wait_seconds(args.bytes()?, keys.now())?;
-    let taken = Popping::parse(args)?.run(keys, reply)?;
+    // The words behind the time are looked at before it.
+    let (timeout, popping) = (args.bytes()?, Popping::parse(args)?);
+    let until = wait_seconds(timeout, keys.now())?;
+    let taken = popping.run(keys, reply)?;
     Ok(if taken { Tried::Answered } else { Tried::Waits(until) })
 }
