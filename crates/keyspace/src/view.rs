@@ -25,7 +25,7 @@ use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
 use crate::keyspace::Keyspace;
 use crate::shard::{Discarded, Shard, ShardId};
-use crate::waiters::Ready;
+use crate::waiters::{Ready, ReadyKeys};
 use crate::{Access, DbIndex, KeyHasher, Millis, Refused};
 
 /// What a transaction takes as given.
@@ -180,7 +180,7 @@ pub(crate) struct Log {
     notes: Option<Box<Notes>>,
     garbage: Option<Box<Leftovers>>,
     /// Keys that somebody waits for and that changed.
-    ready: Option<Box<Vec<Ready>>>,
+    ready: Option<Box<ReadyKeys>>,
     hits: Cell<u64>,
     misses: Cell<u64>,
     changes: u64,
@@ -673,7 +673,7 @@ impl<'g> View<'g> {
         let of = |db| waiters.keys(db).map(move |key| Ready::new(id, db, key));
         let ready: Vec<Ready> = databases.iter().copied().flat_map(of).collect();
         if !ready.is_empty() {
-            self.log.ready.get_or_insert_default().extend(ready);
+            self.log.ready.get_or_insert_default().0.extend(ready);
         }
     }
 
@@ -717,7 +717,7 @@ impl View<'_> {
         self.known = (std::ptr::null(), 0, 0);
     }
 
-    pub(crate) fn take_ready(&mut self) -> Option<Box<Vec<Ready>>> {
+    pub(crate) fn take_ready(&mut self) -> Option<Box<ReadyKeys>> {
         self.log.ready.take()
     }
 
@@ -913,7 +913,11 @@ impl Writing<'_> {
     fn ready(&mut self, key: &[u8]) {
         let (id, db) = (self.id, self.frame.db);
         if self.shard.waiters.as_ref().is_some_and(|waiters| waiters.wait_for(db, key)) {
-            self.log.ready.get_or_insert_default().push(Ready::new(id, db, key));
+            let ready = &mut self.log.ready.get_or_insert_default().0;
+            // One command often tells of a key in several ways.
+            if !ready.last().is_some_and(|last| last.is_of(id, db, key)) {
+                ready.push(Ready::new(id, db, key));
+            }
         }
     }
 }

@@ -61,6 +61,10 @@ pub(crate) struct Ready {
     key: Box<[u8]>,
 }
 
+/// The keys that may have become ready, in that order.
+#[derive(Default)]
+pub(crate) struct ReadyKeys(pub(crate) Vec<Ready>);
+
 /// The queues of one shard, none of them empty.
 #[derive(Default)]
 pub(crate) struct Waiters {
@@ -156,6 +160,10 @@ impl Ready {
     pub(crate) fn new(shard: ShardId, db: DbIndex, key: &[u8]) -> Ready {
         Ready { shard, db, key: key.into() }
     }
+
+    pub(crate) fn is_of(&self, shard: ShardId, db: DbIndex, key: &[u8]) -> bool {
+        (self.shard, self.db, &*self.key) == (shard, db, key)
+    }
 }
 
 impl View<'_> {
@@ -240,7 +248,7 @@ impl View<'_> {
         let frame = *self.frame();
         self.forget_known();
         while let Some(ready) = self.take_ready() {
-            for Ready { shard, db, key } in *ready {
+            for Ready { shard, db, key } in ready.0 {
                 self.serve_queue(&frame, shard, db, &key);
             }
         }

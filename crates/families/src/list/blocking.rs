@@ -5,7 +5,7 @@ use command::{
     Args, Arity, Begin, Block, Command, CommandError, Find, Flags, KeySpec, KeyUse, Reply, Run,
     Tried, Until, View, wait_seconds,
 };
-use keyspace::{End, Type};
+use keyspace::{End, ListRef, Type};
 
 use super::end::popped;
 use super::moving::{self, Amount, Move};
@@ -114,7 +114,7 @@ fn has_list(_: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
 }
 
 fn has_enough(args: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
-    let there = keys.list(key).ok().flatten().map_or(0, |list| list.len());
+    let there = keys.list(key).ok().flatten().map_or(0, ListRef::len);
     there > 0 && Amount::parse(args.skip(5)).is_ok_and(|amount| amount.allows(there))
 }
 
@@ -172,12 +172,7 @@ fn brpoplpush(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Att
     move_one(Move { source, destination, from: End::Back, to: End::Front }, until, keys, reply)
 }
 
-fn move_one(
-    step: Move<'_>,
-    until: Until,
-    keys: &mut View<'_>,
-    reply: &mut Reply<'_>,
-) -> Attempt {
+fn move_one(step: Move<'_>, until: Until, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
     let Some(moved) = step.run(1, false, keys)? else { return Ok(Tried::Waits(until)) };
     moved.texts(false).for_each(|text| reply.bulk(text));
     Ok(Tried::Answered)

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use command::{Tried, Args, Command, CommandError, Done, Run, Table};
+use command::{Args, Command, CommandError, Done, Run, Table, Tried};
 use families::FAMILIES;
 use keyspace::{Access, DbIndex, Frame, Keyspace, Layout, Mode, Plan};
 use protocol::{Output, Reply, Span, Words, decode};
