@@ -52,7 +52,7 @@ pub use scan::{Met, ScanCursor};
 pub use set_entry::{SetEntry, set_of};
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
-pub use stream_entry::StreamEntry;
+pub use stream_entry::{StreamEntry, stream_of};
 pub use value::list::{End, Fill as ListFill, ListRef};
 pub use value::map::Limits as HashLimits;
 pub use value::set::Limits as SetLimits;

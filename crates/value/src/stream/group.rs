@@ -218,7 +218,12 @@ impl Group {
 
     /// Takes an entry from its consumer and keeps it for whoever claims it.
     pub fn give_back(&mut self, id: StreamId, count: u64) {
-        self.put(id, Pending { owner: None, time: 0, count });
+        self.keep(id, 0, count);
+    }
+
+    /// Notes a pending entry that nobody owns yet.
+    pub fn keep(&mut self, id: StreamId, time: u64, count: u64) {
+        self.put(id, Pending { owner: None, time, count });
     }
 
     fn put(&mut self, id: StreamId, pending: Pending) {
