@@ -85,6 +85,15 @@ fn encode_stream(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Res
     keyspace::stream_of(stored).map_or(Ok(()), |found| stream::encode(found, options, out))
 }
 
+/// How many bytes a value takes in a snapshot, beside what says which type it is; 0 if it can't be
+/// saved.
+#[must_use]
+pub fn saved_len(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> usize {
+    /// A byte for the type before the value; a version of two bytes and a checksum of eight behind.
+    const AROUND_BYTES: usize = 1 + 2 + 8;
+    dump_of(stored, hasher, now).map_or(0, |dump| dump.len().saturating_sub(AROUND_BYTES))
+}
+
 fn encode_list(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
     let Some(list) = keyspace::list_of(stored) else { return Ok(()) };
     let mut encoder = ListEncoder::new(options, out);
