@@ -109,6 +109,16 @@ pub enum Begin {
         /// The first place where it may stand.
         from: u8,
     },
+    /// Behind this option, if it is the last of two that replace each other. Both have a value,
+    /// which may be any word, and every word from `from` on is an option or such a value.
+    Option {
+        /// In upper case.
+        word: &'static str,
+        /// The other one, in upper case.
+        other: &'static str,
+        /// The first place where one may stand.
+        from: u8,
+    },
 }
 
 /// Which words are keys.
@@ -183,6 +193,21 @@ impl Begin {
                 };
                 (usize::from(from)..words.len()).find(is_it).map_or(words.len(), |at| at + 1)
             }
+            Begin::Option { word, other, from } => {
+                let is = |at: usize, option: &str| {
+                    words.get(at).is_some_and(|raw| raw.eq_ignore_ascii_case(option.as_bytes()))
+                };
+                let (mut at, mut found) = (usize::from(from), words.len());
+                while at + 1 < words.len() {
+                    let (is_word, is_other) = (is(at, word), is(at, other));
+                    if is_word || is_other {
+                        at += 1;
+                        found = if is_word { at } else { words.len() };
+                    }
+                    at += 1;
+                }
+                found
+            }
         }
     }
 
@@ -191,7 +216,7 @@ impl Begin {
     pub fn least(self) -> u8 {
         match self {
             Begin::Index(begin) => begin,
-            Begin::Keyword { from, .. } => from + 1,
+            Begin::Keyword { from, .. } | Begin::Option { from, .. } => from + 1,
         }
     }
 }
@@ -223,6 +248,13 @@ impl KeySpec {
             usage,
             note: "",
         }
+    }
+
+    /// Whether a request may do without the keys.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        matches!(self.begin, Begin::Option { .. })
+            || matches!(self.find, Find::Behind(_) | Find::Unknown)
     }
 
     /// Whether it names the first word behind the command's name and no other.

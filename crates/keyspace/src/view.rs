@@ -90,6 +90,8 @@ pub struct Tally {
     pub changes: u64,
     /// Entries found expired, and removed.
     pub expired: u64,
+    /// Parts of values (fields of hashes) found past their own deadlines, and removed.
+    pub lapsed: u64,
     /// What is expensive to drop, if there is any: the caller decides where. The gates are left
     /// already.
     pub garbage: Option<Box<Leftovers>>,
@@ -185,6 +187,7 @@ pub(crate) struct Log {
     misses: Cell<u64>,
     changes: u64,
     expired: u64,
+    pub(crate) lapsed: u64,
     listening: bool,
 }
 
@@ -513,7 +516,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find_and(hash, key, true);
-        let entry = CollectionEntry { writing, key, hash, at, kind };
+        let entry = CollectionEntry { writing, key, hash, at, kind, lapsed: 0 };
         match entry.stored() {
             Some(stored) if stored.kind() != kind => Err(Refused::WrongType),
             _ => Ok(entry),
@@ -527,7 +530,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find(hash, key);
-        CollectionEntry { writing, key, hash, at, kind }
+        CollectionEntry { writing, key, hash, at, kind, lapsed: 0 }
     }
 
     /// Removes an entry; tells whether there was one.
@@ -692,9 +695,9 @@ impl<'g> View<'g> {
         }
         let View { entered, log, .. } = self;
         drop(entered);
-        let Log { hits, misses, changes, expired, garbage, .. } = log;
+        let Log { hits, misses, changes, expired, lapsed, garbage, .. } = log;
         let (hits, misses) = (hits.into_inner(), misses.into_inner());
-        Tally { hits, misses, changes, expired, garbage }
+        Tally { hits, misses, changes, expired, lapsed, garbage }
     }
 }
 

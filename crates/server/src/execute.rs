@@ -567,8 +567,9 @@ impl<'a> Batch<'a> {
         stats.hits.add(tally.hits);
         stats.misses.add(tally.misses);
         stats.changes.add(tally.changes);
-        if tally.expired > 0 {
+        if tally.expired + tally.lapsed > 0 {
             stats.expired.add(tally.expired);
+            stats.lapsed.add(tally.lapsed);
         }
         if let Some(garbage) = tally.garbage {
             self.discard(garbage, command);

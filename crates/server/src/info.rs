@@ -427,7 +427,7 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("accept_errors", server.arrivals.accept_errors.load(Ordering::Relaxed));
     lines.same(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
     lines.put("expired_keys", sum(|stats| stats.expired.get()));
-    lines.same(&["expired_subkeys", "expired_fields"], 0);
+    lines.same(&["expired_subkeys", "expired_fields"], sum(|stats| stats.lapsed.get()));
     lines.put("expired_stale_perc", "0.00");
     lines.put("expired_time_cap_reached_count", sum(|stats| stats.expire_cycles_capped.get()));
     lines.put("expire_cycle_cpu_milliseconds", sum(|stats| stats.expire_micros.get()) / 1000);

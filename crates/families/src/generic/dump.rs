@@ -24,6 +24,7 @@ use rdb::{
     Format, HashEncoder, HashField, ListEncoder, Options, RdbError, SetEncoder, Value, ZSetEncoder,
     encode_string,
 };
+use value::Big;
 use value::entries::Digits;
 use value::map::NewMap;
 use value::set::NewSet;
@@ -51,8 +52,19 @@ fn dump(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
         reply.null();
         return Ok(());
     };
-    reply.bulk(&dump_of(stored, keys.hasher(), keys.now())?);
+    if is_hollow(stored, keys.hasher(), keys.now()) {
+        reply.null();
+    } else {
+        reply.bulk(&dump_of(stored, keys.hasher(), keys.now())?);
+    }
     Ok(())
+}
+
+/// Whether it is a hash whose fields have all outlived their deadlines. Nothing could be restored
+/// of it.
+fn is_hollow(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> bool {
+    matches!(stored, Stored::Big(Big::Hash(_)))
+        && keyspace::map_of(stored, hasher, now).is_some_and(|map| map.is_empty())
 }
 
 /// The dump of a value: for every server from Redis 7.2 and Valkey 7.2 on; that of a hash with
