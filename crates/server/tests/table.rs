@@ -94,7 +94,7 @@ fn keys_stand_among_the_words_that_a_request_must_have() {
             assert!(last < words || open, "{name}: a key at {last}, {words} words");
             assert!(begin as usize > usize::from(name.contains('|')), "{name}: a name is no key");
         }
-        let runs_on_keys = matches!(command.run, Run::Read(_) | Run::Write(_));
+        let runs_on_keys = matches!(command.run, Run::Read(_) | Run::Write(_) | Run::Block(_));
         assert!(runs_on_keys || command.keys.is_empty(), "{name} has keys and enters no shard");
     }
 }
