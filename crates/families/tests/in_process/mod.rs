@@ -23,7 +23,10 @@ const DATABASES: DbIndex = 16;
 pub(crate) struct InProcess {
     keyspace: Keyspace,
     commands: Table<()>,
-    now: u64,
+    /// What the clock shows.
+    pub(crate) now: u64,
+    /// When collections are large.
+    pub(crate) layout: Layout,
     chance: u64,
     sessions: BTreeMap<String, Session>,
 }
@@ -44,6 +47,7 @@ impl InProcess {
             keyspace: Keyspace::new(shards, DATABASES, [7, 11]),
             commands: Table::new(rows.map(|row| (row, ()))),
             now: EPOCH_MS,
+            layout: Layout::default(),
             chance: 1,
             sessions: BTreeMap::new(),
         }
@@ -58,7 +62,7 @@ impl InProcess {
             access: Access::Lru,
             touch: true,
             origin: 0,
-            layout: Layout::default(),
+            layout: self.layout,
         }
     }
 
