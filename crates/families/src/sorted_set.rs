@@ -11,6 +11,7 @@
 
 mod add;
 mod combine;
+mod outcome;
 mod pop;
 mod random;
 mod range;
@@ -24,6 +25,7 @@ use value::zset::{Name, Pair};
 use crate::element::{tell, tell_pair_head};
 
 pub(crate) use self::add::When;
+pub(crate) use self::outcome::Outcome;
 pub use self::pop::{End, pop_first, tell_popped};
 
 /// The rows of this family.

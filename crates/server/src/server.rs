@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
 use crate::http::Guest;
 use crate::latency::LatencyMonitor;
+use crate::long_work::LongWork;
 use crate::monitor::Monitor;
 use crate::pause::Pause;
 use crate::process;
@@ -49,6 +50,8 @@ pub struct Server {
     pub pause: Pause,
     /// Where big things are dropped.
     pub background: Background,
+    /// Where long commands run.
+    pub long_work: LongWork,
     /// A name for this run of the server, 40 hexadecimal digits.
     pub run_id: String,
     /// Who watches every command.
@@ -150,6 +153,7 @@ impl Server {
             stats,
             pause: Pause::default(),
             background: Background::start(),
+            long_work: LongWork::start(workers),
             run_id,
             monitor: Monitor::default(),
             tracking,

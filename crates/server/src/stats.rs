@@ -164,6 +164,7 @@ pub struct WorkerStats {
     pub batches: Counter,
     pub batched_commands: Counter,
     pub gate_waits: Counter,
+    pub long_commands: Counter,
     pub oom_refusals: Counter,
     pub protocol_errors: Counter,
     pub timeouts: Counter,
@@ -197,7 +198,7 @@ impl WorkerStats {
     }
 
     /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 23] {
+    fn counters(&self) -> [&Counter; 24] {
         let WorkerStats {
             connections,
             commands,
@@ -214,6 +215,7 @@ impl WorkerStats {
             batches,
             batched_commands,
             gate_waits,
+            long_commands,
             oom_refusals,
             protocol_errors,
             timeouts,
@@ -241,6 +243,7 @@ impl WorkerStats {
             batches,
             batched_commands,
             gate_waits,
+            long_commands,
             oom_refusals,
             protocol_errors,
             timeouts,
