@@ -3,6 +3,7 @@
 
 mod clients;
 mod lifetime;
+mod long_work;
 mod output;
 mod pause;
 mod requests;
