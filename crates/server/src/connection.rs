@@ -356,6 +356,7 @@ impl Connection {
         }
         self.tail = rest.unwrap_or_else(|| Held::into_bytes(held));
         self.tail.drain(..if is_run { consumed } else { 0 });
+        self.obey_kill();
     }
 
     /// Runs input that was just read: `read` bytes in the scratch, or the tail if there is one.

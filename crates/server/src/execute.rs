@@ -363,12 +363,16 @@ impl<'a> Batch<'a> {
         if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
             return Ok(held(entry, command, session, rest));
         }
+        let args = args_of(request, entry, command);
+        if self.is_wordy(command, args) {
+            return Ok(Ran::Busy);
+        }
         let way = self.way(request, command);
         let frame = self.frame(session);
         let Some(view) = self.server.keyspace.try_enter(frame, &way.plan, way.mode) else {
             return Ok(Ran::Busy);
         };
-        if self.is_long(command, args_of(request, entry, command), &view) {
+        if self.is_long(command, args, &view) {
             return Ok(Ran::Busy);
         }
         view.prefetch(&way.hashes);
@@ -439,13 +443,17 @@ impl<'a> Batch<'a> {
             tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
+        let args = args_of(request, entry, command);
+        if self.is_wordy(command, args) {
+            return self.run_elsewhere(request, held, entry, command, session, output).await;
+        }
         let way = self.way(request, command);
         let now = || self.server.clock.now();
         let view = {
             let frame = || Frame { now: now(), ..self.frame(session) };
             self.server.keyspace.enter(&way.plan, way.mode, frame).await
         };
-        if self.is_long(command, args_of(request, entry, command), &view) {
+        if self.is_long(command, args, &view) {
             drop(view);
             return self.run_elsewhere(request, held, entry, command, session, output).await;
         }

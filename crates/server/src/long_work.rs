@@ -20,8 +20,10 @@
 //!
 //! [`Keyspace::enter`]: keyspace::Keyspace::enter
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use command::{Args, Command, Done, Prepare, Prepared, Put, Run, View, WORD_STEPS};
 use keyspace::{Frame, Millis, Mode, Plan, Tally, Witness};
@@ -44,9 +46,36 @@ const NICENESS: i32 = 5;
 /// How often a result is computed without keeping writers from its sources.
 const ROUNDS_MAX: usize = 3;
 
+/// How long a thread has nothing to do before it gives memory back, and from then on again. What it
+/// allocated and others have freed meanwhile, replies above all, is given back by itself alone.
+const REST_FIRST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(10);
+
 /// The threads that long commands run on.
 pub struct LongWork {
-    sender: Sender<Errand>,
+    queue: Arc<Queue>,
+}
+
+/// Errands that wait for a thread, at most one of each connection.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Something is waiting, or nothing more will come.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    errands: VecDeque<Errand>,
+    is_closed: bool,
+}
+
+/// What a thread is to do next.
+enum Next {
+    Run(Box<Errand>),
+    /// Nothing has come for a while.
+    Tidy,
+    End,
 }
 
 /// A request that is kept while it waits, to be shared with the thread that runs it.
@@ -95,23 +124,60 @@ impl LongWork {
     /// Starts the threads. They end with the server.
     #[must_use]
     pub fn start(workers: usize) -> LongWork {
-        let (sender, receiver) = channel();
-        let receiver = Arc::new(Mutex::new(receiver));
+        let queue = Arc::new(Queue::default());
         for nth in 0..workers.clamp(*THREADS.start(), *THREADS.end()) {
-            let errands = Arc::clone(&receiver);
+            let queue = Arc::clone(&queue);
             let name = format!("anax-long-{nth}");
-            crate::threads::start(&name, Some(NICENESS), move || work(&errands));
+            crate::threads::start(&name, Some(NICENESS), move || work(&queue));
         }
-        LongWork { sender }
+        LongWork { queue }
+    }
+
+    fn hand_over(&self, errand: Errand) {
+        self.queue.lock().errands.push_back(errand);
+        self.queue.changed.notify_one();
     }
 }
 
-fn work(errands: &Mutex<Receiver<Errand>>) {
+impl Drop for LongWork {
+    fn drop(&mut self) {
+        self.queue.lock().is_closed = true;
+        self.queue.changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to do, so long at most.
+    fn next(&self, rest: Duration) -> Next {
+        let is_idle = |waiting: &mut Waiting| waiting.errands.is_empty() && !waiting.is_closed;
+        let waited = self.changed.wait_timeout_while(self.lock(), rest, is_idle);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match waiting.errands.pop_front() {
+            Some(errand) => Next::Run(Box::new(errand)),
+            None if waiting.is_closed => Next::End,
+            None => Next::Tidy,
+        }
+    }
+}
+
+fn work(queue: &Queue) {
+    let mut rest = REST_FIRST;
     loop {
-        // One thread waits for the next errand, the others for their turn to wait.
-        let next = errands.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(errand) = next else { return };
-        errand.run();
+        match queue.next(rest) {
+            Next::Run(errand) => {
+                errand.run();
+                rest = REST_FIRST;
+            }
+            Next::Tidy => {
+                memory::heap::purge();
+                rest = REST;
+            }
+            Next::End => return,
+        }
     }
 }
 
@@ -152,11 +218,17 @@ impl<'a> Batch<'a> {
     /// Whether a request would keep the worker from its other connections for too long.
     #[inline]
     pub fn is_long(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> bool {
-        let words = args.len() as u64 * WORD_STEPS;
-        let most = self.settings.long_command_steps;
-        let is_long =
-            words >= most || command.work.is_some() && self.measure(command, args, view) >= most;
-        is_long && matches!(command.run, Run::Read(_) | Run::Write(_))
+        self.is_wordy(command, args)
+            || command.work.is_some()
+                && self.measure(command, args, view) >= self.settings.long_command_steps
+    }
+
+    /// Whether a request would do so by its number of words alone: then not even its keys are
+    /// looked for.
+    #[inline]
+    pub fn is_wordy(&self, command: &Command, args: Args<'_>) -> bool {
+        args.len() as u64 * WORD_STEPS >= self.settings.long_command_steps
+            && matches!(command.run, Run::Read(_) | Run::Write(_))
     }
 
     fn measure(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> u64 {
@@ -196,9 +268,11 @@ impl<'a> Batch<'a> {
         let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
         session.client.set_last_command(entry.command, sub);
         self.worker.stats().long_commands.add(1);
-        // Without threads, which only a bug can end, nobody answers.
-        drop(self.server.long_work.sender.send(errand));
+        // Who waits for this is not idle.
+        session.client.blocked.store(true, Ordering::Relaxed);
+        self.server.long_work.hand_over(errand);
         let answer = receiver.await.unwrap_or_else(|_| Answer::empty(Err(panicked())));
+        session.client.blocked.store(false, Ordering::Relaxed);
         if let Some(rest) = answer.paused {
             return Ran::Paused(rest);
         }
@@ -223,14 +297,14 @@ impl Answer {
 
 impl Errand {
     /// Runs it, and answers.
-    fn run(self) {
+    fn run(self: Box<Self>) {
         let answer = match self.command.prepare {
             // Its connection ends, whatever the answer is.
             _ if self.client.killed() == Kill::Now => Answer::empty(Ok(())),
             Some(prepare) => self.run_prepared(prepare),
             None => self.run_at_once(),
         };
-        let Errand { held, answer: to, .. } = self;
+        let Errand { held, answer: to, .. } = *self;
         // Whoever is answered has the request to itself again.
         drop(held);
         drop(to.send(answer));
