@@ -220,6 +220,7 @@ impl<'a> Batch<'a> {
     pub fn is_long(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> bool {
         self.is_wordy(command, args)
             || command.work.is_some()
+                && may_leave(command)
                 && self.measure(command, args, view) >= self.settings.long_command_steps
     }
 
@@ -227,8 +228,7 @@ impl<'a> Batch<'a> {
     /// looked for.
     #[inline]
     pub fn is_wordy(&self, command: &Command, args: Args<'_>) -> bool {
-        args.len() as u64 * WORD_STEPS >= self.settings.long_command_steps
-            && matches!(command.run, Run::Read(_) | Run::Write(_))
+        args.len() as u64 * WORD_STEPS >= self.settings.long_command_steps && may_leave(command)
     }
 
     fn measure(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> u64 {
@@ -286,6 +286,11 @@ impl<'a> Batch<'a> {
         self.finish(request, session, output, mark);
         Ran::Done
     }
+}
+
+/// Whether a command needs nothing of its worker.
+fn may_leave(command: &Command) -> bool {
+    matches!(command.run, Run::Read(_) | Run::Write(_))
 }
 
 impl Answer {
