@@ -10,6 +10,7 @@
 //!    the transaction is repeated.
 
 mod add;
+mod blocking;
 mod combine;
 mod outcome;
 mod pop;
@@ -26,7 +27,6 @@ use crate::element::{tell, tell_pair_head};
 
 pub(crate) use self::add::When;
 pub(crate) use self::outcome::Outcome;
-pub use self::pop::{End, pop_first, tell_popped};
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
@@ -54,6 +54,9 @@ pub const COMMANDS: &[Command] = &[
     pop::ZPOPMIN,
     pop::ZPOPMAX,
     pop::ZMPOP,
+    blocking::BZPOPMIN,
+    blocking::BZPOPMAX,
+    blocking::BZMPOP,
     random::ZRANDMEMBER,
     combine::ZUNION,
     combine::ZUNIONSTORE,

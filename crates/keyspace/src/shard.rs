@@ -3,6 +3,7 @@
 use crate::DbIndex;
 use crate::database::Database;
 use crate::snapshot::Snapshot;
+use crate::waiters::Waiters;
 
 /// Names a shard: its index among the shards of a keyspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +30,8 @@ pub struct Shard {
     pub(crate) position: u64,
     /// The snapshot that is being taken, if one is.
     pub(crate) snapshot: Option<Snapshot>,
+    /// Who waits for keys; `None`: nobody.
+    pub(crate) waiters: Option<Box<Waiters>>,
 }
 
 /// A database that was flushed, to be dropped where that disturbs nobody.
@@ -54,6 +57,7 @@ impl Shard {
             databases_made: 0,
             position: 0,
             snapshot: None,
+            waiters: None,
         }
     }
 

@@ -358,7 +358,7 @@ impl Errand {
         self.run_in(view, |view, reply| match self.command.run {
             Run::Read(read) => read(self.args(), view, reply),
             Run::Write(write) => write(self.args(), view, reply),
-            Run::Session | Run::Container => Ok(()),
+            Run::Block(_) | Run::Session | Run::Container => Ok(()),
         })
     }
 

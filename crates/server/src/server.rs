@@ -48,6 +48,8 @@ pub struct Server {
     pub stats: Box<[WorkerStats]>,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// How many clients wait for keys and have a timeout.
+    pub timed_waits: AtomicUsize,
     /// Where big things are dropped.
     pub background: Background,
     /// Where long commands run.
@@ -152,6 +154,7 @@ impl Server {
             clock: Clock::default(),
             stats,
             pause: Pause::default(),
+            timed_waits: AtomicUsize::new(0),
             background: Background::start(),
             long_work: LongWork::start(workers),
             run_id,

@@ -8,17 +8,23 @@
 //!
 //! 1. RESTORE changes nothing before the whole payload is known to be good.
 
+mod incoming;
+mod stream;
+
 use std::collections::HashSet;
 
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
     Prepared, Reply, Run, View, event,
 };
+use incoming::Incoming;
+use keyspace::stream::{NodeLimits, Stream};
 use keyspace::{Access, Expiry, KeyHasher, Millis, NewList, Refused, Stored, Type, access};
 use rdb::{
-    Format, HashEncoder, HashField, Limits, ListEncoder, Options, RdbError, SetEncoder, Value,
-    ZSetEncoder, encode_string,
+    Format, HashEncoder, HashField, ListEncoder, Options, RdbError, SetEncoder, Value, ZSetEncoder,
+    encode_string,
 };
+use value::Big;
 use value::entries::Digits;
 use value::map::NewMap;
 use value::set::NewSet;
@@ -49,8 +55,19 @@ fn dump(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
         reply.null();
         return Ok(());
     };
-    reply.bulk(&dump_of(stored, keys.hasher(), keys.now())?);
+    if is_hollow(stored, keys.hasher(), keys.now()) {
+        reply.null();
+    } else {
+        reply.bulk(&dump_of(stored, keys.hasher(), keys.now())?);
+    }
     Ok(())
+}
+
+/// Whether it is a hash whose fields have all outlived their deadlines. Nothing could be restored
+/// of it.
+fn is_hollow(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> bool {
+    matches!(stored, Stored::Big(Big::Hash(_)))
+        && keyspace::map_of(stored, hasher, now).is_some_and(|map| map.is_empty())
 }
 
 /// The dump of a value: for every server from Redis 7.2 and Valkey 7.2 on; that of a hash with
@@ -70,12 +87,26 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
             Type::Hash => encode_hash(stored, (hasher, now), options, &mut out),
             Type::List => encode_list(stored, options, &mut out),
             Type::ZSet => encode_zset(stored, hasher, options, &mut out),
-            Type::String | Type::Stream => Err(RdbError::Unsupported),
+            Type::Stream => encode_stream(stored, options, &mut out),
+            Type::String => Ok(()),
         },
     };
     encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
     rdb::seal(&mut out, options.format.version());
     Ok(out)
+}
+
+fn encode_stream(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
+    keyspace::stream_of(stored).map_or(Ok(()), |found| stream::encode(found, options, out))
+}
+
+/// How many bytes a value takes in a snapshot, beside what says which type it is; 0 if it can't be
+/// saved.
+#[must_use]
+pub fn saved_len(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> usize {
+    /// A byte for the type before the value; a version of two bytes and a checksum of eight behind.
+    const AROUND_BYTES: usize = 1 + 2 + 8;
+    dump_of(stored, hasher, now).map_or(0, |dump| dump.len().saturating_sub(AROUND_BYTES))
 }
 
 fn encode_list(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
@@ -250,7 +281,8 @@ impl<'a> Restore<'a> {
         let ttl = command::parse_integer(self.ttl).ok_or(CommandError::NotAnInteger)?;
         let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
         let ttl = Millis::try_from(ttl).map_err(refused)?;
-        Ok((Made::of(open(self.payload)?, keys)?, ttl))
+        let value = open(self.payload, keys.frame().layout.stream_node)?;
+        Ok((Made::of(value, keys)?, ttl))
     }
 }
 
@@ -288,11 +320,8 @@ fn expiry_of(ttl: Millis, absolute: bool, now: Millis) -> Expiry {
 }
 
 /// The value in a dump.
-fn open(dump: &[u8]) -> Result<Value, CommandError> {
-    let opened = rdb::open(dump);
-    let value =
-        opened.and_then(|dump| Value::decode(dump.payload, dump.version, &Limits::default()));
-    value.map_err(|error| {
+fn open(dump: &[u8], node_limits: NodeLimits) -> Result<Incoming, CommandError> {
+    Incoming::of(dump, node_limits).map_err(|error| {
         if error.is_footer() {
             CommandError::text("ERR DUMP payload version or checksum are wrong")
         } else {
@@ -308,10 +337,15 @@ enum Made {
     Hash(NewMap),
     List(NewList),
     ZSet(Option<NewZSet>),
+    Stream(Box<Stream>),
 }
 
 impl Made {
-    fn of(value: Value, keys: &View<'_>) -> Result<Made, CommandError> {
+    fn of(value: Incoming, keys: &View<'_>) -> Result<Made, CommandError> {
+        let value = match value {
+            Incoming::Plain(value) => value,
+            Incoming::Stream(stream) => return Ok(Made::Stream(stream)),
+        };
         Ok(match value {
             Value::Str(text) => Made::Str(text),
             Value::Set(members) => Made::Set(make_set(members, keys)?),
@@ -337,6 +371,7 @@ impl Made {
             Made::Hash(map) => keys.put_hash(key.0, map, expiry, event::RESTORE)?,
             Made::List(list) => keys.put_list(key.0, list, expiry, event::RESTORE)?,
             Made::ZSet(set) => keys.put_zset(key.0, set, expiry, event::RESTORE)?,
+            Made::Stream(stream) => keys.put_stream(key.0, *stream, expiry, event::RESTORE)?,
         }
         Ok(())
     }
