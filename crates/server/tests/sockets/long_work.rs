@@ -338,7 +338,7 @@ fn what_was_answered_before_a_wait_arrives_during_the_wait() {
     with_workers(FLAGS, |server| {
         let mut client = connect(server);
         let value = pattern(6_000_000);
-        client.command(&[b"SET", b"large", value.as_slice()]).expect("it answers");
+        client.command(&[&b"SET"[..], b"large", &value]).expect("it answers");
         send_all(&mut client, ["GET large", "BLPOP nothing 0"]);
         assert!(reply(&mut client) == Value::Bulk(value.clone()));
         run(&mut connect(server), "RPUSH nothing a");
