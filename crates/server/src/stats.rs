@@ -199,7 +199,7 @@ impl WorkerStats {
     }
 
     /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 24] {
+    fn counters(&self) -> [&Counter; 25] {
         let WorkerStats {
             connections,
             commands,
