@@ -61,7 +61,7 @@ impl View<'_> {
             }
             NewList::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
             NewList::Big(list) => {
-                entry.put(NewCollection::Big(Box::new(Big::List(*list))), expiry)?
+                entry.put(NewCollection::Big(Box::new(Big::List(*list))), expiry)?;
             }
         }
         entry.noted(event, false);
