@@ -59,7 +59,7 @@ pub(crate) fn first(names: Args<'_>, keys: &View<'_>) -> u64 {
 
 /// The keys behind their number.
 pub(crate) fn counted(args: Args<'_>) -> Args<'_> {
-    let count = number_in(args.get(0)).map_or(0, |count| count.unsigned_abs());
+    let count = number_in(args.get(0)).map_or(0, i64::unsigned_abs);
     args.skip(1).first(usize::try_from(count).unwrap_or(usize::MAX))
 }
 

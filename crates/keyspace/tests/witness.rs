@@ -44,10 +44,7 @@ fn no_two_states_of_a_key_look_the_same() {
             view.swap(0, 1);
             add(view, 0..LARGE);
         },
-        |view| {
-            assert!(view.remove(b"key", event::DEL));
-            set(view, b"key", b"short", Expiry::Clear);
-        },
+        |view| view.str_over(b"key").set(b"short", Expiry::Clear, event::SET).unwrap(),
         |view| set(view, b"key", &[b'l'; 100_000], Expiry::Clear),
         |view| set(view, b"key", &[b'l'; 100_000], Expiry::Clear),
     ];

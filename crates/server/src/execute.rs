@@ -642,6 +642,10 @@ impl<'a> Batch<'a> {
     }
 }
 
+fn mode_of(command: &Command, words: Words<'_>) -> Mode {
+    if command.is_exclusive(words) { Mode::Exclusive } else { Mode::Shared }
+}
+
 /// The arguments of a request that names `entry` and runs `command`: that, or a subcommand of it.
 #[inline]
 fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
@@ -659,10 +663,6 @@ pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Sett
         _ => settings.lazy_server_del,
     });
     lazy && (garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX)
-}
-
-fn mode_of(command: &Command, words: Words<'_>) -> Mode {
-    if command.is_exclusive(words) { Mode::Exclusive } else { Mode::Shared }
 }
 
 /// Notes what a client waits with.

@@ -304,14 +304,14 @@ impl Answer {
 
 impl Errand {
     /// Runs it, and answers.
-    fn run(self: Box<Self>) {
+    fn run(self) {
         let answer = match self.command.prepare {
             // Its connection ends, whatever the answer is.
             _ if self.client.killed() == Kill::Now => Answer::empty(Ok(())),
             Some(prepare) => self.run_prepared(prepare),
             None => self.run_at_once(),
         };
-        let Errand { held, answer: to, .. } = *self;
+        let Errand { held, answer: to, .. } = self;
         // Whoever is answered has the request to itself again.
         drop(held);
         drop(to.send(answer));

@@ -281,8 +281,7 @@ impl<'a> Restore<'a> {
         let ttl = command::parse_integer(self.ttl).ok_or(CommandError::NotAnInteger)?;
         let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
         let ttl = Millis::try_from(ttl).map_err(refused)?;
-        let value = open(self.payload, keys.frame().layout.stream_node)?;
-        Ok((Made::of(value, keys)?, ttl))
+        Ok((Made::of(open(self.payload, keys.frame().layout.stream_node)?, keys)?, ttl))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::work;
 
 pub(super) const DEL: Command = Command {
     name: "DEL",
-    work: Some(|args, keys| work::all(args, keys)),
+    work: Some(work::all),
     run: Run::Write(del),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::from(1, KeyUse::DELETE)],

@@ -21,7 +21,7 @@ pub(super) const GEORADIUS: Command = Command {
     name: "GEORADIUS",
     run: Run::Write(|args, keys, reply| find_or_store(Middle::Point, args, keys, reply)),
     prepare: Some(|args, keys, reply| prepare(Middle::Point, args, keys, reply)),
-    work: Some(|args, keys| looked_at(Middle::Point, args, keys)),
+    work: Some(|args, keys| visited(Middle::Point, args, keys)),
     arity: Arity::AtLeast(6),
     keys: &[
         KeySpec::one(1, KeyUse::READ),
@@ -46,7 +46,7 @@ pub(super) const GEORADIUSBYMEMBER: Command = Command {
     name: "GEORADIUSBYMEMBER",
     run: Run::Write(|args, keys, reply| find_or_store(Middle::Member, args, keys, reply)),
     prepare: Some(|args, keys, reply| prepare(Middle::Member, args, keys, reply)),
-    work: Some(|args, keys| looked_at(Middle::Member, args, keys)),
+    work: Some(|args, keys| visited(Middle::Member, args, keys)),
     arity: Arity::AtLeast(5),
     keys: &[
         KeySpec::one(1, KeyUse::READ),
@@ -67,7 +67,7 @@ pub(super) const GEORADIUS_RO: Command = Command {
     name: "GEORADIUS_RO",
     run: Run::Read(|args, keys, reply| find(Middle::Point, args, keys, reply)),
     prepare: None,
-    work: Some(|args, keys| looked_at(Middle::Point, args, keys)),
+    work: Some(|args, keys| visited(Middle::Point, args, keys)),
     keys: &[KeySpec::one(1, KeyUse::READ)],
     flags: Flags::NONE,
     since: "3.2.10",
@@ -81,7 +81,7 @@ pub(super) const GEORADIUS_RO: Command = Command {
 pub(super) const GEORADIUSBYMEMBER_RO: Command = Command {
     name: "GEORADIUSBYMEMBER_RO",
     run: Run::Read(|args, keys, reply| find(Middle::Member, args, keys, reply)),
-    work: Some(|args, keys| looked_at(Middle::Member, args, keys)),
+    work: Some(|args, keys| visited(Middle::Member, args, keys)),
     arity: Arity::AtLeast(5),
     summary: "Returns the places within a circle around a member.",
     syntax: "key member radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] \
@@ -195,10 +195,10 @@ fn outcome<'a>(
 }
 
 /// How many places a search looks at.
-fn looked_at(middle: Middle, args: Args<'_>, keys: &View<'_>) -> u64 {
+fn visited(middle: Middle, args: Args<'_>, keys: &View<'_>) -> u64 {
     work::part(args, keys, |key| {
         let set = keys.stored(key).and_then(|stored| zset_of(stored, keys.hasher()));
         let search = middle.take(&mut args.skip(1), set).ok();
-        search.map_or(0, |search| search.visits(set))
+        search.map_or(0, |search| search.visited(set))
     })
 }

@@ -279,14 +279,6 @@ impl Search {
         found
     }
 
-    /// How many places of a set it looks at.
-    pub(super) fn visits(&self, set: Option<ZSetRef<'_>>) -> u64 {
-        let Some((set, (shape, _))) = set.zip(self.shape()) else { return 0 };
-        let rank = |score: u64| set.count_below(score as f64, false) as u64;
-        let ranges = area::ranges(&shape).into_iter();
-        ranges.map(|scores| rank(scores.end).saturating_sub(rank(scores.start))).sum()
-    }
-
     /// Tells the places of a set.
     pub(super) fn answer(&self, set: Option<ZSetRef<'_>>, reply: &mut Reply<'_>) {
         let (Some(set), Some((shape, unit))) = (set, self.shape()) else {
@@ -308,6 +300,14 @@ impl Search {
         found.map(|found| (name_of(found.name), score(&found))).collect()
     }
 
+    /// How many places it looks at.
+    pub(super) fn visited(&self, set: Option<ZSetRef<'_>>) -> u64 {
+        let Some((set, (shape, _))) = set.zip(self.shape()) else { return 0 };
+        let rank = |score: u64| set.count_below(score as f64, false) as u64;
+        let ranges = area::ranges(&shape).into_iter();
+        ranges.map(|scores| rank(scores.end).saturating_sub(rank(scores.start))).sum()
+    }
+
     fn tell(&self, found: &Found<'_>, unit: Unit, reply: &mut Reply<'_>) {
         let parts = [self.with_distance, self.with_hash, self.with_point];
         let parts = parts.into_iter().filter(|&is_wanted| is_wanted).count();
@@ -327,15 +327,6 @@ impl Search {
     }
 }
 
-/// How many places a search looks at.
-fn visited(stores: bool, args: Args<'_>, keys: &View<'_>) -> u64 {
-    work::part(args, keys, |key| {
-        let set = keys.stored(key).and_then(|stored| zset_of(stored, keys.hasher()));
-        let search = Search::parse(args.skip(1), stores, set).ok();
-        search.map_or(0, |search| search.visits(set))
-    })
-}
-
 /// Where a member is.
 pub(super) fn member_place(set: ZSetRef<'_>, name: &[u8]) -> Result<Point, CommandError> {
     let refusal = || CommandError::text("ERR could not decode requested zset member");
@@ -349,6 +340,15 @@ pub(super) fn take_radius(args: &mut Args<'_>) -> Result<Around, CommandError> {
         return Err(CommandError::text("ERR radius cannot be negative"));
     }
     Ok(Around::Radius(radius, take_unit(args)?))
+}
+
+/// How many places a search looks at.
+fn visited(stores: bool, args: Args<'_>, keys: &View<'_>) -> u64 {
+    work::part(args, keys, |key| {
+        let set = keys.stored(key).and_then(|stored| zset_of(stored, keys.hasher()));
+        let search = Search::parse(args.skip(1), stores, set).ok();
+        search.map_or(0, |search| search.visited(set))
+    })
 }
 
 fn take_length(args: &mut Args<'_>, refusal: &str) -> Result<f64, CommandError> {
@@ -387,6 +387,5 @@ fn prepare(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError
 fn stored(mut args: Args<'_>, keys: &View<'_>) -> Result<Outcome, CommandError> {
     let source: Key<'_> = args.take()?;
     let set = keys.zset(source.0)?;
-    let pairs = Search::parse(args, true, set)?.pairs(set);
-    Outcome::of(pairs, keys)
+    Outcome::of(Search::parse(args, true, set)?.pairs(set), keys)
 }

@@ -12,7 +12,7 @@ use crate::work;
 
 pub(super) const LRANGE: Command = Command {
     name: "LRANGE",
-    work: Some(|args, keys| kept(args, keys)),
+    work: Some(kept),
     run: Run::Read(lrange),
     arity: Arity::Exactly(4),
     keys: &[KeySpec::one(1, KeyUse::READ)],

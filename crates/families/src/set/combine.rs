@@ -25,7 +25,7 @@ enum Operation {
 
 pub(super) const SINTER: Command = Command {
     name: "SINTER",
-    work: Some(|args, keys| work::smallest(args, keys)),
+    work: Some(work::smallest),
     run: Run::Read(|args, keys, reply| combine(Operation::Intersection, args, keys, reply)),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::from(1, KeyUse::READ)],
@@ -50,7 +50,7 @@ pub(super) const SUNION: Command = Command {
 
 pub(super) const SDIFF: Command = Command {
     name: "SDIFF",
-    work: Some(|args, keys| work::first(args, keys)),
+    work: Some(work::first),
     run: Run::Read(|args, keys, reply| combine(Operation::Difference, args, keys, reply)),
     summary: "Returns the members of a set that no other of several sets has.",
     complexity: "O(N)",

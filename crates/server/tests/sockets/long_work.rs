@@ -173,8 +173,11 @@ fn what_is_stored_was_what_the_sources_held_at_one_moment() {
             scope.spawn(|| {
                 let mut mover = connect(server);
                 for nth in 0..MOVES {
-                    let (from, to) =
-                        if nth / MANY % 2 == 0 { ("many", "other") } else { ("other", "many") };
+                    let (from, to) = if (nth / MANY).is_multiple_of(2) {
+                        ("many", "other")
+                    } else {
+                        ("other", "many")
+                    };
                     run(&mut mover, &format!("SMOVE {from} {to} {}", name(nth % MANY)));
                 }
             });
