@@ -14,7 +14,8 @@ const FACTS: &str = include_str!("data/commands.tsv");
 /// Commands that Redis and Valkey do not have, or not as commands of their own: DEBUG takes its
 /// subcommands apart itself there.
 fn is_ours(name: &str) -> bool {
-    const OURS: [&str; 4] = ["CL.THROTTLE", "PREPEND", "RM", "STICK"];
+    const OURS: [&str; 7] =
+        ["CL.THROTTLE", "FIELDEXPIRE", "FIELDTTL", "PREPEND", "RM", "SADDEX", "STICK"];
     OURS.contains(&name) || name.starts_with("DEBUG|")
 }
 
@@ -22,6 +23,8 @@ fn is_ours(name: &str) -> bool {
 const DIFFERENT: &[(&str, &str)] = &[
     // Redis had it first.
     ("MSETEX", "since"),
+    // Dragonfly's form of it has a word less.
+    ("HSETEX", "arity"),
     // Those servers do not show this one.
     ("DEBUG", "flags"),
 ];
