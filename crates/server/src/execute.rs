@@ -162,7 +162,7 @@ impl<'a> Batch<'a> {
         let done = guarded(|| match command.run {
             Run::Read(read) => read(args, &view, &mut reply),
             Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Block(_) | Run::Session | Run::Container => Ok(()),
+            Run::Block(_) | Run::Import(_) | Run::Session | Run::Container => Ok(()),
         });
         self.settle(view.publish(), command);
         if let Err(error) = done {
@@ -183,7 +183,7 @@ impl<'a> Batch<'a> {
         let admitted = self.admit(request, session);
         let rejected = admitted.is_err();
         let answered = admitted.and_then(|(entry, command)| match command.run {
-            Run::Read(_) | Run::Write(_) | Run::Block(_) => {
+            Run::Read(_) | Run::Write(_) | Run::Block(_) | Run::Import(_) => {
                 self.run_on_keyspace(request, entry, command, session, output)
             }
             Run::Session | Run::Container => {
@@ -400,6 +400,9 @@ impl<'a> Batch<'a> {
             Run::Read(read) => read(args, &view, &mut reply).map(|()| Tried::Answered),
             Run::Write(write) => write(args, &mut view, &mut reply).map(|()| Tried::Answered),
             Run::Block(block) => (block.now)(args, &mut view, &mut reply),
+            Run::Import(import) => {
+                import(args, session.fieldsets(), &mut view, &mut reply).map(|()| Tried::Answered)
+            }
             Run::Session | Run::Container => Ok(Tried::Answered),
         });
         if session.remembers_keys() && command.reads() {
@@ -474,7 +477,7 @@ impl<'a> Batch<'a> {
         let Ok((entry, command)) = admitted else {
             return self.run(request, session, output);
         };
-        if !matches!(command.run, Run::Read(_) | Run::Write(_) | Run::Block(_)) {
+        if matches!(command.run, Run::Session | Run::Container) {
             // It goes step by step; others have their turn between two of them.
             tokio::task::yield_now().await;
             return self.run(request, session, output);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use command::Fieldsets;
 use keyspace::DbIndex;
 use protocol::Dialect;
 
@@ -50,7 +51,12 @@ pub struct Session {
     pub began_nanos: u64,
     /// The request that waits for its keys, if one does.
     pub wait: Option<Box<Wait>>,
+    /// What HIMPORT PREPARE has prepared, if anything.
+    fieldsets: Option<Box<Fieldsets>>,
 }
+
+/// Those of a session that has prepared none.
+static NO_FIELDSETS: Fieldsets = Fieldsets::NONE;
 
 impl Session {
     /// The session of a new connection.
@@ -70,6 +76,7 @@ impl Session {
             caching: false,
             began_nanos: 0,
             wait: None,
+            fieldsets: None,
         }
     }
 
@@ -86,6 +93,17 @@ impl Session {
         *self = Session::new(client, settings);
         self.select(0);
         self.speak(Dialect::Resp2);
+    }
+
+    /// What HIMPORT PREPARE has prepared.
+    #[must_use]
+    pub fn fieldsets(&self) -> &Fieldsets {
+        self.fieldsets.as_deref().unwrap_or(&NO_FIELDSETS)
+    }
+
+    /// The same, to be changed.
+    pub fn fieldsets_mut(&mut self) -> &mut Fieldsets {
+        self.fieldsets.get_or_insert_default()
     }
 
     /// SELECT.

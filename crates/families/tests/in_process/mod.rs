@@ -93,7 +93,9 @@ impl InProcess {
                     (block.nothing)(reply);
                 }
             }),
-            Run::Session | Run::Container => panic!("{} needs a server", command.name),
+            Run::Import(_) | Run::Session | Run::Container => {
+                panic!("{} needs a server", command.name)
+            }
         };
         let _ = view.publish();
         done
