@@ -6,7 +6,9 @@ use keyspace::View;
 use protocol::{Reply, Words};
 
 use crate::args::Args;
+use crate::block::Block;
 use crate::error::{CommandError, Done};
+use crate::fieldsets::Fieldsets;
 
 /// All there is to know of a command, but for what its function does.
 pub struct Command {
@@ -57,6 +59,10 @@ pub enum Run {
     Read(fn(Args<'_>, &View<'_>, &mut Reply<'_>) -> Done),
     /// Changes the entered shards.
     Write(fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Done),
+    /// Changes the entered shards, or waits until it can.
+    Block(Block),
+    /// Changes the entered shards by what the session has prepared.
+    Import(fn(Args<'_>, &Fieldsets, &mut View<'_>, &mut Reply<'_>) -> Done),
     /// Concerns the session or the server, which runs it.
     Session,
     /// Only its subcommands run.
@@ -535,22 +541,41 @@ impl Command {
     /// Whether it changes data.
     #[must_use]
     pub fn writes(&self) -> bool {
-        matches!(self.run, Run::Write(_))
+        match self.run {
+            Run::Write(_) | Run::Import(_) => true,
+            Run::Block(block) => block.reads.is_none(),
+            Run::Read(_) | Run::Session | Run::Container => false,
+        }
+    }
+
+    /// Whether a request enters its shards exclusively.
+    #[must_use]
+    #[inline]
+    pub fn is_exclusive(&self, words: Words<'_>) -> bool {
+        match self.run {
+            Run::Write(_) | Run::Import(_) => true,
+            Run::Block(block) => block.reads.is_none_or(|waits| waits(Args::new(words, 1))),
+            Run::Read(_) | Run::Session | Run::Container => false,
+        }
     }
 
     /// Whether it reads data and changes none.
     #[must_use]
     pub fn reads(&self) -> bool {
-        matches!(self.run, Run::Read(_)) && !self.flags.has(Flags::READS_NOTHING)
+        let reads = match self.run {
+            Run::Read(_) => true,
+            Run::Block(block) => block.reads.is_some(),
+            Run::Write(_) | Run::Import(_) | Run::Session | Run::Container => false,
+        };
+        reads && !self.flags.has(Flags::READS_NOTHING)
     }
 
     /// The names of its flags, as COMMAND INFO shows them.
     pub fn flag_names(&self) -> impl Iterator<Item = &'static str> {
         let kind = match self.run {
-            Run::Read(_) => Some("readonly").filter(|_| self.reads()),
             Run::Write(_) if self.flags.has(Flags::MAY_REPLICATE) => Some("readonly"),
-            Run::Write(_) => Some("write"),
-            Run::Session | Run::Container => None,
+            _ if self.writes() => Some("write"),
+            _ => Some("readonly").filter(|_| self.reads()),
         };
         let flags = self.flags;
         let named = Flags::NAMES.iter().filter(move |(flag, _)| flags.has(*flag));

@@ -215,8 +215,11 @@ fn clients(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("blocked_clients", blocked);
     lines.put("tracking_clients", server.tracking.tracked().clients);
     lines.same(&["pubsub_clients", "watching_clients"], 0);
-    lines.same(&["clients_in_timeout_table", "total_watched_keys"], 0);
-    lines.same(&["total_blocking_keys", "total_blocking_keys_on_nokey"], 0);
+    let awaited = server.keyspace.awaited();
+    lines.put("clients_in_timeout_table", server.timed_waits.load(Ordering::Relaxed));
+    lines.put("total_watched_keys", 0);
+    lines.put("total_blocking_keys", awaited.keys.load(Ordering::Relaxed));
+    lines.put("total_blocking_keys_on_nokey", awaited.keys_to_go.load(Ordering::Relaxed));
     let rest = server.pause.holds(server.clock.now(), true);
     let actions = match (rest, server.pause.holds(server.clock.now(), false)) {
         (None, _) => "none",

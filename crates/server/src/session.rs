@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use command::Fieldsets;
 use keyspace::DbIndex;
 use protocol::Dialect;
 
+use crate::blocking::Wait;
 use crate::client::Client;
 use crate::settings::Settings;
 use crate::tracking::Terms;
@@ -47,7 +49,14 @@ pub struct Session {
     pub caching: bool,
     /// When the command that runs began, in ns of the clock; 0: when its turn came.
     pub began_nanos: u64,
+    /// The request that waits for its keys, if one does.
+    pub wait: Option<Box<Wait>>,
+    /// What HIMPORT PREPARE has prepared, if anything.
+    fieldsets: Option<Box<Fieldsets>>,
 }
+
+/// Those of a session that has prepared none.
+static NO_FIELDSETS: Fieldsets = Fieldsets::NONE;
 
 impl Session {
     /// The session of a new connection.
@@ -66,6 +75,8 @@ impl Session {
             tracking: None,
             caching: false,
             began_nanos: 0,
+            wait: None,
+            fieldsets: None,
         }
     }
 
@@ -82,6 +93,17 @@ impl Session {
         *self = Session::new(client, settings);
         self.select(0);
         self.speak(Dialect::Resp2);
+    }
+
+    /// What HIMPORT PREPARE has prepared.
+    #[must_use]
+    pub fn fieldsets(&self) -> &Fieldsets {
+        self.fieldsets.as_deref().unwrap_or(&NO_FIELDSETS)
+    }
+
+    /// The same, to be changed.
+    pub fn fieldsets_mut(&mut self) -> &mut Fieldsets {
+        self.fieldsets.get_or_insert_default()
     }
 
     /// SELECT.
