@@ -9,6 +9,7 @@ use crate::args::Args;
 use crate::block::Block;
 use crate::error::{CommandError, Done};
 use crate::fieldsets::Fieldsets;
+use crate::work::{Prepare, Work};
 
 /// All there is to know of a command, but for what its function does.
 pub struct Command {
@@ -28,6 +29,11 @@ pub struct Command {
     pub member: Option<u8>,
     /// Which shards it enters.
     pub enter: Enter,
+    /// How much a request may come to; `None`: no more than its number of words says.
+    pub work: Option<Work>,
+    /// What a writing command does before it changes anything, if that may take long. It reads
+    /// those of its keys that it does not write over.
+    pub prepare: Option<Prepare>,
     /// What else holds of it.
     pub flags: Flags,
     /// The categories that do not follow from `run` and `flags`.
@@ -85,6 +91,23 @@ pub enum Enter {
     Keys,
     /// All of them.
     All,
+    /// All of them if one of these words, in upper case, is among its words, whatever their case;
+    /// else those of the keys it names.
+    AllWith(&'static [&'static str]),
+}
+
+impl Enter {
+    /// Whether a request of these words enters all of them.
+    #[must_use]
+    pub fn is_all(self, words: Words<'_>) -> bool {
+        match self {
+            Enter::Keys => false,
+            Enter::All => true,
+            Enter::AllWith(named) => words
+                .iter()
+                .any(|word| named.iter().any(|named| word.eq_ignore_ascii_case(named.as_bytes()))),
+        }
+    }
 }
 
 /// Where keys are among the words of a request.
@@ -525,6 +548,8 @@ impl Command {
         key_use: None,
         member: None,
         enter: Enter::Keys,
+        work: None,
+        prepare: None,
         flags: Flags::NONE,
         category: Category::NONE,
         group: Group::Generic,
@@ -623,6 +648,21 @@ impl Command {
     ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
         let mut positions = smallvec::SmallVec::new();
         for spec in self.keys {
+            positions.extend(spec.positions(words)?);
+        }
+        Ok(positions)
+    }
+
+    /// The positions of the keys that it reads before it changes any.
+    ///
+    /// # Errors
+    /// As those of [`Command::key_positions`].
+    pub fn source_positions(
+        &self,
+        words: Words<'_>,
+    ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
+        let mut positions = smallvec::SmallVec::new();
+        for spec in self.keys.iter().filter(|spec| !spec.usage.0.contains(&"OW")) {
             positions.extend(spec.positions(words)?);
         }
         Ok(positions)

@@ -24,6 +24,8 @@ pub struct Shard {
     databases: Vec<Option<Database>>,
     pub(crate) databases_max: DbIndex,
     shard_bits: u32,
+    /// How many databases were ever made here.
+    databases_made: u64,
     /// Counts the transactions that changed this shard.
     pub(crate) position: u64,
     /// The snapshot that is being taken, if one is.
@@ -52,6 +54,7 @@ impl Shard {
             databases: Vec::new(),
             databases_max,
             shard_bits,
+            databases_made: 0,
             position: 0,
             snapshot: None,
             waiters: None,
@@ -74,7 +77,11 @@ impl Shard {
         if self.databases.len() <= at {
             self.make_room(db);
         }
-        self.databases[at].get_or_insert_with(|| Database::new(shard_bits))
+        let made = &mut self.databases_made;
+        self.databases[at].get_or_insert_with(|| {
+            *made += 1;
+            Database::new(shard_bits, *made)
+        })
     }
 
     /// Makes room for a database and those before it.

@@ -265,7 +265,7 @@ impl<'g> View<'g> {
     }
 
     #[inline(always)]
-    fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         let (start, len, hash) = self.known;
         if std::ptr::eq(start, key.as_ptr()) && len == key.len() {
             return hash;
@@ -306,7 +306,7 @@ impl<'g> View<'g> {
     }
 
     #[inline(always)]
-    fn find(&self, key: &[u8]) -> Option<(&Database, Handle, Record<'_>)> {
+    pub(crate) fn find(&self, key: &[u8]) -> Option<(&Database, Handle, Record<'_>)> {
         let hash = self.hash(key);
         let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
         let (handle, record) = database.find_live(hash, key, self.frame.now)?;
@@ -466,7 +466,7 @@ impl<'g> View<'g> {
         })
     }
 
-    fn writing(&mut self, id: ShardId) -> Writing<'_> {
+    pub(crate) fn writing(&mut self, id: ShardId) -> Writing<'_> {
         let View { keyspace, frame, entered, log, .. } = self;
         Writing { shard: entered.shard_mut(id), id, frame: *frame, keyspace, log }
     }
@@ -873,7 +873,12 @@ impl Writing<'_> {
     }
 
     /// Puts a detached value where another entry may be.
-    fn overwrite(&mut self, hash: u64, key: &[u8], detached: &mut Detached) -> Result<(), Refused> {
+    pub(crate) fn overwrite(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        detached: &mut Detached,
+    ) -> Result<(), Refused> {
         let hasher = self.keyspace.hasher();
         self.before_change(hash);
         let old = self.find(hash, key);

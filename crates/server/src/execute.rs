@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape, Tried};
+use command::{Args, Command, CommandError, Done, Flags, Run, Shape, Tried};
 use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View, Waiter};
 use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
 use crate::blocking::{Blocked, Wait};
 use crate::commands::{Call, Next};
+use crate::long_work::Held;
 use crate::secrets;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
@@ -43,7 +44,7 @@ pub enum Ran {
     Done,
     /// It is answered with an error, before it ran.
     Refused,
-    /// A gate is busy: it must be entered by waiting. Nothing was written.
+    /// A gate is busy, or it would take long: it is to be run by waiting. Nothing was written.
     Busy,
     /// Commands like it are paused for so many ms. Nothing was written.
     Paused(Millis),
@@ -157,6 +158,9 @@ impl<'a> Batch<'a> {
         };
         view.know(request.words.get(1).unwrap_or_default(), request.hash);
         let args = Args::new(request.words, 1);
+        if self.is_long(command, args, &view) {
+            return Ran::Busy;
+        }
         let mark = output.mark();
         let mut reply = Reply::new(output, session.dialect);
         let done = guarded(|| match command.run {
@@ -211,7 +215,7 @@ impl<'a> Batch<'a> {
 
     /// What holds for one command alone ends with it: that its reply is not kept, that CLIENT
     /// CACHING came before it.
-    fn finish(
+    pub fn finish(
         &self,
         request: Request<'_>,
         session: &mut Session,
@@ -229,7 +233,7 @@ impl<'a> Batch<'a> {
 
     /// Writes an error in the place of whatever reply was begun.
     #[cold]
-    fn refuse(
+    pub fn refuse(
         &self,
         request: Request<'_>,
         rejected: bool,
@@ -315,7 +319,8 @@ impl<'a> Batch<'a> {
     ) {
         if !command.flags.has(Flags::SKIP_MONITOR) && !command.flags.has(Flags::ADMIN) {
             let shown = secrets::shown(entry.command.name, words);
-            self.server.monitor.tell(self.server.clock.unix_micros(), session, shown);
+            let by = (session.db, &*session.client);
+            self.server.monitor.tell(self.server.clock.unix_micros(), by, shown);
         }
     }
 
@@ -336,10 +341,10 @@ impl<'a> Batch<'a> {
         let mode = mode_of(command, request.words);
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
         let mut hashes = SmallVec::new();
-        let plan = match (shape, command.enter) {
-            (Shape::FirstWord, _) => Plan::One(keyspace.shard_of(request.hash)),
-            (_, Enter::All) => Plan::All,
-            (_, Enter::Keys) => {
+        let plan = match shape {
+            Shape::FirstWord => Plan::One(keyspace.shard_of(request.hash)),
+            _ if command.enter.is_all(request.words) => Plan::All,
+            _ => {
                 let positions = command.key_positions(request.words).unwrap_or_default();
                 let keys = positions.iter().filter_map(|&at| request.words.get(at));
                 hashes.extend(keys.map(|key| {
@@ -365,11 +370,18 @@ impl<'a> Batch<'a> {
         if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
             return Ok(held(entry, command, session, rest));
         }
+        let args = args_of(request, entry, command);
+        if self.is_wordy(command, args) {
+            return Ok(Ran::Busy);
+        }
         let way = self.way(request, command);
         let frame = self.frame(session);
         let Some(view) = self.server.keyspace.try_enter(frame, &way.plan, way.mode) else {
             return Ok(Ran::Busy);
         };
+        if self.is_long(command, args, &view) {
+            return Ok(Ran::Busy);
+        }
         view.prefetch(&way.hashes);
         self.run_in(view, request, entry, command, session, output)
     }
@@ -393,8 +405,7 @@ impl<'a> Batch<'a> {
         {
             view.know(key, request.hash);
         }
-        let container = !std::ptr::eq(entry.command, command);
-        let args = Args::new(request.words, 1 + usize::from(container));
+        let args = args_of(request, entry, command);
         let mut reply = Reply::new(output, session.dialect);
         let done = guarded(|| match command.run {
             Run::Read(read) => read(args, &view, &mut reply).map(|()| Tried::Answered),
@@ -466,10 +477,12 @@ impl<'a> Batch<'a> {
         self.server.tracking.remember(session.client.id, keys, keys_max);
     }
 
-    /// Waits for the shards of a request that found them busy, then runs it.
+    /// Waits for the shards of a request that found them busy, then runs it; on another thread if
+    /// it takes long. `held` is what its words lie in.
     pub async fn run_waiting(
         &self,
         request: Request<'a>,
+        held: &Arc<Held>,
         session: &mut Session,
         output: &mut Output,
     ) -> Ran {
@@ -482,13 +495,21 @@ impl<'a> Batch<'a> {
             tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
+        let args = args_of(request, entry, command);
+        if self.is_wordy(command, args) {
+            return self.run_elsewhere(request, held, entry, command, session, output).await;
+        }
         let way = self.way(request, command);
-        self.worker.stats().gate_waits.add(1);
         let now = || self.server.clock.now();
         let view = {
             let frame = || Frame { now: now(), ..self.frame(session) };
             self.server.keyspace.enter(&way.plan, way.mode, frame).await
         };
+        if self.is_long(command, args, &view) {
+            drop(view);
+            return self.run_elsewhere(request, held, entry, command, session, output).await;
+        }
+        self.worker.stats().gate_waits.add(1);
         view.prefetch(&way.hashes);
         session.began_nanos = self.server.clock.nanos();
         let mark = output.mark();
@@ -581,14 +602,7 @@ impl<'a> Batch<'a> {
 
     #[cold]
     fn discard(&self, garbage: Box<Leftovers>, command: &Command) {
-        let lazy = garbage.lazily().unwrap_or(match command.name {
-            "UNLINK" => true,
-            "DEL" => self.settings.lazy_user_del,
-            "FLUSHALL" | "FLUSHDB" => self.settings.lazy_user_flush,
-            _ => self.settings.lazy_server_del,
-        });
-        let big = garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX;
-        if lazy && big {
+        if is_dropped_lazily(&garbage, command, self.settings) {
             self.server.background.discard(garbage);
         }
     }
@@ -635,6 +649,25 @@ fn mode_of(command: &Command, words: Words<'_>) -> Mode {
     if command.is_exclusive(words) { Mode::Exclusive } else { Mode::Shared }
 }
 
+/// The arguments of a request that names `entry` and runs `command`: that, or a subcommand of it.
+#[inline]
+fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
+    let is_sub = !std::ptr::eq(entry.command, command);
+    Args::new(request.words, 1 + usize::from(is_sub))
+}
+
+/// Whether what a command left over is to be dropped in the background.
+#[must_use]
+pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Settings) -> bool {
+    let lazy = garbage.lazily().unwrap_or(match command.name {
+        "UNLINK" => true,
+        "DEL" => settings.lazy_user_del,
+        "FLUSHALL" | "FLUSHDB" => settings.lazy_user_flush,
+        _ => settings.lazy_server_del,
+    });
+    lazy && (garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX)
+}
+
 /// Notes what a client waits with.
 #[cold]
 fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest: Millis) -> Ran {
@@ -644,13 +677,18 @@ fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest
 }
 
 /// Runs a command; a panic, which is a bug, becomes an error of that command alone.
+///
+/// # Errors
+/// Those of the command, and that of a panic.
 #[inline]
 pub fn guarded<T>(run: impl FnOnce() -> Result<T, CommandError>) -> Result<T, CommandError> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked()))
 }
 
+/// What a client is told of a bug.
 #[cold]
-fn panicked() -> CommandError {
+#[must_use]
+pub fn panicked() -> CommandError {
     tracing::error!("a command panicked; its connection got an error");
     CommandError::text("ERR internal error: this is a bug of the server, please report it")
 }

@@ -417,6 +417,7 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("total_batches_processed", sum(|stats| stats.batches.get()));
     lines.put("total_pipelined_commands", sum(|stats| stats.batched_commands.get()));
     lines.put("total_gate_waits", sum(|stats| stats.gate_waits.get()));
+    lines.put("total_long_commands", sum(|stats| stats.long_commands.get()));
     lines.put("total_net_input_bytes", sum(|stats| stats.bytes_in.get()));
     lines.put("total_net_output_bytes", sum(|stats| stats.bytes_out.get()));
     lines.same(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"], 0);

@@ -22,6 +22,7 @@ pub mod info;
 pub mod latency;
 pub mod listen;
 pub mod log;
+pub mod long_work;
 pub mod metrics;
 pub mod monitor;
 pub mod pause;

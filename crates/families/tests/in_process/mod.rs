@@ -23,7 +23,10 @@ const DATABASES: DbIndex = 16;
 pub(crate) struct InProcess {
     keyspace: Keyspace,
     commands: Table<()>,
-    now: u64,
+    /// What the clock shows.
+    pub(crate) now: u64,
+    /// When collections are large.
+    pub(crate) layout: Layout,
     chance: u64,
     sessions: BTreeMap<String, Session>,
 }
@@ -44,6 +47,7 @@ impl InProcess {
             keyspace: Keyspace::new(shards, DATABASES, [7, 11]),
             commands: Table::new(rows.map(|row| (row, ()))),
             now: EPOCH_MS,
+            layout: Layout::default(),
             chance: 1,
             sessions: BTreeMap::new(),
         }
@@ -58,7 +62,7 @@ impl InProcess {
             access: Access::Lru,
             touch: true,
             origin: 0,
-            layout: Layout::default(),
+            layout: self.layout,
         }
     }
 
@@ -132,7 +136,7 @@ impl InProcess {
     /// The shards of a request. If its words do not say where its keys are it gets none, and its
     /// function says what is wrong.
     fn plan(&self, command: &Command, words: Words<'_>) -> Plan {
-        if command.enter == command::Enter::All {
+        if command.enter.is_all(words) {
             return Plan::All;
         }
         let positions = command.key_positions(words).unwrap_or_default();

@@ -4,6 +4,7 @@
 mod blocking;
 mod clients;
 mod lifetime;
+mod long_work;
 mod output;
 mod pause;
 mod requests;
