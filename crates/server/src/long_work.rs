@@ -366,7 +366,9 @@ impl Errand {
         self.run_in(view, |view, reply| match self.command.run {
             Run::Read(read) => read(self.args(), view, reply),
             Run::Write(write) => write(self.args(), view, reply),
-            Run::Block(_) | Run::Transaction | Run::Session | Run::Container => Ok(()),
+            Run::Block(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
+                Ok(())
+            }
         })
     }
 
