@@ -44,13 +44,28 @@ impl View<'_> {
         expiry: Expiry,
         event: Event,
     ) -> Result<(), Refused> {
-        let (hasher, limits) = (self.hasher(), self.frame().layout.zset);
+        let new = NewZSet::of(pairs, &self.frame().layout.zset, self.hasher())?;
+        self.put_new_zset(key, new, expiry, event)
+    }
+
+    /// [`View::put_zset`] of a set that is made already.
+    ///
+    /// # Errors
+    /// As those of [`View::put_zset`].
+    pub fn put_new_zset(
+        &mut self,
+        key: &[u8],
+        new: NewZSet,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
+        let hasher = self.hasher();
         let mut entry = self.collection_over(key, Type::ZSet);
-        if pairs.is_empty() {
+        if new.as_ref(hasher).is_empty() {
             entry.remove(event::DEL);
             return Ok(());
         }
-        match NewZSet::of(pairs, &limits, hasher)? {
+        match new {
             NewZSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
             NewZSet::Big(set) => {
                 entry.put(NewCollection::Big(Box::new(Big::ZSet(*set))), expiry)?;
