@@ -803,8 +803,8 @@ fn is_of_a_browser(words: Words<'_>) -> bool {
     name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"host:")
 }
 
-/// Measures how long commands take. Reading the clock costs as much as a GET, so that commands
-/// that take constant time are measured together as long as they follow one another.
+/// Measures how long commands take. Reading the clock costs as much as a GET, so that brief requests
+/// of one command are measured together as long as they follow one another.
 struct Meter<'a> {
     batch: Batch<'a>,
     since: u64,
@@ -854,7 +854,8 @@ impl<'a> Meter<'a> {
     fn after(&mut self, request: Request<'_>, connection: &Connection) {
         let Some((entry, calls)) = &mut self.running else { return };
         *calls += 1;
-        if !entry.constant || self.batch.settings.measures_each() {
+        let is_brief = entry.is_brief(request.words.len());
+        if !is_brief || self.batch.settings.measures_each() {
             let command = called(entry.command, request.words);
             let micros = self.book(Some(command), connection) / 1000;
             self.batch.note_slow(request, &connection.session, micros);
