@@ -2,7 +2,8 @@
 //!
 //! Input is read into the worker's scratch buffer and run from there; only an unfinished tail is
 //! kept with the connection, so an idle one owns no buffers. Replies of a batch are collected in
-//! the worker's scratch output and written at once; what the socket does not take is kept.
+//! the worker's scratch output and written at once, or after the turns of others ([`crate::turns`]);
+//! what the socket does not take is kept.
 //!
 //! # Invariants
 //!
@@ -65,6 +66,10 @@ struct Connection {
     soft_since: Option<u64>,
     /// Whether its first line has come, and was none of HTTP.
     greeted: bool,
+    /// Whether its last input held several requests.
+    is_pipelined: bool,
+    /// Whether the output waits for the turns of others, see [`crate::turns`].
+    holds_replies: bool,
 }
 
 /// Why a batch ended.
@@ -127,6 +132,8 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
         output: Output::default(),
         soft_since: None,
         greeted: false,
+        is_pipelined: false,
+        holds_replies: false,
     }))
 }
 
@@ -140,6 +147,9 @@ impl Drop for Connection {
             server.tracking.leave(&server.keyspace, client);
         }
         server.load.leave(self.worker.index);
+        if self.holds_replies {
+            self.worker.turns.release();
+        }
         if std::thread::panicking() {
             self.worker.mend();
         }
@@ -156,6 +166,12 @@ impl Connection {
             false => self.run_tail(),
         };
         loop {
+            if self.holds_replies {
+                tokio::task::yield_now().await;
+                if self.write_held().is_err() {
+                    break;
+                }
+            }
             if self.deliver().is_err() {
                 break;
             }
@@ -420,7 +436,9 @@ impl Connection {
         let worker = Rc::clone(&self.worker);
         let settings = worker.settings();
         let server = &*worker.server;
-        let mut output = if self.output.is_empty() {
+        let waited = !self.output.is_empty();
+        self.is_pipelined = false;
+        let mut output = if !waited {
             std::mem::take(&mut scratch.output)
         } else {
             std::mem::take(&mut self.output)
@@ -435,6 +453,13 @@ impl Connection {
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
+        let may_hold = self.is_pipelined && !waited && matches!(ended, Ended::Drained);
+        if may_hold && worker.turns.hold() {
+            scratch.renew_output();
+            self.output = output;
+            self.holds_replies = true;
+            return (at, ended);
+        }
         // One write for all of it; what the socket does not take stays with the connection.
         let sent = self.write(&mut output);
         if sent.is_err() || self.over_limit(&settings, output.len(), now) {
@@ -516,6 +541,7 @@ impl Connection {
             }
         }
         if requests.len() > 1 {
+            self.is_pipelined = true;
             let keyed = || requests.iter().filter(|(planned, _)| planned.keyed);
             keyed().for_each(|(key, _)| server.keyspace.prefetch_bucket(db, key.hash));
             keyed().for_each(|(key, _)| server.keyspace.prefetch_record(db, key.hash));
@@ -668,6 +694,21 @@ impl Connection {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Ok(())
+    }
+
+    /// Writes the replies that were held until the others had their turn.
+    fn write_held(&mut self) -> io::Result<()> {
+        self.holds_replies = false;
+        self.worker.turns.release();
+        let mut output = std::mem::take(&mut self.output);
+        let written = self.write(&mut output);
+        if output.is_empty() {
+            self.worker.scratch.borrow_mut().take_back(output);
+        } else {
+            self.output = output;
+        }
+        written?;
+        self.keep_to_limits()
     }
 
     fn write_waiting(&mut self) -> io::Result<()> {

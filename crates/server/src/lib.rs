@@ -37,4 +37,5 @@ pub mod start;
 pub mod stats;
 pub mod threads;
 pub mod tracking;
+pub mod turns;
 pub mod worker;
