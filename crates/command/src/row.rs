@@ -6,7 +6,9 @@ use keyspace::View;
 use protocol::{Reply, Words};
 
 use crate::args::Args;
+use crate::block::Block;
 use crate::error::{CommandError, Done};
+use crate::work::{Prepare, Work};
 
 /// All there is to know of a command, but for what its function does.
 pub struct Command {
@@ -26,6 +28,11 @@ pub struct Command {
     pub member: Option<u8>,
     /// Which shards it enters.
     pub enter: Enter,
+    /// How much a request may come to; `None`: no more than its number of words says.
+    pub work: Option<Work>,
+    /// What a writing command does before it changes anything, if that may take long. It reads
+    /// those of its keys that it does not write over.
+    pub prepare: Option<Prepare>,
     /// What else holds of it.
     pub flags: Flags,
     /// The categories that do not follow from `run` and `flags`.
@@ -57,6 +64,8 @@ pub enum Run {
     Read(fn(Args<'_>, &View<'_>, &mut Reply<'_>) -> Done),
     /// Changes the entered shards.
     Write(fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Done),
+    /// Changes the entered shards, or waits until it can.
+    Block(Block),
     /// Concerns the session or the server, which runs it.
     Session,
     /// Only its subcommands run.
@@ -79,6 +88,23 @@ pub enum Enter {
     Keys,
     /// All of them.
     All,
+    /// All of them if one of these words, in upper case, is among its words, whatever their case;
+    /// else those of the keys it names.
+    AllWith(&'static [&'static str]),
+}
+
+impl Enter {
+    /// Whether a request of these words enters all of them.
+    #[must_use]
+    pub fn is_all(self, words: Words<'_>) -> bool {
+        match self {
+            Enter::Keys => false,
+            Enter::All => true,
+            Enter::AllWith(named) => words
+                .iter()
+                .any(|word| named.iter().any(|named| word.eq_ignore_ascii_case(named.as_bytes()))),
+        }
+    }
 }
 
 /// Where keys are among the words of a request.
@@ -104,6 +130,16 @@ pub enum Begin {
         /// In upper case.
         word: &'static str,
         /// The first place where it may stand.
+        from: u8,
+    },
+    /// Behind this option, if it is the last of two that replace each other. Both have a value,
+    /// which may be any word, and every word from `from` on is an option or such a value.
+    Option {
+        /// In upper case.
+        word: &'static str,
+        /// The other one, in upper case.
+        other: &'static str,
+        /// The first place where one may stand.
         from: u8,
     },
 }
@@ -180,6 +216,21 @@ impl Begin {
                 };
                 (usize::from(from)..words.len()).find(is_it).map_or(words.len(), |at| at + 1)
             }
+            Begin::Option { word, other, from } => {
+                let is = |at: usize, option: &str| {
+                    words.get(at).is_some_and(|raw| raw.eq_ignore_ascii_case(option.as_bytes()))
+                };
+                let (mut at, mut found) = (usize::from(from), words.len());
+                while at + 1 < words.len() {
+                    let (is_word, is_other) = (is(at, word), is(at, other));
+                    if is_word || is_other {
+                        at += 1;
+                        found = if is_word { at } else { words.len() };
+                    }
+                    at += 1;
+                }
+                found
+            }
         }
     }
 
@@ -188,7 +239,7 @@ impl Begin {
     pub fn least(self) -> u8 {
         match self {
             Begin::Index(begin) => begin,
-            Begin::Keyword { from, .. } => from + 1,
+            Begin::Keyword { from, .. } | Begin::Option { from, .. } => from + 1,
         }
     }
 }
@@ -220,6 +271,13 @@ impl KeySpec {
             usage,
             note: "",
         }
+    }
+
+    /// Whether a request may do without the keys.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        matches!(self.begin, Begin::Option { .. })
+            || matches!(self.find, Find::Behind(_) | Find::Unknown)
     }
 
     /// Whether it names the first word behind the command's name and no other.
@@ -494,6 +552,8 @@ impl Command {
         key_use: None,
         member: None,
         enter: Enter::Keys,
+        work: None,
+        prepare: None,
         flags: Flags::NONE,
         category: Category::NONE,
         group: Group::Generic,
@@ -510,22 +570,41 @@ impl Command {
     /// Whether it changes data.
     #[must_use]
     pub fn writes(&self) -> bool {
-        matches!(self.run, Run::Write(_))
+        match self.run {
+            Run::Write(_) => true,
+            Run::Block(block) => block.reads.is_none(),
+            Run::Read(_) | Run::Session | Run::Container => false,
+        }
+    }
+
+    /// Whether a request enters its shards exclusively.
+    #[must_use]
+    #[inline]
+    pub fn is_exclusive(&self, words: Words<'_>) -> bool {
+        match self.run {
+            Run::Write(_) => true,
+            Run::Block(block) => block.reads.is_none_or(|waits| waits(Args::new(words, 1))),
+            Run::Read(_) | Run::Session | Run::Container => false,
+        }
     }
 
     /// Whether it reads data and changes none.
     #[must_use]
     pub fn reads(&self) -> bool {
-        matches!(self.run, Run::Read(_)) && !self.flags.has(Flags::READS_NOTHING)
+        let reads = match self.run {
+            Run::Read(_) => true,
+            Run::Block(block) => block.reads.is_some(),
+            Run::Write(_) | Run::Session | Run::Container => false,
+        };
+        reads && !self.flags.has(Flags::READS_NOTHING)
     }
 
     /// The names of its flags, as COMMAND INFO shows them.
     pub fn flag_names(&self) -> impl Iterator<Item = &'static str> {
         let kind = match self.run {
-            Run::Read(_) => Some("readonly").filter(|_| self.reads()),
             Run::Write(_) if self.flags.has(Flags::MAY_REPLICATE) => Some("readonly"),
-            Run::Write(_) => Some("write"),
-            Run::Session | Run::Container => None,
+            _ if self.writes() => Some("write"),
+            _ => Some("readonly").filter(|_| self.reads()),
         };
         let flags = self.flags;
         let named = Flags::NAMES.iter().filter(move |(flag, _)| flags.has(*flag));
@@ -573,6 +652,21 @@ impl Command {
     ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
         let mut positions = smallvec::SmallVec::new();
         for spec in self.keys {
+            positions.extend(spec.positions(words)?);
+        }
+        Ok(positions)
+    }
+
+    /// The positions of the keys that it reads before it changes any.
+    ///
+    /// # Errors
+    /// As those of [`Command::key_positions`].
+    pub fn source_positions(
+        &self,
+        words: Words<'_>,
+    ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
+        let mut positions = smallvec::SmallVec::new();
+        for spec in self.keys.iter().filter(|spec| !spec.usage.0.contains(&"OW")) {
             positions.extend(spec.positions(words)?);
         }
         Ok(positions)

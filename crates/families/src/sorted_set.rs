@@ -10,7 +10,9 @@
 //!    the transaction is repeated.
 
 mod add;
+mod blocking;
 mod combine;
+mod outcome;
 mod pop;
 mod random;
 mod range;
@@ -24,7 +26,7 @@ use value::zset::{Name, Pair};
 use crate::element::{tell, tell_pair_head};
 
 pub(crate) use self::add::When;
-pub use self::pop::{End, pop_first, tell_popped};
+pub(crate) use self::outcome::Outcome;
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
@@ -52,6 +54,9 @@ pub const COMMANDS: &[Command] = &[
     pop::ZPOPMIN,
     pop::ZPOPMAX,
     pop::ZMPOP,
+    blocking::BZPOPMIN,
+    blocking::BZPOPMAX,
+    blocking::BZMPOP,
     random::ZRANDMEMBER,
     combine::ZUNION,
     combine::ZUNIONSTORE,

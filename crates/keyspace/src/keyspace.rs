@@ -8,7 +8,7 @@
 //! a wide entry cannot starve.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use gate::Gate;
 use smallvec::SmallVec;
@@ -90,9 +90,25 @@ pub struct Keyspace {
     sink: OnceLock<Box<dyn Sink>>,
     listening: AtomicBool,
     transactions: AtomicU64,
+    pub(crate) awaited: Awaited,
+}
+
+/// How many keys clients wait for, over all shards and databases.
+#[derive(Debug, Default)]
+pub struct Awaited {
+    /// All of them.
+    pub keys: AtomicUsize,
+    /// Those that a client waits for to go, too.
+    pub keys_to_go: AtomicUsize,
 }
 
 impl Keyspace {
+    /// How many keys clients wait for.
+    #[must_use]
+    pub fn awaited(&self) -> &Awaited {
+        &self.awaited
+    }
+
     /// An empty keyspace of `shards` shards (rounded up to a power of two, 1 to 4096), each with
     /// its part of `databases` databases.
     #[must_use]
@@ -108,6 +124,7 @@ impl Keyspace {
             sink: OnceLock::new(),
             listening: AtomicBool::new(false),
             transactions: AtomicU64::new(0),
+            awaited: Awaited::default(),
         }
     }
 
@@ -344,16 +361,7 @@ impl Keyspace {
         mode: Mode,
         frame: impl FnOnce() -> Frame,
     ) -> View<'_> {
-        let enter = |id: ShardId| match mode {
-            Mode::Shared => Guard::Shared(self.gate(id).read_blocking()),
-            Mode::Exclusive => Guard::Exclusive(self.gate(id).write_blocking()),
-        };
-        let entered = match plan {
-            Plan::One(id) => Entered::One(*id, enter(*id)),
-            Plan::Some(ids) => Entered::Some(ids.iter().map(|&id| (id, enter(id))).collect()),
-            Plan::All => Entered::All(self.shard_ids().map(enter).collect()),
-        };
-        View::new(self, frame(), entered)
+        gate::block_on(self.enter(plan, mode, frame))
     }
 
     /// What a shard holds; `None` if it is busy. Does not wait.

@@ -23,9 +23,11 @@ use command::{Command, Flags, Shape};
 use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
-use crate::client::{Client, Kill};
+use crate::blocking::{Blocked, Wait};
+use crate::client::{Client, Kill, Unblock, Waits};
 use crate::execute::{Batch, Ran, Request, called};
 use crate::latency;
+use crate::long_work::Held;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -38,6 +40,9 @@ const OUTPUT_PAUSE_BYTES: usize = 16 << 20;
 
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
+
+/// Output that is written before others have their turn.
+const TURN_BYTES_MAX: usize = 256 << 10;
 
 /// Words of one request.
 const ARGS_MAX: usize = 1024 * 1024;
@@ -224,7 +229,14 @@ impl Connection {
         match poll_fn(|context| self.poll_news(context, to_read)).await? {
             News::Input(0) => Ok(Ended::Closing),
             News::Input(read) => Ok(self.run_input(read)),
-            News::Writable => self.write_waiting().map(|()| ended),
+            News::Writable => {
+                self.write_waiting()?;
+                if !self.output.is_empty() {
+                    // A client that reads as fast as it is written to leaves others their turn.
+                    tokio::task::yield_now().await;
+                }
+                Ok(ended)
+            }
             News::Rung => match self.session.client.killed() {
                 Kill::Now => Err(io::ErrorKind::ConnectionAborted.into()),
                 Kill::AfterReply => Ok(Ended::Closing),
@@ -281,7 +293,13 @@ impl Connection {
                 }
                 client.blocked.store(false, Ordering::Relaxed);
             }
-            Ran::Busy => self.run_front_waiting(&server).await,
+            Ran::Busy => {
+                self.run_front_waiting(&server).await;
+                if self.session.wait.is_some() {
+                    self.wait_for_keys(&server).await;
+                }
+            }
+            Ran::Blocked => self.wait_for_keys(&server).await,
         }
     }
 
@@ -321,6 +339,93 @@ impl Connection {
         }
     }
 
+    /// Waits until the session's request is answered, its time is over, or it is cut short.
+    async fn wait_for_keys(&mut self, server: &Server) {
+        let Some(mut wait) = self.session.wait.take() else { return };
+        let client = Arc::clone(&self.session.client);
+        client.blocked.store(true, Ordering::Relaxed);
+        if self.write_waiting().is_err() {
+            client.kill(Kill::Now);
+        }
+        let timed = usize::from(wait.until.over.is_some());
+        server.timed_waits.fetch_add(timed, Ordering::Relaxed);
+        let answer = self.answer_of(server, &mut wait).await;
+        server.timed_waits.fetch_sub(timed, Ordering::Relaxed);
+        if !wait.blocked.has_left() {
+            self.end_wait(server, &wait.blocked).await;
+        }
+        client.blocked.store(false, Ordering::Relaxed);
+        if let Some(answer) = answer.filter(|_| !wait.mute) {
+            self.output.push_output(answer);
+        }
+        if self.write_waiting().is_err() {
+            client.kill(Kill::Now);
+        }
+        self.obey_kill();
+    }
+
+    /// The answer of a request that waits, once there is one; `None`: the client is to go.
+    async fn answer_of(&mut self, server: &Server, wait: &mut Wait) -> Option<Output> {
+        let client = Arc::clone(&self.session.client);
+        loop {
+            if let Some(answer) = wait.blocked.take_answer() {
+                return Some(answer);
+            }
+            if client.killed() != Kill::No && wait.blocked.end() {
+                return None;
+            }
+            let now = server.clock.now();
+            match wait.blocked.state() {
+                Waits::Cut(how) => return Some(wait.blocked.cut(how)),
+                _ if wait.until.over.is_some_and(|over| over <= now) && wait.blocked.end() => {
+                    return Some(wait.blocked.cut(Unblock::Timeout));
+                }
+                Waits::Called => {
+                    self.run_called(server, wait).await;
+                    continue;
+                }
+                Waits::On if wait.until.again.is_some_and(|again| again <= now) => {
+                    wait.blocked.try_again();
+                    continue;
+                }
+                Waits::On | Waits::Claimed => {}
+            }
+            let next = wait.until.over.into_iter().chain(wait.until.again).min();
+            let rest = Duration::from_millis(next.map_or(0, |next| next.saturating_sub(now)));
+            let room = self.tail.len() < READ_BYTES;
+            tokio::select! {
+                () = tokio::time::sleep(rest), if next.is_some() => {}
+                () = client.rung() => if self.deliver().is_err() {
+                    client.kill(Kill::Now);
+                },
+                read = poll_fn(|context| self.poll_read_tail(context)), if room => match read {
+                    Ok(read @ 1..) => self.count_input(read),
+                    _ => client.kill(Kill::Now),
+                },
+            }
+        }
+    }
+
+    /// Tries a request again that waits.
+    async fn run_called(&mut self, server: &Server, wait: &mut Wait) {
+        let worker = Rc::clone(&self.worker);
+        let settings = worker.settings();
+        let batch = Batch::begin(server, &worker, &settings);
+        batch.run_called(&wait.blocked, &self.session).await;
+        // How long it waits in all was settled when it began.
+        if let Some(until) = wait.blocked.take_until() {
+            wait.until.again = until.again;
+        }
+    }
+
+    /// Takes a request out of the queues that it still stands in.
+    async fn end_wait(&self, server: &Server, blocked: &Arc<Blocked>) {
+        let worker = Rc::clone(&self.worker);
+        let settings = worker.settings();
+        let batch = Batch::begin(server, &worker, &settings);
+        batch.leave_queues(blocked, &self.session).await;
+    }
+
     fn obey_kill(&mut self) {
         self.session.closing |= self.session.client.killed() != Kill::No;
     }
@@ -331,38 +436,37 @@ impl Connection {
         let limits = limits_of(&settings, self.session.authenticated);
         let mut spans = Vec::new();
         let tail = std::mem::take(&mut self.tail);
-        let parsed = self.parser.parse(&tail, &mut spans, &limits);
-        let consumed = match parsed {
-            Ok(Parsed::Request { consumed } | Parsed::Inline { consumed }) => {
-                let inline = matches!(parsed, Ok(Parsed::Inline { .. }));
-                let request = inline.then(|| Unquoted::new(self.parser.inline_words()));
-                let words = match &request {
-                    Some(request) => request.words(),
-                    None => Words::new(&tail, &spans),
-                };
-                let worker = Rc::clone(&self.worker);
-                let batch = Batch::begin(server, &worker, &settings);
-                let request = look_up(server, words);
-                let before = self.output.len();
-                let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
-                if matches!(ran, Ran::Done | Ran::Refused) {
-                    let mut meter = Meter::start(batch);
-                    meter.before(request.entry, self);
-                    meter.answered(ran, request, self);
-                    meter.finish(self);
-                    if ran == Ran::Done {
-                        let written = self.output.len() - before;
-                        batch.note_large(request, &self.session, consumed, written);
-                    }
-                    consumed
-                } else {
-                    0
-                }
+        // The request is shared with the thread that runs it, if it takes long.
+        let (held, rest, consumed) = match self.parser.parse(&tail, &mut spans, &limits) {
+            Ok(Parsed::Request { consumed }) => (Held::new(tail, spans), None, consumed),
+            Ok(Parsed::Inline { consumed }) => {
+                (Held::unquoted(self.parser.inline_words()), Some(tail), consumed)
             }
-            _ => 0,
+            _ => {
+                self.tail = tail;
+                return;
+            }
         };
-        self.tail = tail;
-        self.tail.drain(..consumed);
+        let held = Arc::new(held);
+        let worker = Rc::clone(&self.worker);
+        let batch = Batch::begin(server, &worker, &settings);
+        let request = look_up(server, held.words());
+        let before = self.output.len();
+        let ran = batch.run_waiting(request, &held, &mut self.session, &mut self.output).await;
+        let is_run = matches!(ran, Ran::Done | Ran::Refused | Ran::Blocked);
+        if is_run {
+            let mut meter = Meter::start(batch);
+            meter.before(request.entry, self);
+            meter.answered(ran, request, self);
+            meter.finish(self);
+            if ran == Ran::Done {
+                let written = self.output.len() - before;
+                batch.note_large(request, &self.session, consumed, written);
+            }
+        }
+        self.tail = rest.unwrap_or_else(|| Held::into_bytes(held));
+        self.tail.drain(..if is_run { consumed } else { 0 });
+        self.obey_kill();
     }
 
     /// Runs input that was just read: `read` bytes in the scratch, or the tail if there is one.
@@ -591,7 +695,7 @@ impl Connection {
         at: &mut usize,
         output: &mut Output,
     ) -> Option<Ended> {
-        let request = Unquoted::new(self.parser.inline_words());
+        let request = Held::unquoted(self.parser.inline_words());
         let words = request.words();
         let planned = plan(batch.server, words, find(batch.server, words, None));
         self.run_requests(batch, &[(planned, *at + consumed)], at, output)
@@ -644,11 +748,11 @@ impl Connection {
                         return Some(Ended::Full);
                     }
                 }
-                Ran::Rest(millis) => {
+                waits @ (Ran::Rest(_) | Ran::Blocked) => {
                     *at = *end;
                     meter.after(request, self);
                     meter.finish(self);
-                    return Some(Ended::Waits(Ran::Rest(millis)));
+                    return Some(Ended::Waits(waits));
                 }
                 waits => {
                     meter.finish(self);
@@ -726,11 +830,14 @@ impl Connection {
         written
     }
 
-    /// Writes as much as the socket takes.
+    /// Writes as much as the socket takes and one turn allows.
     fn write(&self, output: &mut Output) -> io::Result<()> {
-        while !output.is_empty() {
-            let Some(written) = self.socket.try_write(output.chunks())? else { break };
+        let mut left = TURN_BYTES_MAX;
+        while !output.is_empty() && left > 0 {
+            let pieces = first_bytes(output.chunks(), left);
+            let Some(written) = self.socket.try_write(pieces)? else { break };
             output.advance(written);
+            left = left.saturating_sub(written);
             let stats = self.worker.stats();
             stats.writes.add(1);
             stats.bytes_out.add(written as u64);
@@ -751,6 +858,7 @@ impl Connection {
             if !ready || self.write_waiting().is_err() {
                 break;
             }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -767,24 +875,17 @@ impl Connection {
     }
 }
 
-/// An inline request with quotes, written as if it had come without them.
-struct Unquoted {
-    bytes: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-impl Unquoted {
-    fn new(words: Words<'_>) -> Unquoted {
-        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
-        protocol::decode::encode_request(words.iter(), &mut bytes);
-        let parsed = Parser::default().parse(&bytes, &mut spans, &Limits::DEFAULT);
-        debug_assert!(matches!(parsed, Ok(Parsed::Request { .. })), "a line is within all limits");
-        Unquoted { bytes, spans }
-    }
-
-    fn words(&self) -> Words<'_> {
-        Words::new(&self.bytes, &self.spans)
-    }
+/// The pieces as far as they are within the first `left` bytes.
+#[inline]
+fn first_bytes<'a>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    mut left: usize,
+) -> impl Iterator<Item = &'a [u8]> {
+    pieces.map_while(move |piece| {
+        let piece = &piece[..piece.len().min(left)];
+        left -= piece.len();
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// A request of a batch on its way.

@@ -1,13 +1,16 @@
 //! Running one request: may it run, which shards does it need, what did it do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape};
-use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View};
+use command::{Args, Command, CommandError, Done, Flags, Run, Shape, Tried};
+use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View, Waiter};
 use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
+use crate::blocking::{Blocked, Wait};
 use crate::commands::{Call, Next};
+use crate::long_work::Held;
 use crate::secrets;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
@@ -41,7 +44,7 @@ pub enum Ran {
     Done,
     /// It is answered with an error, before it ran.
     Refused,
-    /// A gate is busy: it must be entered by waiting. Nothing was written.
+    /// A gate is busy, or it would take long: it is to be run by waiting. Nothing was written.
     Busy,
     /// Commands like it are paused for so many ms. Nothing was written.
     Paused(Millis),
@@ -49,6 +52,8 @@ pub enum Ran {
     Rest(Millis),
     /// It is to be run again in so many ms. Nothing was written.
     Later(Millis),
+    /// It waits for its keys, see [`Session::wait`]. Nothing was written.
+    Blocked,
 }
 
 /// What is the same for all requests of a batch.
@@ -153,12 +158,15 @@ impl<'a> Batch<'a> {
         };
         view.know(request.words.get(1).unwrap_or_default(), request.hash);
         let args = Args::new(request.words, 1);
+        if self.is_long(command, args, &view) {
+            return Ran::Busy;
+        }
         let mark = output.mark();
         let mut reply = Reply::new(output, session.dialect);
         let done = guarded(|| match command.run {
             Run::Read(read) => read(args, &view, &mut reply),
             Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Session | Run::Container => Ok(()),
+            Run::Block(_) | Run::Session | Run::Container => Ok(()),
         });
         self.settle(view.publish(), command);
         if let Err(error) = done {
@@ -179,7 +187,7 @@ impl<'a> Batch<'a> {
         let admitted = self.admit(request, session);
         let rejected = admitted.is_err();
         let answered = admitted.and_then(|(entry, command)| match command.run {
-            Run::Read(_) | Run::Write(_) => {
+            Run::Read(_) | Run::Write(_) | Run::Block(_) => {
                 self.run_on_keyspace(request, entry, command, session, output)
             }
             Run::Session | Run::Container => {
@@ -189,6 +197,10 @@ impl<'a> Batch<'a> {
         match answered {
             Ok(Ran::Busy) => Ran::Busy,
             Ok(waits @ (Ran::Paused(_) | Ran::Later(_))) => waits,
+            Ok(Ran::Blocked) => {
+                self.begin_wait(session);
+                Ran::Blocked
+            }
             Ok(ran) => {
                 self.finish(request, session, output, mark);
                 ran
@@ -203,7 +215,7 @@ impl<'a> Batch<'a> {
 
     /// What holds for one command alone ends with it: that its reply is not kept, that CLIENT
     /// CACHING came before it.
-    fn finish(
+    pub fn finish(
         &self,
         request: Request<'_>,
         session: &mut Session,
@@ -221,7 +233,7 @@ impl<'a> Batch<'a> {
 
     /// Writes an error in the place of whatever reply was begun.
     #[cold]
-    fn refuse(
+    pub fn refuse(
         &self,
         request: Request<'_>,
         rejected: bool,
@@ -307,7 +319,8 @@ impl<'a> Batch<'a> {
     ) {
         if !command.flags.has(Flags::SKIP_MONITOR) && !command.flags.has(Flags::ADMIN) {
             let shown = secrets::shown(entry.command.name, words);
-            self.server.monitor.tell(self.server.clock.unix_micros(), session, shown);
+            let by = (session.db, &*session.client);
+            self.server.monitor.tell(self.server.clock.unix_micros(), by, shown);
         }
     }
 
@@ -325,13 +338,13 @@ impl<'a> Batch<'a> {
     /// them, in the order and the words of that command.
     fn way(&self, request: Request<'a>, command: &Command) -> Way {
         let keyspace = &self.server.keyspace;
-        let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
+        let mode = mode_of(command, request.words);
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
         let mut hashes = SmallVec::new();
-        let plan = match (shape, command.enter) {
-            (Shape::FirstWord, _) => Plan::One(keyspace.shard_of(request.hash)),
-            (_, Enter::All) => Plan::All,
-            (_, Enter::Keys) => {
+        let plan = match shape {
+            Shape::FirstWord => Plan::One(keyspace.shard_of(request.hash)),
+            _ if command.enter.is_all(request.words) => Plan::All,
+            _ => {
                 let positions = command.key_positions(request.words).unwrap_or_default();
                 let keys = positions.iter().filter_map(|&at| request.words.get(at));
                 hashes.extend(keys.map(|key| {
@@ -357,14 +370,20 @@ impl<'a> Batch<'a> {
         if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
             return Ok(held(entry, command, session, rest));
         }
+        let args = args_of(request, entry, command);
+        if self.is_wordy(command, args) {
+            return Ok(Ran::Busy);
+        }
         let way = self.way(request, command);
         let frame = self.frame(session);
         let Some(view) = self.server.keyspace.try_enter(frame, &way.plan, way.mode) else {
             return Ok(Ran::Busy);
         };
+        if self.is_long(command, args, &view) {
+            return Ok(Ran::Busy);
+        }
         view.prefetch(&way.hashes);
-        self.run_in(view, request, entry, command, session, output)?;
-        Ok(Ran::Done)
+        self.run_in(view, request, entry, command, session, output)
     }
 
     /// Runs a request in its entered shards, publishes what it did and leaves them.
@@ -377,7 +396,7 @@ impl<'a> Batch<'a> {
         command: &'static Command,
         session: &mut Session,
         output: &mut Output,
-    ) -> Done {
+    ) -> Result<Ran, CommandError> {
         if self.server.monitor.is_watched() {
             self.tell_monitors(entry, command, session, request.words);
         }
@@ -386,20 +405,62 @@ impl<'a> Batch<'a> {
         {
             view.know(key, request.hash);
         }
-        let container = !std::ptr::eq(entry.command, command);
-        let args = Args::new(request.words, 1 + usize::from(container));
+        let args = args_of(request, entry, command);
         let mut reply = Reply::new(output, session.dialect);
         let done = guarded(|| match command.run {
-            Run::Read(read) => read(args, &view, &mut reply),
-            Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Session | Run::Container => Ok(()),
+            Run::Read(read) => read(args, &view, &mut reply).map(|()| Tried::Answered),
+            Run::Write(write) => write(args, &mut view, &mut reply).map(|()| Tried::Answered),
+            Run::Block(block) => (block.now)(args, &mut view, &mut reply),
+            Run::Session | Run::Container => Ok(Tried::Answered),
         });
         if session.remembers_keys() && command.reads() {
             self.remember_keys(request, command, session);
         }
+        // Nobody can come between the look and the wait: the gates are still held.
+        if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
+            let (client, dialect) = (&session.client, session.dialect);
+            let blocked = Blocked::new(client, dialect, command, block, request.words, &view);
+            let blocked = Arc::new(blocked);
+            view.wait(blocked.awaited(), &(Arc::clone(&blocked) as Arc<dyn Waiter>));
+            session.wait = Some(Box::new(Wait { blocked, until: *until, mute: false }));
+        }
         let tally = view.publish();
         self.settle(tally, command);
-        done
+        Ok(match done? {
+            Tried::Answered => Ran::Done,
+            Tried::Waits(_) => Ran::Blocked,
+        })
+    }
+
+    /// Notes what holds for the reply of a command that waits.
+    #[cold]
+    fn begin_wait(&self, session: &mut Session) {
+        let mute = !session.keeps_reply();
+        session.caching = false;
+        if let Some(wait) = &mut session.wait {
+            wait.mute = mute;
+        }
+    }
+
+    /// Tries a waiting request by itself, once it was called to.
+    pub async fn run_called(&self, blocked: &Arc<Blocked>, session: &Session) {
+        let mut view = self.enter_for(blocked, session).await;
+        blocked.run_called(&mut view);
+        self.settle(view.publish(), &Command::BASE);
+    }
+
+    /// Leaves the queues of a request whose wait is over.
+    pub async fn leave_queues(&self, blocked: &Arc<Blocked>, session: &Session) {
+        let mut view = self.enter_for(blocked, session).await;
+        view.stop_waiting(blocked.awaited(), &(Arc::clone(blocked) as Arc<dyn Waiter>));
+        self.settle(view.publish(), &Command::BASE);
+    }
+
+    async fn enter_for(&self, blocked: &Blocked, session: &Session) -> View<'a> {
+        let keyspace = &self.server.keyspace;
+        let plan = keyspace.plan(blocked.keys().map(|key| keyspace.hash(key)));
+        let frame = || Frame { now: self.server.clock.now(), ..self.frame(session) };
+        keyspace.enter(&plan, Mode::Exclusive, frame).await
     }
 
     /// Notes which keys a client has read that is told of changes; their gates are still held.
@@ -413,10 +474,12 @@ impl<'a> Batch<'a> {
         self.server.tracking.remember(session.client.id, keys, keys_max);
     }
 
-    /// Waits for the shards of a request that found them busy, then runs it.
+    /// Waits for the shards of a request that found them busy, then runs it; on another thread if
+    /// it takes long. `held` is what its words lie in.
     pub async fn run_waiting(
         &self,
         request: Request<'a>,
+        held: &Arc<Held>,
         session: &mut Session,
         output: &mut Output,
     ) -> Ran {
@@ -424,23 +487,36 @@ impl<'a> Batch<'a> {
         let Ok((entry, command)) = admitted else {
             return self.run(request, session, output);
         };
-        if !matches!(command.run, Run::Read(_) | Run::Write(_)) {
+        if !matches!(command.run, Run::Read(_) | Run::Write(_) | Run::Block(_)) {
             // It goes step by step; others have their turn between two of them.
             tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
+        let args = args_of(request, entry, command);
+        if self.is_wordy(command, args) {
+            return self.run_elsewhere(request, held, entry, command, session, output).await;
+        }
         let way = self.way(request, command);
-        self.worker.stats().gate_waits.add(1);
         let now = || self.server.clock.now();
         let view = {
             let frame = || Frame { now: now(), ..self.frame(session) };
             self.server.keyspace.enter(&way.plan, way.mode, frame).await
         };
+        if self.is_long(command, args, &view) {
+            drop(view);
+            return self.run_elsewhere(request, held, entry, command, session, output).await;
+        }
+        self.worker.stats().gate_waits.add(1);
         view.prefetch(&way.hashes);
         session.began_nanos = self.server.clock.nanos();
         let mark = output.mark();
-        if let Err(error) = self.run_in(view, request, entry, command, session, output) {
-            self.refuse(request, false, error, session, output, mark);
+        match self.run_in(view, request, entry, command, session, output) {
+            Ok(Ran::Blocked) => {
+                self.begin_wait(session);
+                return Ran::Blocked;
+            }
+            Ok(_) => {}
+            Err(error) => self.refuse(request, false, error, session, output, mark),
         }
         self.finish(request, session, output, mark);
         Ran::Done
@@ -512,8 +588,9 @@ impl<'a> Batch<'a> {
         stats.hits.add(tally.hits);
         stats.misses.add(tally.misses);
         stats.changes.add(tally.changes);
-        if tally.expired > 0 {
+        if tally.expired + tally.lapsed > 0 {
             stats.expired.add(tally.expired);
+            stats.lapsed.add(tally.lapsed);
         }
         if let Some(garbage) = tally.garbage {
             self.discard(garbage, command);
@@ -522,14 +599,7 @@ impl<'a> Batch<'a> {
 
     #[cold]
     fn discard(&self, garbage: Box<Leftovers>, command: &Command) {
-        let lazy = garbage.lazily().unwrap_or(match command.name {
-            "UNLINK" => true,
-            "DEL" => self.settings.lazy_user_del,
-            "FLUSHALL" | "FLUSHDB" => self.settings.lazy_user_flush,
-            _ => self.settings.lazy_server_del,
-        });
-        let big = garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX;
-        if lazy && big {
+        if is_dropped_lazily(&garbage, command, self.settings) {
             self.server.background.discard(garbage);
         }
     }
@@ -572,6 +642,29 @@ impl<'a> Batch<'a> {
     }
 }
 
+fn mode_of(command: &Command, words: Words<'_>) -> Mode {
+    if command.is_exclusive(words) { Mode::Exclusive } else { Mode::Shared }
+}
+
+/// The arguments of a request that names `entry` and runs `command`: that, or a subcommand of it.
+#[inline]
+fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
+    let is_sub = !std::ptr::eq(entry.command, command);
+    Args::new(request.words, 1 + usize::from(is_sub))
+}
+
+/// Whether what a command left over is to be dropped in the background.
+#[must_use]
+pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Settings) -> bool {
+    let lazy = garbage.lazily().unwrap_or(match command.name {
+        "UNLINK" => true,
+        "DEL" => settings.lazy_user_del,
+        "FLUSHALL" | "FLUSHDB" => settings.lazy_user_flush,
+        _ => settings.lazy_server_del,
+    });
+    lazy && (garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX)
+}
+
 /// Notes what a client waits with.
 #[cold]
 fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest: Millis) -> Ran {
@@ -581,13 +674,18 @@ fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest
 }
 
 /// Runs a command; a panic, which is a bug, becomes an error of that command alone.
+///
+/// # Errors
+/// Those of the command, and that of a panic.
 #[inline]
-fn guarded<T>(run: impl FnOnce() -> Result<T, CommandError>) -> Result<T, CommandError> {
+pub fn guarded<T>(run: impl FnOnce() -> Result<T, CommandError>) -> Result<T, CommandError> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked()))
 }
 
+/// What a client is told of a bug.
 #[cold]
-fn panicked() -> CommandError {
+#[must_use]
+pub fn panicked() -> CommandError {
     tracing::error!("a command panicked; its connection got an error");
     CommandError::text("ERR internal error: this is a bug of the server, please report it")
 }

@@ -11,6 +11,7 @@
 //! 3. A panic in a command ends its connection with an error and nothing else.
 
 pub mod background;
+pub mod blocking;
 pub mod client;
 pub mod clock;
 pub mod commands;
@@ -21,6 +22,7 @@ pub mod info;
 pub mod latency;
 pub mod listen;
 pub mod log;
+pub mod long_work;
 pub mod metrics;
 pub mod monitor;
 pub mod pause;

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
 use crate::http::Guest;
 use crate::latency::LatencyMonitor;
+use crate::long_work::LongWork;
 use crate::monitor::Monitor;
 use crate::pause::Pause;
 use crate::process;
@@ -47,8 +48,12 @@ pub struct Server {
     pub stats: Box<[WorkerStats]>,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// How many clients wait for keys and have a timeout.
+    pub timed_waits: AtomicUsize,
     /// Where big things are dropped.
     pub background: Background,
+    /// Where long commands run.
+    pub long_work: LongWork,
     /// A name for this run of the server, 40 hexadecimal digits.
     pub run_id: String,
     /// Who watches every command.
@@ -149,7 +154,9 @@ impl Server {
             clock: Clock::default(),
             stats,
             pause: Pause::default(),
+            timed_waits: AtomicUsize::new(0),
             background: Background::start(),
+            long_work: LongWork::start(workers),
             run_id,
             monitor: Monitor::default(),
             tracking,

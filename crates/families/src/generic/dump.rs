@@ -8,24 +8,33 @@
 //!
 //! 1. RESTORE changes nothing before the whole payload is known to be good.
 
+mod incoming;
+mod stream;
+
 use std::collections::HashSet;
 
 use command::{
-    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
-    Run, View, event,
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
+    Prepared, Reply, Run, View, event,
 };
-use keyspace::{Access, Expiry, KeyHasher, Millis, Refused, Stored, Type, access};
+use incoming::Incoming;
+use keyspace::stream::{NodeLimits, Stream};
+use keyspace::{Access, Expiry, KeyHasher, Millis, NewList, Refused, Stored, Type, access};
 use rdb::{
-    Format, HashEncoder, HashField, Limits, ListEncoder, Options, RdbError, SetEncoder, Value,
-    ZSetEncoder, encode_string,
+    Format, HashEncoder, HashField, ListEncoder, Options, RdbError, SetEncoder, Value, ZSetEncoder,
+    encode_string,
 };
+use value::Big;
 use value::entries::Digits;
 use value::map::NewMap;
 use value::set::NewSet;
-use value::zset::Name;
+use value::zset::{Name, NewZSet};
+
+use crate::work;
 
 pub(super) const DUMP: Command = Command {
     name: "DUMP",
+    work: Some(|args, keys| DUMP_STEPS * work::whole(args, keys)),
     run: Run::Read(dump),
     arity: Arity::Exactly(2),
     keys: &[KeySpec::one(1, KeyUse::READ)],
@@ -46,8 +55,19 @@ fn dump(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
         reply.null();
         return Ok(());
     };
-    reply.bulk(&dump_of(stored, keys.hasher(), keys.now())?);
+    if is_hollow(stored, keys.hasher(), keys.now()) {
+        reply.null();
+    } else {
+        reply.bulk(&dump_of(stored, keys.hasher(), keys.now())?);
+    }
     Ok(())
+}
+
+/// Whether it is a hash whose fields have all outlived their deadlines. Nothing could be restored
+/// of it.
+fn is_hollow(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> bool {
+    matches!(stored, Stored::Big(Big::Hash(_)))
+        && keyspace::map_of(stored, hasher, now).is_some_and(|map| map.is_empty())
 }
 
 /// The dump of a value: for every server from Redis 7.2 and Valkey 7.2 on; that of a hash with
@@ -67,12 +87,26 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
             Type::Hash => encode_hash(stored, (hasher, now), options, &mut out),
             Type::List => encode_list(stored, options, &mut out),
             Type::ZSet => encode_zset(stored, hasher, options, &mut out),
-            Type::String | Type::Stream => Err(RdbError::Unsupported),
+            Type::Stream => encode_stream(stored, options, &mut out),
+            Type::String => Ok(()),
         },
     };
     encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
     rdb::seal(&mut out, options.format.version());
     Ok(out)
+}
+
+fn encode_stream(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
+    keyspace::stream_of(stored).map_or(Ok(()), |found| stream::encode(found, options, out))
+}
+
+/// How many bytes a value takes in a snapshot, beside what says which type it is; 0 if it can't be
+/// saved.
+#[must_use]
+pub fn saved_len(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> usize {
+    /// A byte for the type before the value; a version of two bytes and a checksum of eight behind.
+    const AROUND_BYTES: usize = 1 + 2 + 8;
+    dump_of(stored, hasher, now).map_or(0, |dump| dump.len().saturating_sub(AROUND_BYTES))
 }
 
 fn encode_list(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
@@ -123,9 +157,17 @@ fn encode_hash(
     encoder.finish()
 }
 
+/// Steps to write as much as is read in one: texts are compressed.
+const DUMP_STEPS: u64 = 10;
+
+/// Bytes of a dump that are restored in a step.
+const RESTORED_BYTES: u64 = 8;
+
 pub(super) const RESTORE: Command = Command {
     name: "RESTORE",
+    work: Some(|args, _| args.get(2).map_or(0, |dump| dump.len() as u64 / RESTORED_BYTES)),
     run: Run::Write(restore),
+    prepare: Some(|args, keys, _| prepare(args, keys)),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec::one(1, KeyUse::OVERWRITE)],
     flags: Flags::DENY_OOM,
@@ -185,6 +227,14 @@ impl Wishes {
         Ok(wishes)
     }
 
+    /// Makes sure that there is no such key, unless it may be written over.
+    fn check_free(&self, key: Key<'_>, keys: &View<'_>) -> Done {
+        if keys.contains_in(keys.db(), key.0) && !self.replace {
+            return Err(CommandError::text("BUSYKEY Target key name already exists."));
+        }
+        Ok(())
+    }
+
     /// The access bits that the key is to have, if they were given.
     fn access_bits(&self, keys: &View<'_>) -> Option<u32> {
         match keys.frame().access {
@@ -194,26 +244,61 @@ impl Wishes {
     }
 }
 
-fn restore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    let (key, ttl, payload): (Key<'_>, &[u8], &[u8]) = (args.take()?, args.bytes()?, args.bytes()?);
-    let wishes = Wishes::parse(args)?;
-    let db = keys.db();
-    let was_there = keys.contains_in(db, key.0);
-    if was_there && !wishes.replace {
-        return Err(CommandError::text("BUSYKEY Target key name already exists."));
-    }
-    let ttl = command::parse_integer(ttl).ok_or(CommandError::NotAnInteger)?;
-    let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
-    let ttl = Millis::try_from(ttl).map_err(refused)?;
-    let value = open(payload)?;
+fn restore(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let request = Restore::parse(args)?;
+    request.wishes.check_free(request.key, keys)?;
+    let made = request.make(keys)?;
+    put(request.key, &request.wishes, made, keys, reply)
+}
 
+fn prepare(args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+    let request = Restore::parse(args)?;
+    let made = request.make(keys);
+    let (key, wishes) = (request.key.0.to_vec(), request.wishes);
+    Ok(Prepared::Put(Box::new(move |keys, reply| {
+        // That the key is there is said before what is wrong with the rest.
+        wishes.check_free(Key(&key), keys)?;
+        put(Key(&key), &wishes, made?, keys, reply)
+    })))
+}
+
+/// What is asked for.
+struct Restore<'a> {
+    key: Key<'a>,
+    ttl: &'a [u8],
+    payload: &'a [u8],
+    wishes: Wishes,
+}
+
+impl<'a> Restore<'a> {
+    fn parse(mut args: Args<'a>) -> Result<Restore<'a>, CommandError> {
+        let (key, ttl, payload) = (args.take()?, args.bytes()?, args.bytes()?);
+        Ok(Restore { key, ttl, payload, wishes: Wishes::parse(args)? })
+    }
+
+    /// The value to be put, and how long it lives.
+    fn make(&self, keys: &View<'_>) -> Result<(Made, Millis), CommandError> {
+        let ttl = command::parse_integer(self.ttl).ok_or(CommandError::NotAnInteger)?;
+        let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
+        let ttl = Millis::try_from(ttl).map_err(refused)?;
+        Ok((Made::of(open(self.payload, keys.frame().layout.stream_node)?, keys)?, ttl))
+    }
+}
+
+fn put(
+    key: Key<'_>,
+    wishes: &Wishes,
+    (made, ttl): (Made, Millis),
+    keys: &mut View<'_>,
+    reply: &mut Reply<'_>,
+) -> Done {
     let expiry = expiry_of(ttl, wishes.absolute, keys.now());
     if matches!(expiry, Expiry::At(moment) if moment <= keys.now()) {
         keys.remove(key.0, event::DEL);
         reply.ok();
         return Ok(());
     }
-    store(value, key, expiry, keys)?;
+    made.put(key, expiry, keys)?;
     if let Some(bits) = wishes.access_bits(keys) {
         keys.set_access(key.0, bits);
     }
@@ -234,11 +319,8 @@ fn expiry_of(ttl: Millis, absolute: bool, now: Millis) -> Expiry {
 }
 
 /// The value in a dump.
-fn open(dump: &[u8]) -> Result<Value, CommandError> {
-    let opened = rdb::open(dump);
-    let value =
-        opened.and_then(|dump| Value::decode(dump.payload, dump.version, &Limits::default()));
-    value.map_err(|error| {
+fn open(dump: &[u8], node_limits: NodeLimits) -> Result<Incoming, CommandError> {
+    Incoming::of(dump, node_limits).map_err(|error| {
         if error.is_footer() {
             CommandError::text("ERR DUMP payload version or checksum are wrong")
         } else {
@@ -247,48 +329,77 @@ fn open(dump: &[u8]) -> Result<Value, CommandError> {
     })
 }
 
-/// Puts a value where the key is, over whatever is there.
-fn store(value: Value, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
-    let (layout, hasher) = (keys.frame().layout, keys.hasher());
-    match value {
-        Value::Str(text) => keys.str_over(key.0).set(&text, expiry, event::RESTORE)?,
-        Value::Set(members) => {
-            let mut set = NewSet::new();
-            for member in members {
-                if !set.insert(&member, &layout.set, hasher).map_err(Refused::from)? {
+/// A value as it is kept.
+enum Made {
+    Str(Vec<u8>),
+    Set(NewSet),
+    Hash(NewMap),
+    List(NewList),
+    ZSet(Option<NewZSet>),
+    Stream(Box<Stream>),
+}
+
+impl Made {
+    fn of(value: Incoming, keys: &View<'_>) -> Result<Made, CommandError> {
+        let value = match value {
+            Incoming::Plain(value) => value,
+            Incoming::Stream(stream) => return Ok(Made::Stream(stream)),
+        };
+        Ok(match value {
+            Value::Str(text) => Made::Str(text),
+            Value::Set(members) => Made::Set(make_set(members, keys)?),
+            Value::Hash(fields) => Made::Hash(make_hash(fields, keys)?),
+            Value::List(elements) => Made::List(keys.new_list(elements.iter().map(Vec::as_slice))),
+            Value::ZSet(members) => {
+                let distinct: HashSet<&[u8]> = members.iter().map(|(name, _)| &name[..]).collect();
+                if distinct.len() < members.len() {
                     return Err(bad_data());
                 }
+                let pairs = members.iter().map(|(name, score)| (Name::from_slice(name), *score));
+                Made::ZSet(keys.new_zset(pairs.collect())?)
             }
-            keys.put_set(key.0, set, expiry, event::RESTORE)?;
-        }
-        Value::Hash(fields) => {
-            let mut map = NewMap::new();
-            for HashField { field, value, deadline_ms } in fields {
-                let is_new = map.set(&field, &value, &layout.hash, hasher);
-                if !is_new.map_err(Refused::from)? {
-                    return Err(bad_data());
-                }
-                if let Some(deadline) = deadline_ms {
-                    map.set_deadline(&field, deadline, hasher).map_err(Refused::from)?;
-                }
-            }
-            keys.put_hash(key.0, map, expiry, event::RESTORE)?;
-        }
-        Value::List(elements) => {
-            let texts = elements.iter().map(Vec::as_slice);
-            keys.put_list(key.0, texts, expiry, event::RESTORE)?;
-        }
-        Value::ZSet(members) => {
-            let distinct: HashSet<&[u8]> = members.iter().map(|(name, _)| &name[..]).collect();
-            if distinct.len() < members.len() {
-                return Err(bad_data());
-            }
-            let pairs = members.iter().map(|(name, score)| (Name::from_slice(name), *score));
-            keys.put_zset(key.0, pairs.collect(), expiry, event::RESTORE)?;
-        }
-        Value::Stream(_) => return Err(bad_data()),
+            Value::Stream(_) => return Err(bad_data()),
+        })
     }
-    Ok(())
+
+    /// Puts it where the key is, over whatever is there.
+    fn put(self, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
+        match self {
+            Made::Str(text) => keys.str_over(key.0).set(&text, expiry, event::RESTORE)?,
+            Made::Set(set) => keys.put_set(key.0, set, expiry, event::RESTORE)?,
+            Made::Hash(map) => keys.put_hash(key.0, map, expiry, event::RESTORE)?,
+            Made::List(list) => keys.put_list(key.0, list, expiry, event::RESTORE)?,
+            Made::ZSet(set) => keys.put_zset(key.0, set, expiry, event::RESTORE)?,
+            Made::Stream(stream) => keys.put_stream(key.0, *stream, expiry, event::RESTORE)?,
+        }
+        Ok(())
+    }
+}
+
+fn make_set(members: Vec<Vec<u8>>, keys: &View<'_>) -> Result<NewSet, CommandError> {
+    let (limits, hasher) = (keys.frame().layout.set, keys.hasher());
+    let mut set = NewSet::new();
+    for member in members {
+        if !set.insert(&member, &limits, hasher).map_err(Refused::from)? {
+            return Err(bad_data());
+        }
+    }
+    Ok(set)
+}
+
+fn make_hash(fields: Vec<HashField>, keys: &View<'_>) -> Result<NewMap, CommandError> {
+    let (limits, hasher) = (keys.frame().layout.hash, keys.hasher());
+    let mut map = NewMap::new();
+    for HashField { field, value, deadline_ms } in fields {
+        let is_new = map.set(&field, &value, &limits, hasher);
+        if !is_new.map_err(Refused::from)? {
+            return Err(bad_data());
+        }
+        if let Some(deadline) = deadline_ms {
+            map.set_deadline(&field, deadline, hasher).map_err(Refused::from)?;
+        }
+    }
+    Ok(map)
 }
 
 fn bad_data() -> CommandError {

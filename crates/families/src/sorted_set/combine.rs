@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use command::{
-    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Reply, Run,
-    View, event,
+    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Prepared,
+    Reply, Run, View, event,
 };
 use keyspace::{Event, Refused};
 use smallvec::SmallVec;
@@ -17,8 +17,9 @@ use value::heap::Full;
 use value::zset::{Gathered, Limits, Name, NewZSet, Pair, ZSetRef};
 
 use super::add::ZADD;
-use super::{name_of, tell_pair};
+use super::{Outcome, name_of, tell_pair};
 use crate::element::tell_count;
+use crate::work;
 
 /// How sets are put together.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,7 @@ const STORED_KEYS: &[KeySpec] =
 
 pub(super) const ZUNION: Command = Command {
     name: "ZUNION",
+    work: Some(|args, keys| work::SORT_STEPS * work::all(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| combine(Operation::Union, "zunion", args, keys, reply)),
     arity: Arity::AtLeast(3),
     keys: &[READ_KEYS],
@@ -106,6 +108,7 @@ pub(super) const ZUNION: Command = Command {
 
 pub(super) const ZINTER: Command = Command {
     name: "ZINTER",
+    work: Some(|args, keys| work::INSERT_STEPS * work::smallest(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| {
         combine(Operation::Intersection, "zinter", args, keys, reply)
     }),
@@ -116,6 +119,7 @@ pub(super) const ZINTER: Command = Command {
 
 pub(super) const ZDIFF: Command = Command {
     name: "ZDIFF",
+    work: Some(|args, keys| work::INSERT_STEPS * work::first(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| combine(Operation::Difference, "zdiff", args, keys, reply)),
     summary: "Returns the members of a sorted set that no other of several has.",
     complexity: "O(N*K) for K sets, the first of N members",
@@ -126,8 +130,12 @@ pub(super) const ZDIFF: Command = Command {
 
 pub(super) const ZUNIONSTORE: Command = Command {
     name: "ZUNIONSTORE",
+    work: Some(|args, keys| work::SORT_STEPS * work::all(work::counted(args.skip(1)), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Union, "zunionstore", event::ZUNIONSTORE, args, keys, reply)
+    }),
+    prepare: Some(|args, keys, _| {
+        prepare(Operation::Union, "zunionstore", event::ZUNIONSTORE, args, keys)
     }),
     arity: Arity::AtLeast(4),
     keys: STORED_KEYS,
@@ -140,8 +148,12 @@ pub(super) const ZUNIONSTORE: Command = Command {
 
 pub(super) const ZINTERSTORE: Command = Command {
     name: "ZINTERSTORE",
+    work: Some(|args, keys| work::SORT_STEPS * work::smallest(work::counted(args.skip(1)), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Intersection, "zinterstore", event::ZINTERSTORE, args, keys, reply)
+    }),
+    prepare: Some(|args, keys, _| {
+        prepare(Operation::Intersection, "zinterstore", event::ZINTERSTORE, args, keys)
     }),
     summary: "Stores the members that several sorted sets have in common.",
     complexity: "O(N*K)+O(M*log(M)) for K sets, the smallest of N members, and M members stored",
@@ -150,8 +162,12 @@ pub(super) const ZINTERSTORE: Command = Command {
 
 pub(super) const ZDIFFSTORE: Command = Command {
     name: "ZDIFFSTORE",
+    work: Some(|args, keys| work::SORT_STEPS * work::first(work::counted(args.skip(1)), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Difference, "zdiffstore", event::ZDIFFSTORE, args, keys, reply)
+    }),
+    prepare: Some(|args, keys, _| {
+        prepare(Operation::Difference, "zdiffstore", event::ZDIFFSTORE, args, keys)
     }),
     since: "6.2.0",
     summary: "Stores the members of a sorted set that no other of several has.",
@@ -163,6 +179,7 @@ pub(super) const ZDIFFSTORE: Command = Command {
 
 pub(super) const ZINTERCARD: Command = Command {
     name: "ZINTERCARD",
+    work: Some(|args, keys| work::smallest(work::counted(args), keys)),
     run: Run::Read(zintercard),
     since: "7.0.0",
     summary: "Returns how many members several sorted sets have in common.",
@@ -416,13 +433,32 @@ fn store(
     reply: &mut Reply<'_>,
 ) -> Done {
     let destination: Key<'_> = args.take()?;
+    let result = result_of(operation, name, args, keys)?;
+    result.put(destination, event, keys, reply)
+}
+
+fn prepare(
+    operation: Operation,
+    name: &str,
+    event: Event,
+    mut args: Args<'_>,
+    keys: &View<'_>,
+) -> Result<Prepared, CommandError> {
+    let destination = args.bytes()?.to_vec();
+    let result = result_of(operation, name, args, keys)?;
+    Ok(result.later(destination, event))
+}
+
+fn result_of(
+    operation: Operation,
+    name: &str,
+    args: Args<'_>,
+    keys: &View<'_>,
+) -> Result<Outcome, CommandError> {
     let weights = operation != Operation::Difference;
     let allowed = Allowed { weights, scores: false, limit: false };
     let result = Asked::parse(args, name, &allowed, keys)?.result(operation, keys)?;
-    let count = result.as_ref(keys.hasher()).len();
-    keys.put_new_zset(destination.0, result, keyspace::Expiry::Clear, event)?;
-    reply.integer(count as i64);
-    Ok(())
+    Ok(Outcome::made(result, keys))
 }
 
 fn zintercard(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {

@@ -11,10 +11,11 @@ use super::add::ZADD;
 use super::read::positive;
 use super::tell_pair;
 use crate::element::{tell, tell_count};
+use crate::work;
 
 /// An end of a sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     /// The least scores.
     Min,
     /// The greatest.
@@ -56,11 +57,11 @@ fn pop(
 }
 
 /// Takes the members at the end of the first of these keys that has any, `count` at most, and
-/// tells key and members as ZMPOP does. `false`: there is none.
+/// tells key and members as ZMPOP does. `false`: there is none in the entered shards.
 ///
 /// # Errors
 /// If a key before the first such set, or that one, holds something else.
-pub fn pop_first<'a>(
+fn pop_first<'a>(
     names: impl Iterator<Item = &'a [u8]>,
     end: End,
     count: usize,
@@ -68,6 +69,9 @@ pub fn pop_first<'a>(
     reply: &mut Reply<'_>,
 ) -> Result<bool, CommandError> {
     for key in names {
+        if !keys.has_entered(key) {
+            continue;
+        }
         let mut entry = keys.zset_entry(key)?;
         entry.count_lookup();
         if entry.is_empty() {
@@ -87,17 +91,20 @@ pub fn pop_first<'a>(
 }
 
 /// Takes one member out at an end of the first of these keys that has any, and tells key, member
-/// and score side by side, as BZPOPMIN does. `false`: there is none.
+/// and score side by side, as BZPOPMIN does. `false`: there is none in the entered shards.
 ///
 /// # Errors
 /// If a key before the first such set, or that one, holds something else.
-pub fn tell_popped<'a>(
+pub(super) fn tell_popped<'a>(
     names: impl Iterator<Item = &'a [u8]>,
     end: End,
     keys: &mut View<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<bool, CommandError> {
     for key in names {
+        if !keys.has_entered(key) {
+            continue;
+        }
         let mut entry = keys.zset_entry(key)?;
         entry.count_lookup();
         if entry.is_empty() {
@@ -116,6 +123,7 @@ pub fn tell_popped<'a>(
 
 pub(super) const ZPOPMIN: Command = Command {
     name: "ZPOPMIN",
+    work: Some(|args, keys| work::REMOVE_STEPS * work::taken(args, keys)),
     run: Run::Write(|args, keys, reply| pop_one_key(End::Min, args, keys, reply)),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse::TAKE)],
@@ -170,6 +178,7 @@ fn pop_one_key(end: End, mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Re
 
 pub(super) const ZMPOP: Command = Command {
     name: "ZMPOP",
+    work: Some(|args, keys| work::REMOVE_STEPS * work::taken_of_any(args, keys)),
     run: Run::Write(zmpop),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec {
@@ -186,26 +195,47 @@ pub(super) const ZMPOP: Command = Command {
     ..ZPOPMIN
 };
 
-fn zmpop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    let numkeys = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
-    let numkeys = numkeys.and_then(|count| usize::try_from(count).ok());
-    let numkeys = numkeys.ok_or(CommandError::NumKeys)?;
-    let mut options = args.skip(numkeys);
-    if args.len() <= numkeys {
-        return Err(CommandError::Syntax);
-    }
-    let end = if options.word("MIN") {
-        End::Min
-    } else if options.word("MAX") {
-        End::Max
-    } else {
-        return Err(CommandError::Syntax);
-    };
-    let count = parse_count(options)?;
-    if !pop_first(args.first(numkeys).rest(), end, count, keys, reply)? {
+fn zmpop(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    if !Popping::parse(args)?.run(keys, reply)? {
         reply.null_array();
     }
     Ok(())
+}
+
+/// What is taken of the first sorted set among several keys.
+pub(super) struct Popping<'a> {
+    names: Args<'a>,
+    end: End,
+    count: usize,
+}
+
+impl<'a> Popping<'a> {
+    pub(super) fn parse(mut args: Args<'a>) -> Result<Popping<'a>, CommandError> {
+        let numkeys = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
+        let numkeys = numkeys.and_then(|count| usize::try_from(count).ok());
+        let numkeys = numkeys.ok_or(CommandError::NumKeys)?;
+        let mut options = args.skip(numkeys);
+        if args.len() <= numkeys {
+            return Err(CommandError::Syntax);
+        }
+        let end = if options.word("MIN") {
+            End::Min
+        } else if options.word("MAX") {
+            End::Max
+        } else {
+            return Err(CommandError::Syntax);
+        };
+        Ok(Popping { names: args.first(numkeys), end, count: parse_count(options)? })
+    }
+
+    /// Takes and answers, see [`pop_first`].
+    pub(super) fn run(
+        self,
+        keys: &mut View<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<bool, CommandError> {
+        pop_first(self.names.rest(), self.end, self.count, keys, reply)
+    }
 }
 
 fn parse_count(mut options: Args<'_>) -> Result<usize, CommandError> {

@@ -1,8 +1,10 @@
 //! The server as its clients meet it: over sockets, with one worker and with two, in both
 //! dialects.
 
+mod blocking;
 mod clients;
 mod lifetime;
+mod long_work;
 mod output;
 mod pause;
 mod requests;
