@@ -38,6 +38,9 @@ use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
 /// takes up to three times as much for a moment.
 const OUTPUT_PAUSE_BYTES: usize = 16 << 20;
 
+/// Longer output is written at once: to wake the client is little beside it.
+const OUTPUT_HELD_BYTES_MAX: usize = 64 << 10;
+
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
 
@@ -542,11 +545,8 @@ impl Connection {
         let server = &*worker.server;
         let waited = !self.output.is_empty();
         self.is_pipelined = false;
-        let mut output = if !waited {
-            std::mem::take(&mut scratch.output)
-        } else {
-            std::mem::take(&mut self.output)
-        };
+        let output = if waited { &mut self.output } else { &mut scratch.output };
+        let mut output = std::mem::take(output);
         let batch = Batch::begin(server, &worker, &settings);
         let now = batch.now;
         let mut at = 0;
@@ -557,7 +557,8 @@ impl Connection {
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
-        let may_hold = self.is_pipelined && !waited && matches!(ended, Ended::Drained);
+        let is_short = !waited && output.len() <= OUTPUT_HELD_BYTES_MAX;
+        let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained);
         if may_hold && worker.turns.hold() {
             scratch.renew_output();
             self.output = output;

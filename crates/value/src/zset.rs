@@ -268,7 +268,8 @@ impl<'a> DoubleEndedIterator for Iter<'a> {
                 Some((entries.next_back()?, score))
             }
             Iter::Big(set, items) => {
-                let item = items.next_back_foretold(|handle| set.members.prefetch_handle(handle))?;
+                let item =
+                    items.next_back_foretold(|handle| set.members.prefetch_handle(handle))?;
                 Some(pair_of(set, item))
             }
         }

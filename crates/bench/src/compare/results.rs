@@ -252,7 +252,11 @@ impl Results {
         let mut names = vec!["load"];
         names.extend(labels.iter().map(String::as_str));
         names.push("x the best other");
-        section("CPU per operation of the data types, pipeline 32, 1 worker", &names, cells.collect())
+        section(
+            "CPU per operation of the data types, pipeline 32, 1 worker",
+            &names,
+            cells.collect(),
+        )
     }
 
     fn memory_table(&self) -> String {

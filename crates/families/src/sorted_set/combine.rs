@@ -10,10 +10,10 @@ use command::{
 };
 use keyspace::{Event, Refused};
 use smallvec::SmallVec;
-use value::entries::{Digits, Element};
-use value::set::SetRef;
 use value::KeyHasher;
+use value::entries::{Digits, Element};
 use value::heap::Full;
+use value::set::SetRef;
 use value::zset::{Gathered, Limits, Name, NewZSet, Pair, ZSetRef};
 
 use super::add::ZADD;
