@@ -54,9 +54,11 @@ fn more_threads_than_counters_are_counted_too() {
     let run = || {
         for _ in 0..100 {
             // Joined one by one: a scope alone does not wait for what a thread frees at its very end.
-            let work = || drop(black_box(vec![1_u8; 5000]));
-            let threads: Vec<_> = (0..6).map(|_| thread::spawn(work)).collect();
-            threads.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+            thread::scope(|scope| {
+                let work = || drop(black_box(vec![1_u8; 5000]));
+                let threads: Vec<_> = (0..6).map(|_| scope.spawn(work)).collect();
+                threads.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+            });
         }
     };
     let (left, ()) = left_by(run);
