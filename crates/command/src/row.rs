@@ -66,6 +66,8 @@ pub enum Run {
     Write(fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Done),
     /// Changes the entered shards, or waits until it can.
     Block(Block),
+    /// Concerns a transaction of the session and the shards that it needs; the server runs it.
+    Transaction,
     /// Concerns the session or the server, which runs it.
     Session,
     /// Only its subcommands run.
@@ -490,6 +492,7 @@ pub enum Group {
     Connection,
     Cluster,
     Server,
+    Transactions,
 }
 
 impl Group {
@@ -510,6 +513,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Cluster => "cluster",
             Group::Server => "server",
+            Group::Transactions => "transactions",
         }
     }
 }
@@ -573,7 +577,7 @@ impl Command {
         match self.run {
             Run::Write(_) => true,
             Run::Block(block) => block.reads.is_none(),
-            Run::Read(_) | Run::Session | Run::Container => false,
+            Run::Read(_) | Run::Transaction | Run::Session | Run::Container => false,
         }
     }
 
@@ -584,6 +588,7 @@ impl Command {
         match self.run {
             Run::Write(_) => true,
             Run::Block(block) => block.reads.is_none_or(|waits| waits(Args::new(words, 1))),
+            Run::Transaction => true,
             Run::Read(_) | Run::Session | Run::Container => false,
         }
     }
@@ -594,7 +599,7 @@ impl Command {
         let reads = match self.run {
             Run::Read(_) => true,
             Run::Block(block) => block.reads.is_some(),
-            Run::Write(_) | Run::Session | Run::Container => false,
+            Run::Write(_) | Run::Transaction | Run::Session | Run::Container => false,
         };
         reads && !self.flags.has(Flags::READS_NOTHING)
     }

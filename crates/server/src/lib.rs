@@ -39,5 +39,6 @@ pub mod start;
 pub mod stats;
 pub mod threads;
 pub mod tracking;
+pub mod transaction;
 pub mod turns;
 pub mod worker;

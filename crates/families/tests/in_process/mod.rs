@@ -97,7 +97,9 @@ impl InProcess {
                     (block.nothing)(reply);
                 }
             }),
-            Run::Session | Run::Container => panic!("{} needs a server", command.name),
+            Run::Transaction | Run::Session | Run::Container => {
+                panic!("{} needs a server", command.name)
+            }
         };
         let _ = view.publish();
         done
