@@ -2,8 +2,8 @@
 //!
 //! Input is read into the worker's scratch buffer and run from there; only an unfinished tail is
 //! kept with the connection, so an idle one owns no buffers. Replies of a batch are collected in
-//! the worker's scratch output and written at once, or after the turns of others ([`crate::turns`]);
-//! what the socket does not take is kept.
+//! the worker's scratch output and written at once, or after the turns of others
+//! ([`crate::turns`]); what the socket does not take is kept.
 //!
 //! # Invariants
 //!
@@ -280,6 +280,34 @@ impl Connection {
         read
     }
 
+    /// What a connection looks after while a request of its waits: input is kept, if there is
+    /// `room` for more, and output goes out that the socket did not take at once.
+    fn poll_meanwhile(&mut self, context: &mut Context<'_>, room: bool) -> Poll<io::Result<News>> {
+        if room && let Poll::Ready(read) = self.poll_read_tail(context) {
+            return Poll::Ready(read.map(News::Input));
+        }
+        if !self.output.is_empty()
+            && let Poll::Ready(writable) = self.socket.poll_writable(context)
+        {
+            return Poll::Ready(writable.map(|()| News::Writable));
+        }
+        Poll::Pending
+    }
+
+    /// Does what it asks for; fails if the client has gone away.
+    async fn attend(&mut self, news: io::Result<News>) -> io::Result<()> {
+        match news? {
+            News::Input(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            News::Input(read) => self.count_input(read),
+            News::Writable => {
+                self.write_waiting()?;
+                tokio::task::yield_now().await;
+            }
+            News::Rung => {}
+        }
+        Ok(())
+    }
+
     /// Waits as long as the request at the front must, then runs it if it is due.
     async fn wait(&mut self, ran: Ran) {
         let server = Arc::clone(&self.worker.server);
@@ -330,13 +358,12 @@ impl Connection {
                 () = &mut over => return,
                 () = &mut ended => return,
                 () = client.rung() => return self.obey_kill(),
-                read = poll_fn(|context| self.poll_read_tail(context)), if room => match read {
-                    Ok(read @ 1..) => self.count_input(read),
-                    _ => {
+                news = poll_fn(|context| self.poll_meanwhile(context, room)) => {
+                    if self.attend(news).await.is_err() {
                         client.kill(Kill::Now);
                         return self.obey_kill();
                     }
-                },
+                }
             }
         }
     }
@@ -400,10 +427,11 @@ impl Connection {
                 () = client.rung() => if self.deliver().is_err() {
                     client.kill(Kill::Now);
                 },
-                read = poll_fn(|context| self.poll_read_tail(context)), if room => match read {
-                    Ok(read @ 1..) => self.count_input(read),
-                    _ => client.kill(Kill::Now),
-                },
+                news = poll_fn(|context| self.poll_meanwhile(context, room)) => {
+                    if self.attend(news).await.is_err() {
+                        client.kill(Kill::Now);
+                    }
+                }
             }
         }
     }
@@ -947,8 +975,8 @@ fn is_of_a_browser(words: Words<'_>) -> bool {
     name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"host:")
 }
 
-/// Measures how long commands take. Reading the clock costs as much as a GET, so that brief requests
-/// of one command are measured together as long as they follow one another.
+/// Measures how long commands take. Reading the clock costs as much as a GET, so that brief
+/// requests of one command are measured together as long as they follow one another.
 struct Meter<'a> {
     batch: Batch<'a>,
     since: u64,
@@ -1041,6 +1069,6 @@ mod tests {
         let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
-        assert!(state <= 528, "{state} bytes");
+        assert!(state <= 544, "{state} bytes");
     }
 }

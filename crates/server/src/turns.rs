@@ -1,8 +1,8 @@
 //! Replies that are held back until the connections that are ready have had their turn.
 //!
-//! The first reply to a client that sleeps wakes it, which costs the kernel as much as many commands
-//! cost here. A client is often one process with many connections: when their replies are written
-//! one after another it is woken once, not once for each.
+//! The first reply to a client that sleeps wakes it, which costs the kernel as much as many
+//! commands cost here. A client is often one process with many connections: when their replies are
+//! written one after another it is woken once, not once for each.
 //!
 //! Where the connections come one at a time there is nothing to be gained by waiting for others: a
 //! worker that finds none does not try again for a while.

@@ -1,8 +1,9 @@
 //! CPU time for the commands of the data types, pipelined, one worker.
 //!
-//! Most commands are measured twice: on one large collection, as benchmarks do it, and on many small
-//! ones, which is what most data looks like. Each load has servers of its own that run at once and
-//! take turns. A command that takes elements away finds as many as at first in every round.
+//! Most commands are measured twice: on one large collection, as benchmarks do it, and on many
+//! small ones, which is what most data looks like. Each load has servers of its own that run at
+//! once and take turns. A command that takes elements away finds as many as at first in every
+//! round.
 //!
 //! How many requests a cell has is written with each load, and the same for every server and in
 //! every run: what a collection costs depends on how large it has become.

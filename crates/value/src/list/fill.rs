@@ -69,8 +69,8 @@ mod tests {
             let fill = Fill::from_setting(setting);
             assert!(fill.allows_listpack((kilobytes << 10) - 7, 1 << 20), "{setting}");
             assert!(!fill.allows_listpack((kilobytes << 10) - 6, 1), "{setting}");
-            assert!(fill.allows(kilobytes * 7 << 7, 1 << 20), "{setting}");
-            assert!(!fill.allows((kilobytes * 7 << 7) + 1, 1), "{setting}");
+            assert!(fill.allows(kilobytes * 896, 1 << 20), "{setting}");
+            assert!(!fill.allows(kilobytes * 896 + 1, 1), "{setting}");
         }
         for (setting, count) in [(0, 1), (1, 1), (128, 128), (i64::MAX, 1 << 40)] {
             let fill = Fill::from_setting(setting);
