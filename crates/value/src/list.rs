@@ -109,6 +109,13 @@ impl List {
         self.is_long = true;
     }
 
+    /// Notes that so much is about to be added, for which Redis may need several nodes.
+    pub fn expect(&mut self, bytes: usize, count: usize, fill: Fill) {
+        if !self.is_long {
+            self.is_long = !fill.allows_listpack(self.element_bytes() + bytes, self.len + count);
+        }
+    }
+
     /// Finds out whether Redis would keep the list in one node again, now that it is shorter.
     pub fn settle(&mut self, fill: Fill) {
         if self.is_long
