@@ -267,9 +267,7 @@ fn open(dump: &[u8], node_limits: NodeLimits) -> Result<Incoming, CommandError> 
 fn store(value: Incoming, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
     match value {
         Incoming::Plain(value) => store_plain(value, key, expiry, keys),
-        Incoming::Stream(stream) => {
-            Ok(keys.put_stream(key.0, *stream, expiry, event::RESTORE)?)
-        }
+        Incoming::Stream(stream) => Ok(keys.put_stream(key.0, *stream, expiry, event::RESTORE)?),
     }
 }
 

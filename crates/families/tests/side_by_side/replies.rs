@@ -47,7 +47,9 @@ pub(crate) fn compared(words: &[Vec<u8>], reply: Value, moment: Moment) -> Value
         b"OBJECT" if matches!(reply.as_bytes(), Some(b"int" | b"embstr" | b"raw")) => {
             Value::bulk("string")
         }
-        b"OBJECT" if matches!(reply.as_bytes(), Some(b"quicklist")) => Value::bulk("listpack"),
+        b"OBJECT" if matches!(reply.as_bytes(), Some(b"quicklist" | b"listpackex")) => {
+            Value::bulk("listpack")
+        }
         b"OBJECT" if matches!(reply, Value::Integer(_)) => Value::Integer(1),
         _ => reply,
     }
@@ -112,9 +114,8 @@ pub(crate) fn walked(words: &[Vec<u8>], mut run: impl FnMut(&[Vec<u8>]) -> Value
     let mut all = Vec::new();
     loop {
         let reply = run(&words);
-        let [cursor, found] = &parts(&reply).cloned().collect::<Vec<_>>()[..] else {
-            return reply;
-        };
+        let halves: Vec<Value> = parts(&reply).cloned().collect();
+        let [cursor, found] = &halves[..] else { return reply };
         all.extend(entries(found, by_pairs));
         words[cursor_at] = cursor.as_bytes().unwrap_or_default().to_vec();
         if words[cursor_at] == b"0" {

@@ -124,24 +124,17 @@ pub(crate) const SORTED_SET: &[Shape] = &[
     (Redis8, "ZRANK {key} {element} WITHSCORE"),
     (Redis8, "ZREVRANK {key} {element} WITHSCORE"),
     (Always, "ZCOUNT {key} {bound} {bound}"),
-    (Always, "ZLEXCOUNT {key} {lex} {lex}"),
     (Always, "ZRANGE {key} {index} {index}"),
     (Always, "ZRANGE {key} {index} {index} REV WITHSCORES"),
     (Always, "ZRANGE {key} {bound} {bound} BYSCORE LIMIT {index} {index} WITHSCORES"),
     (Always, "ZRANGE {key} {bound} {bound} BYSCORE REV"),
-    (Always, "ZRANGE {key} {lex} {lex} BYLEX"),
-    (Always, "ZRANGE {key} {lex} {lex} BYLEX REV LIMIT {index} {index}"),
     (Always, "ZREVRANGE {key} {index} {index} WITHSCORES"),
     (Always, "ZRANGEBYSCORE {key} {bound} {bound} WITHSCORES LIMIT {index} {index}"),
     (Always, "ZREVRANGEBYSCORE {key} {bound} {bound}"),
-    (Always, "ZRANGEBYLEX {key} {lex} {lex}"),
-    (Always, "ZREVRANGEBYLEX {key} {lex} {lex} LIMIT {index} {index}"),
     (Always, "ZRANGESTORE {key} {key} {index} {index}"),
     (Always, "ZRANGESTORE {key} {key} {bound} {bound} BYSCORE LIMIT {index} {index}"),
-    (Always, "ZRANGESTORE {key} {key} {lex} {lex} BYLEX REV"),
     (Always, "ZREMRANGEBYRANK {key} {index} {index}"),
     (Always, "ZREMRANGEBYSCORE {key} {bound} {bound}"),
-    (Always, "ZREMRANGEBYLEX {key} {lex} {lex}"),
     (Always, "ZPOPMIN {key}"),
     (Always, "ZPOPMAX {key} {count}"),
     (Always, "ZMPOP 2 {key} {key} MIN COUNT {count}"),
@@ -161,6 +154,22 @@ pub(crate) const SORTED_SET: &[Shape] = &[
     (Always, "ZINTERSTORE {key} 2 {key} {key} WEIGHTS 1 {score} AGGREGATE {aggregate}"),
     (Always, "ZDIFFSTORE {key} 2 {key} {key}"),
     (Always, "ZINTERCARD 2 {key} {key} LIMIT {count}"),
+];
+
+/// Orders by name mean something only where all scores are the same.
+pub(crate) const LEX: &[Shape] = &[
+    (Always, "ZADD {key} 0 {element}"),
+    (Always, "ZADD {key} 0 {element} 0 {element} 0 {long}"),
+    (Always, "ZREM {key} {element}"),
+    (Always, "DEL {key}"),
+    (Always, "SADD {key} {element}"),
+    (Always, "ZLEXCOUNT {key} {lex} {lex}"),
+    (Always, "ZRANGE {key} {lex} {lex} BYLEX"),
+    (Always, "ZRANGE {key} {lex} {lex} BYLEX REV LIMIT {index} {index}"),
+    (Always, "ZRANGEBYLEX {key} {lex} {lex}"),
+    (Always, "ZREVRANGEBYLEX {key} {lex} {lex} LIMIT {index} {index}"),
+    (Always, "ZRANGESTORE {key} {key} {lex} {lex} BYLEX REV"),
+    (Always, "ZREMRANGEBYLEX {key} {lex} {lex}"),
 ];
 
 pub(crate) const GEO: &[Shape] = &[
@@ -214,6 +223,11 @@ pub(crate) const KEYS: &[Shape] = &[
     (Always, "EXPIRETIME {key}"),
     (Always, "PEXPIRETIME {key}"),
     (Always, "PERSIST {key}"),
+    (Redis8, "TRANSFER {key} {key}"),
+];
+
+/// SORT makes a small sorted set a large one on a reference server.
+pub(crate) const SORT: &[Shape] = &[
     (Always, "SORT {key}"),
     (Always, "SORT {key} DESC"),
     (Always, "SORT {key} ALPHA LIMIT {index} {index}"),
@@ -224,7 +238,6 @@ pub(crate) const KEYS: &[Shape] = &[
     (Always, "SORT {key} ALPHA STORE {key}"),
     (Always, "SORT {key} ALPHA LIMIT {index} {index} STORE {key}"),
     (Always, "SORT_RO {key} ALPHA"),
-    (Redis8, "TRANSFER {key} {key}"),
 ];
 
 pub(crate) const STRING: &[Shape] = &[

@@ -63,6 +63,8 @@ proptest! {
             let seen = set.as_ref(&hasher);
             prop_assert_eq!(seen.contains(text), adds);
             prop_assert_eq!(seen.contains_element(Element::of(text)), adds);
+            // As a large set tells it, integers included.
+            prop_assert_eq!(seen.contains_element(Element::Bytes(text)), adds);
             if !model.is_empty() {
                 let some = seen.random(number as u64 * 7919).unwrap();
                 prop_assert!(model.contains(some.to_text(&mut Digits::new())));

@@ -49,11 +49,7 @@ fn encode_group(
     });
     let mut unowned = ids(group.pending().iter().filter(|(_, one)| one.owner.is_none()));
     let needs_somebody = group.consumers().len() == 0 && !unowned.is_empty();
-    let head = GroupHead {
-        name,
-        last_id: outer(group.last()),
-        entries_read: group.entries_read(),
-    };
+    let head = GroupHead { name, last_id: outer(group.last()), entries_read: group.entries_read() };
     groups.group(head, pending, group.consumers().len() + usize::from(needs_somebody))?;
     for consumer in group.consumers() {
         let head = ConsumerHead {
