@@ -151,9 +151,11 @@ impl CollectionEntry<'_> {
         Ok(())
     }
 
-    /// Notes that the collection was changed. `is_empty`: nothing is left in it, so the entry goes.
+    /// Notes that the collection was changed. `is_empty`: nothing is left in it, so the entry goes,
+    /// which is all of the change.
     pub fn noted(&mut self, event: Event, is_empty: bool) {
-        self.writing.note(self.key, event, Effect::Set);
+        let effect = if is_empty { Effect::Nothing } else { Effect::Set };
+        self.writing.note(self.key, event, effect);
         if is_empty {
             self.remove(event::DEL);
         }
