@@ -8,6 +8,8 @@ use protocol::{Reply, Words};
 use crate::args::Args;
 use crate::block::Block;
 use crate::error::{CommandError, Done};
+use crate::fieldsets::Fieldsets;
+use crate::work::{Prepare, Work};
 
 /// All there is to know of a command, but for what its function does.
 pub struct Command {
@@ -27,6 +29,11 @@ pub struct Command {
     pub member: Option<u8>,
     /// Which shards it enters.
     pub enter: Enter,
+    /// How much a request may come to; `None`: no more than its number of words says.
+    pub work: Option<Work>,
+    /// What a writing command does before it changes anything, if that may take long. It reads
+    /// those of its keys that it does not write over.
+    pub prepare: Option<Prepare>,
     /// What else holds of it.
     pub flags: Flags,
     /// The categories that do not follow from `run` and `flags`.
@@ -60,6 +67,10 @@ pub enum Run {
     Write(fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Done),
     /// Changes the entered shards, or waits until it can.
     Block(Block),
+    /// Changes the entered shards by what the session has prepared.
+    Import(fn(Args<'_>, &Fieldsets, &mut View<'_>, &mut Reply<'_>) -> Done),
+    /// Concerns a transaction of the session and the shards that it needs; the server runs it.
+    Transaction,
     /// Concerns the session or the server, which runs it.
     Session,
     /// Only its subcommands run.
@@ -82,6 +93,23 @@ pub enum Enter {
     Keys,
     /// All of them.
     All,
+    /// All of them if one of these words, in upper case, is among its words, whatever their case;
+    /// else those of the keys it names.
+    AllWith(&'static [&'static str]),
+}
+
+impl Enter {
+    /// Whether a request of these words enters all of them.
+    #[must_use]
+    pub fn is_all(self, words: Words<'_>) -> bool {
+        match self {
+            Enter::Keys => false,
+            Enter::All => true,
+            Enter::AllWith(named) => words
+                .iter()
+                .any(|word| named.iter().any(|named| word.eq_ignore_ascii_case(named.as_bytes()))),
+        }
+    }
 }
 
 /// Where keys are among the words of a request.
@@ -107,6 +135,16 @@ pub enum Begin {
         /// In upper case.
         word: &'static str,
         /// The first place where it may stand.
+        from: u8,
+    },
+    /// Behind this option, if it is the last of two that replace each other. Both have a value,
+    /// which may be any word, and every word from `from` on is an option or such a value.
+    Option {
+        /// In upper case.
+        word: &'static str,
+        /// The other one, in upper case.
+        other: &'static str,
+        /// The first place where one may stand.
         from: u8,
     },
 }
@@ -183,6 +221,21 @@ impl Begin {
                 };
                 (usize::from(from)..words.len()).find(is_it).map_or(words.len(), |at| at + 1)
             }
+            Begin::Option { word, other, from } => {
+                let is = |at: usize, option: &str| {
+                    words.get(at).is_some_and(|raw| raw.eq_ignore_ascii_case(option.as_bytes()))
+                };
+                let (mut at, mut found) = (usize::from(from), words.len());
+                while at + 1 < words.len() {
+                    let (is_word, is_other) = (is(at, word), is(at, other));
+                    if is_word || is_other {
+                        at += 1;
+                        found = if is_word { at } else { words.len() };
+                    }
+                    at += 1;
+                }
+                found
+            }
         }
     }
 
@@ -191,7 +244,7 @@ impl Begin {
     pub fn least(self) -> u8 {
         match self {
             Begin::Index(begin) => begin,
-            Begin::Keyword { from, .. } => from + 1,
+            Begin::Keyword { from, .. } | Begin::Option { from, .. } => from + 1,
         }
     }
 }
@@ -223,6 +276,13 @@ impl KeySpec {
             usage,
             note: "",
         }
+    }
+
+    /// Whether a request may do without the keys.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        matches!(self.begin, Begin::Option { .. })
+            || matches!(self.find, Find::Behind(_) | Find::Unknown)
     }
 
     /// Whether it names the first word behind the command's name and no other.
@@ -435,6 +495,7 @@ pub enum Group {
     Connection,
     Cluster,
     Server,
+    Transactions,
 }
 
 impl Group {
@@ -455,6 +516,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Cluster => "cluster",
             Group::Server => "server",
+            Group::Transactions => "transactions",
         }
     }
 }
@@ -467,6 +529,13 @@ impl Arity {
             Arity::Exactly(words) => i64::from(words),
             Arity::AtLeast(words) => -i64::from(words),
         }
+    }
+
+    /// The least number of words.
+    #[must_use]
+    pub fn least(self) -> usize {
+        let (Arity::Exactly(least) | Arity::AtLeast(least)) = self;
+        usize::from(least)
     }
 
     /// Whether a request of so many words is right.
@@ -490,6 +559,8 @@ impl Command {
         key_use: None,
         member: None,
         enter: Enter::Keys,
+        work: None,
+        prepare: None,
         flags: Flags::NONE,
         category: Category::NONE,
         group: Group::Generic,
@@ -507,9 +578,9 @@ impl Command {
     #[must_use]
     pub fn writes(&self) -> bool {
         match self.run {
-            Run::Write(_) => true,
+            Run::Write(_) | Run::Import(_) => true,
             Run::Block(block) => block.reads.is_none(),
-            Run::Read(_) | Run::Session | Run::Container => false,
+            Run::Read(_) | Run::Transaction | Run::Session | Run::Container => false,
         }
     }
 
@@ -518,8 +589,9 @@ impl Command {
     #[inline]
     pub fn is_exclusive(&self, words: Words<'_>) -> bool {
         match self.run {
-            Run::Write(_) => true,
+            Run::Write(_) | Run::Import(_) => true,
             Run::Block(block) => block.reads.is_none_or(|waits| waits(Args::new(words, 1))),
+            Run::Transaction => true,
             Run::Read(_) | Run::Session | Run::Container => false,
         }
     }
@@ -530,7 +602,9 @@ impl Command {
         let reads = match self.run {
             Run::Read(_) => true,
             Run::Block(block) => block.reads.is_some(),
-            Run::Write(_) | Run::Session | Run::Container => false,
+            Run::Write(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
+                false
+            }
         };
         reads && !self.flags.has(Flags::READS_NOTHING)
     }
@@ -588,6 +662,21 @@ impl Command {
     ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
         let mut positions = smallvec::SmallVec::new();
         for spec in self.keys {
+            positions.extend(spec.positions(words)?);
+        }
+        Ok(positions)
+    }
+
+    /// The positions of the keys that it reads before it changes any.
+    ///
+    /// # Errors
+    /// As those of [`Command::key_positions`].
+    pub fn source_positions(
+        &self,
+        words: Words<'_>,
+    ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
+        let mut positions = smallvec::SmallVec::new();
+        for spec in self.keys.iter().filter(|spec| !spec.usage.0.contains(&"OW")) {
             positions.extend(spec.positions(words)?);
         }
         Ok(positions)

@@ -18,6 +18,7 @@ pub mod sorted_set;
 pub mod stream;
 pub mod string;
 mod walk;
+mod work;
 
 use command::Command;
 

@@ -96,7 +96,7 @@ impl Both {
             let condition = Conditions::parse(condition).expect("it is a condition");
             condition.hold(oracle.target(), Dialect::Resp2)
         };
-        if !is("redis>=7") {
+        if !is("redis>=7.2") {
             return None;
         }
         let is_redis8 = is("redis>=8");

@@ -91,6 +91,8 @@ pub mod event {
     pub const SADD: Event = set("sadd");
     pub const SREM: Event = set("srem");
     pub const SPOP: Event = set("spop");
+    pub const SEXPIRE: Event = set("sexpire");
+    pub const SEXPIRED: Event = set("sexpired");
     pub const SINTERSTORE: Event = set("sinterstore");
     pub const SUNIONSTORE: Event = set("sunionstore");
     pub const SDIFFSTORE: Event = set("sdiffstore");

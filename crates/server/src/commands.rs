@@ -9,12 +9,14 @@ mod command;
 pub mod config;
 mod connection;
 mod debug;
+mod himport;
 mod info;
 mod latency;
 mod memory;
 mod monitor;
 mod server;
 mod slowlog;
+mod transactions;
 
 pub(crate) use connection::REDIS_VERSION;
 
@@ -61,12 +63,14 @@ pub const ROWS: &[&[SessionRow]] = &[
     command::ROWS,
     config::ROWS,
     debug::ROWS,
+    himport::ROWS,
     info::ROWS,
     latency::ROWS,
     memory::ROWS,
     monitor::ROWS,
     server::ROWS,
     slowlog::ROWS,
+    transactions::ROWS,
 ];
 
 /// The row of a container's HELP.
@@ -81,8 +85,8 @@ const HELP: Command = Command {
     ..Command::BASE
 };
 
-/// The server's commands that read all databases at one moment, as those of families do.
-pub const READERS: &[Command] = &[server::LOLWUT];
+/// The server's commands that run in entered shards, as those of families do.
+pub const ON_SHARDS: &[Command] = &[server::LOLWUT, transactions::EXEC, transactions::WATCH];
 
 /// One call of a command of the server.
 pub struct Call<'a> {

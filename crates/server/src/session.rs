@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use command::Fieldsets;
 use keyspace::DbIndex;
 use protocol::Dialect;
 
@@ -10,6 +11,7 @@ use crate::blocking::Wait;
 use crate::client::Client;
 use crate::settings::Settings;
 use crate::tracking::Terms;
+use crate::transaction::Transaction;
 
 /// Whether replies are written, as CLIENT REPLY set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,14 @@ pub struct Session {
     pub began_nanos: u64,
     /// The request that waits for its keys, if one does.
     pub wait: Option<Box<Wait>>,
+    /// What MULTI and WATCH have begun, if anything.
+    pub transaction: Option<Box<Transaction>>,
+    /// What HIMPORT PREPARE has prepared, if anything.
+    fieldsets: Option<Box<Fieldsets>>,
 }
+
+/// Those of a session that has prepared none.
+static NO_FIELDSETS: Fieldsets = Fieldsets::NONE;
 
 impl Session {
     /// The session of a new connection.
@@ -70,6 +79,8 @@ impl Session {
             caching: false,
             began_nanos: 0,
             wait: None,
+            transaction: None,
+            fieldsets: None,
         }
     }
 
@@ -86,6 +97,18 @@ impl Session {
         *self = Session::new(client, settings);
         self.select(0);
         self.speak(Dialect::Resp2);
+        self.tell_transaction();
+    }
+
+    /// What HIMPORT PREPARE has prepared.
+    #[must_use]
+    pub fn fieldsets(&self) -> &Fieldsets {
+        self.fieldsets.as_deref().unwrap_or(&NO_FIELDSETS)
+    }
+
+    /// The same, to be changed.
+    pub fn fieldsets_mut(&mut self) -> &mut Fieldsets {
+        self.fieldsets.get_or_insert_default()
     }
 
     /// SELECT.
@@ -105,7 +128,10 @@ impl Session {
     #[must_use]
     #[inline(always)]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && self.reply_mode == ReplyMode::On && self.tracking.is_none()
+        self.authenticated
+            && self.reply_mode == ReplyMode::On
+            && self.tracking.is_none()
+            && self.transaction.is_none()
     }
 
     /// Whether keys are remembered that the command reads which runs now.

@@ -156,6 +156,7 @@ pub struct WorkerStats {
     pub misses: Counter,
     pub changes: Counter,
     pub expired: Counter,
+    pub lapsed: Counter,
     pub bytes_in: Counter,
     pub bytes_out: Counter,
     pub reads: Counter,
@@ -164,6 +165,7 @@ pub struct WorkerStats {
     pub batches: Counter,
     pub batched_commands: Counter,
     pub gate_waits: Counter,
+    pub long_commands: Counter,
     pub oom_refusals: Counter,
     pub protocol_errors: Counter,
     pub timeouts: Counter,
@@ -197,7 +199,7 @@ impl WorkerStats {
     }
 
     /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 23] {
+    fn counters(&self) -> [&Counter; 25] {
         let WorkerStats {
             connections,
             commands,
@@ -206,6 +208,7 @@ impl WorkerStats {
             misses,
             changes,
             expired,
+            lapsed,
             bytes_in,
             bytes_out,
             reads,
@@ -214,6 +217,7 @@ impl WorkerStats {
             batches,
             batched_commands,
             gate_waits,
+            long_commands,
             oom_refusals,
             protocol_errors,
             timeouts,
@@ -233,6 +237,7 @@ impl WorkerStats {
             misses,
             changes,
             expired,
+            lapsed,
             bytes_in,
             bytes_out,
             reads,
@@ -241,6 +246,7 @@ impl WorkerStats {
             batches,
             batched_commands,
             gate_waits,
+            long_commands,
             oom_refusals,
             protocol_errors,
             timeouts,

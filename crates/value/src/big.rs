@@ -59,6 +59,8 @@ impl Type {
 pub enum Big {
     /// A set.
     Set(Set),
+    /// A set some of whose members have deadlines.
+    DatedSet(Map),
     /// A list.
     List(List),
     /// A hash.
@@ -74,7 +76,7 @@ impl Big {
     #[must_use]
     pub const fn kind(&self) -> Type {
         match self {
-            Big::Set(_) => Type::Set,
+            Big::Set(_) | Big::DatedSet(_) => Type::Set,
             Big::List(_) => Type::List,
             Big::Hash(_) => Type::Hash,
             Big::ZSet(_) => Type::ZSet,
@@ -87,7 +89,7 @@ impl Big {
     pub fn encoding(&self) -> &'static str {
         match self {
             Big::Hash(map) if map.is_compact() => "listpackex",
-            Big::Set(_) | Big::Hash(_) => "hashtable",
+            Big::Set(_) | Big::DatedSet(_) | Big::Hash(_) => "hashtable",
             Big::List(list) if list.is_long() => "quicklist",
             Big::List(_) => "listpack",
             Big::Stream(_) => "stream",
@@ -100,7 +102,7 @@ impl Big {
     pub fn prefetch(&self, hash: u64) {
         match self {
             Big::Set(set) => set.prefetch(hash),
-            Big::Hash(map) => map.prefetch(hash),
+            Big::Hash(map) | Big::DatedSet(map) => map.prefetch(hash),
             Big::ZSet(set) => set.prefetch(hash),
             Big::List(_) | Big::Stream(_) => {}
         }
@@ -111,9 +113,26 @@ impl Big {
     pub fn prefetch_record(&self, hash: u64) {
         match self {
             Big::Set(set) => set.prefetch_record(hash),
-            Big::Hash(map) => map.prefetch_record(hash),
+            Big::Hash(map) | Big::DatedSet(map) => map.prefetch_record(hash),
             Big::ZSet(set) => set.prefetch_record(hash),
             Big::List(_) | Big::Stream(_) => {}
+        }
+    }
+
+    /// What of it may have parts with deadlines.
+    #[must_use]
+    pub fn dated(&self) -> Option<&Map> {
+        match self {
+            Big::Hash(map) | Big::DatedSet(map) => Some(map),
+            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn dated_mut(&mut self) -> Option<&mut Map> {
+        match self {
+            Big::Hash(map) | Big::DatedSet(map) => Some(map),
+            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) => None,
         }
     }
 
@@ -121,10 +140,7 @@ impl Big {
     /// one.
     #[must_use]
     pub fn due(&self) -> u64 {
-        match self {
-            Big::Hash(map) => map.due(),
-            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) => u64::MAX,
-        }
+        self.dated().map_or(u64::MAX, Map::due)
     }
 
     /// Bytes on the heap.
@@ -133,7 +149,7 @@ impl Big {
         match self {
             Big::Set(set) => set.bytes(),
             Big::List(list) => list.memory_bytes(),
-            Big::Hash(map) => map.bytes(),
+            Big::Hash(map) | Big::DatedSet(map) => map.bytes(),
             Big::ZSet(set) => set.bytes(),
             Big::Stream(stream) => stream.bytes(),
         }

@@ -12,9 +12,11 @@ use value::set::SetRef;
 use super::positive;
 use crate::chance::{Chances, check_count, check_repeated};
 use crate::element::tell;
+use crate::work;
 
 pub(super) const SPOP: Command = Command {
     name: "SPOP",
+    work: Some(|args, keys| work::REMOVE_STEPS * work::taken(args, keys)),
     run: Run::Write(spop),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse::TAKE)],
@@ -87,6 +89,7 @@ fn pop_some(
 
 pub(super) const SRANDMEMBER: Command = Command {
     name: "SRANDMEMBER",
+    work: Some(work::drawn),
     run: Run::Read(srandmember),
     keys: &[KeySpec::one(1, KeyUse::READ)],
     flags: Flags::NONE,
@@ -109,7 +112,7 @@ fn srandmember(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Do
         return Err(CommandError::Syntax);
     }
     let count = check_count(args.take()?)?;
-    let set = keys.set(key.0)?;
+    let set = keys.set(key.0)?.filter(|set| !set.is_empty());
     match (set, usize::try_from(count)) {
         (None, _) | (_, Ok(0)) => reply.array(0),
         (Some(set), Ok(count)) => tell_different(set, count, &mut chances, reply),

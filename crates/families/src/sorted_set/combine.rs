@@ -5,18 +5,21 @@
 use std::collections::HashMap;
 
 use command::{
-    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Reply, Run,
-    View, event,
+    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Prepared,
+    Reply, Run, View, event,
 };
 use keyspace::{Event, Refused};
 use smallvec::SmallVec;
+use value::KeyHasher;
 use value::entries::{Digits, Element};
+use value::heap::Full;
 use value::set::SetRef;
-use value::zset::{self, Name, Pair, ZSetRef};
+use value::zset::{Gathered, Limits, Name, NewZSet, Pair, ZSetRef};
 
 use super::add::ZADD;
-use super::{name_of, tell_pair};
+use super::{Outcome, name_of, tell_pair};
 use crate::element::tell_count;
+use crate::work;
 
 /// How sets are put together.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,6 +93,7 @@ const STORED_KEYS: &[KeySpec] =
 
 pub(super) const ZUNION: Command = Command {
     name: "ZUNION",
+    work: Some(|args, keys| work::SORT_STEPS * work::all(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| combine(Operation::Union, "zunion", args, keys, reply)),
     arity: Arity::AtLeast(3),
     keys: &[READ_KEYS],
@@ -104,6 +108,7 @@ pub(super) const ZUNION: Command = Command {
 
 pub(super) const ZINTER: Command = Command {
     name: "ZINTER",
+    work: Some(|args, keys| work::INSERT_STEPS * work::smallest(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| {
         combine(Operation::Intersection, "zinter", args, keys, reply)
     }),
@@ -114,6 +119,7 @@ pub(super) const ZINTER: Command = Command {
 
 pub(super) const ZDIFF: Command = Command {
     name: "ZDIFF",
+    work: Some(|args, keys| work::INSERT_STEPS * work::first(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| combine(Operation::Difference, "zdiff", args, keys, reply)),
     summary: "Returns the members of a sorted set that no other of several has.",
     complexity: "O(N*K) for K sets, the first of N members",
@@ -124,8 +130,12 @@ pub(super) const ZDIFF: Command = Command {
 
 pub(super) const ZUNIONSTORE: Command = Command {
     name: "ZUNIONSTORE",
+    work: Some(|args, keys| work::SORT_STEPS * work::all(work::counted(args.skip(1)), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Union, "zunionstore", event::ZUNIONSTORE, args, keys, reply)
+    }),
+    prepare: Some(|args, keys, _| {
+        prepare(Operation::Union, "zunionstore", event::ZUNIONSTORE, args, keys)
     }),
     arity: Arity::AtLeast(4),
     keys: STORED_KEYS,
@@ -138,8 +148,12 @@ pub(super) const ZUNIONSTORE: Command = Command {
 
 pub(super) const ZINTERSTORE: Command = Command {
     name: "ZINTERSTORE",
+    work: Some(|args, keys| work::SORT_STEPS * work::smallest(work::counted(args.skip(1)), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Intersection, "zinterstore", event::ZINTERSTORE, args, keys, reply)
+    }),
+    prepare: Some(|args, keys, _| {
+        prepare(Operation::Intersection, "zinterstore", event::ZINTERSTORE, args, keys)
     }),
     summary: "Stores the members that several sorted sets have in common.",
     complexity: "O(N*K)+O(M*log(M)) for K sets, the smallest of N members, and M members stored",
@@ -148,8 +162,12 @@ pub(super) const ZINTERSTORE: Command = Command {
 
 pub(super) const ZDIFFSTORE: Command = Command {
     name: "ZDIFFSTORE",
+    work: Some(|args, keys| work::SORT_STEPS * work::first(work::counted(args.skip(1)), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Difference, "zdiffstore", event::ZDIFFSTORE, args, keys, reply)
+    }),
+    prepare: Some(|args, keys, _| {
+        prepare(Operation::Difference, "zdiffstore", event::ZDIFFSTORE, args, keys)
     }),
     since: "6.2.0",
     summary: "Stores the members of a sorted set that no other of several has.",
@@ -161,6 +179,7 @@ pub(super) const ZDIFFSTORE: Command = Command {
 
 pub(super) const ZINTERCARD: Command = Command {
     name: "ZINTERCARD",
+    work: Some(|args, keys| work::smallest(work::counted(args), keys)),
     run: Run::Read(zintercard),
     since: "7.0.0",
     summary: "Returns how many members several sorted sets have in common.",
@@ -201,9 +220,10 @@ impl<'v> Source<'v> {
         }
     }
 
+    /// Meets the members, in any order, until `meet` has enough of them.
     fn each(&self, mut meet: impl FnMut(Pair<'v>) -> bool) {
         match self {
-            Source::Sorted(set) => _ = set.iter().all(meet),
+            Source::Sorted(set) => _ = set.unordered().all(meet),
             Source::Plain(set) => _ = set.iter().all(|name| meet((name, 1.0))),
         }
     }
@@ -285,9 +305,11 @@ impl<'v> Asked<'v> {
         Ok(())
     }
 
-    /// The members of the result, in no order.
-    fn result(&mut self, operation: Operation) -> Vec<(Name, f64)> {
-        match operation {
+    /// The result.
+    fn result(&mut self, operation: Operation, keys: &View<'_>) -> Result<NewZSet, Refused> {
+        let (limits, hasher) = (keys.frame().layout.zset, keys.hasher());
+        let pairs = match operation {
+            Operation::Union if self.is_large(&limits) => return Ok(self.large_union(hasher)?),
             Operation::Union => self.union(),
             Operation::Intersection => {
                 let mut pairs = Vec::new();
@@ -298,7 +320,35 @@ impl<'v> Asked<'v> {
                 pairs
             }
             Operation::Difference => self.difference(),
+        };
+        Ok(NewZSet::of(pairs, &limits, hasher)?)
+    }
+
+    /// Whether the union is a large set for sure.
+    fn is_large(&self, limits: &Limits) -> bool {
+        let mut sources = self.sources.iter().filter_map(|(source, _)| source.as_ref());
+        sources.any(|source| !limits.take(source.len()))
+    }
+
+    fn large_union(&mut self, hasher: &KeyHasher) -> Result<NewZSet, Full> {
+        self.sort_sources();
+        let aggregate = self.aggregate;
+        let mut gathered = Gathered::new();
+        for (source, weight) in &self.sources {
+            let weighted = |(name, score)| (name, aggregate.weighted(score, *weight));
+            let both = |one, other| aggregate.of(one, other);
+            match source {
+                Some(Source::Sorted(set)) => {
+                    gathered.add(set.unordered().map(weighted), both, hasher)?;
+                }
+                Some(Source::Plain(set)) => {
+                    let members = set.iter().map(|name| (name, 1.0));
+                    gathered.add(members.map(weighted), both, hasher)?;
+                }
+                None => {}
+            }
         }
+        Ok(NewZSet::Big(Box::new(gathered.into_zset())))
     }
 
     /// Sums are taken from the smallest set to the largest: their digits depend on it.
@@ -365,11 +415,11 @@ fn combine(
     let weights = operation != Operation::Difference;
     let allowed = Allowed { weights, scores: true, limit: false };
     let mut asked = Asked::parse(args, name, &allowed, keys)?;
-    let mut pairs = asked.result(operation);
-    zset::sort(&mut pairs);
-    tell_count(pairs.len(), asked.with_scores, reply);
-    for (name, score) in &pairs {
-        tell_pair((Element::Bytes(name), *score), asked.with_scores, reply);
+    let result = asked.result(operation, keys)?;
+    let result = result.as_ref(keys.hasher());
+    tell_count(result.len(), asked.with_scores, reply);
+    for pair in result.iter() {
+        tell_pair(pair, asked.with_scores, reply);
     }
     Ok(())
 }
@@ -383,13 +433,32 @@ fn store(
     reply: &mut Reply<'_>,
 ) -> Done {
     let destination: Key<'_> = args.take()?;
+    let result = result_of(operation, name, args, keys)?;
+    result.put(destination, event, keys, reply)
+}
+
+fn prepare(
+    operation: Operation,
+    name: &str,
+    event: Event,
+    mut args: Args<'_>,
+    keys: &View<'_>,
+) -> Result<Prepared, CommandError> {
+    let destination = args.bytes()?.to_vec();
+    let result = result_of(operation, name, args, keys)?;
+    Ok(result.later(destination, event))
+}
+
+fn result_of(
+    operation: Operation,
+    name: &str,
+    args: Args<'_>,
+    keys: &View<'_>,
+) -> Result<Outcome, CommandError> {
     let weights = operation != Operation::Difference;
     let allowed = Allowed { weights, scores: false, limit: false };
-    let pairs = Asked::parse(args, name, &allowed, keys)?.result(operation);
-    let count = pairs.len();
-    keys.put_zset(destination.0, pairs, keyspace::Expiry::Clear, event)?;
-    reply.integer(count as i64);
-    Ok(())
+    let result = Asked::parse(args, name, &allowed, keys)?.result(operation, keys)?;
+    Ok(Outcome::made(result, keys))
 }
 
 fn zintercard(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
