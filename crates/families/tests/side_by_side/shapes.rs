@@ -126,13 +126,13 @@ pub(crate) const SORTED_SET: &[Shape] = &[
     (Always, "ZCOUNT {key} {bound} {bound}"),
     (Always, "ZRANGE {key} {index} {index}"),
     (Always, "ZRANGE {key} {index} {index} REV WITHSCORES"),
-    (Always, "ZRANGE {key} {bound} {bound} BYSCORE LIMIT {index} {index} WITHSCORES"),
+    (Always, "ZRANGE {key} {bound} {bound} BYSCORE LIMIT {skip} {index} WITHSCORES"),
     (Always, "ZRANGE {key} {bound} {bound} BYSCORE REV"),
     (Always, "ZREVRANGE {key} {index} {index} WITHSCORES"),
-    (Always, "ZRANGEBYSCORE {key} {bound} {bound} WITHSCORES LIMIT {index} {index}"),
+    (Always, "ZRANGEBYSCORE {key} {bound} {bound} WITHSCORES LIMIT {skip} {index}"),
     (Always, "ZREVRANGEBYSCORE {key} {bound} {bound}"),
     (Always, "ZRANGESTORE {key} {key} {index} {index}"),
-    (Always, "ZRANGESTORE {key} {key} {bound} {bound} BYSCORE LIMIT {index} {index}"),
+    (Always, "ZRANGESTORE {key} {key} {bound} {bound} BYSCORE LIMIT {skip} {index}"),
     (Always, "ZREMRANGEBYRANK {key} {index} {index}"),
     (Always, "ZREMRANGEBYSCORE {key} {bound} {bound}"),
     (Always, "ZPOPMIN {key}"),
@@ -165,9 +165,9 @@ pub(crate) const LEX: &[Shape] = &[
     (Always, "SADD {key} {element}"),
     (Always, "ZLEXCOUNT {key} {lex} {lex}"),
     (Always, "ZRANGE {key} {lex} {lex} BYLEX"),
-    (Always, "ZRANGE {key} {lex} {lex} BYLEX REV LIMIT {index} {index}"),
+    (Always, "ZRANGE {key} {lex} {lex} BYLEX REV LIMIT {skip} {index}"),
     (Always, "ZRANGEBYLEX {key} {lex} {lex}"),
-    (Always, "ZREVRANGEBYLEX {key} {lex} {lex} LIMIT {index} {index}"),
+    (Always, "ZREVRANGEBYLEX {key} {lex} {lex} LIMIT {skip} {index}"),
     (Always, "ZRANGESTORE {key} {key} {lex} {lex} BYLEX REV"),
     (Always, "ZREMRANGEBYLEX {key} {lex} {lex}"),
 ];
@@ -223,20 +223,21 @@ pub(crate) const KEYS: &[Shape] = &[
     (Always, "EXPIRETIME {key}"),
     (Always, "PEXPIRETIME {key}"),
     (Always, "PERSIST {key}"),
-    (Redis8, "TRANSFER {key} {key}"),
 ];
 
-/// SORT makes a small sorted set a large one on a reference server.
+/// What changes how values lie: SORT makes a small sorted set a large one on a reference server,
+/// and a dump says how a value is to lie.
 pub(crate) const SORT: &[Shape] = &[
+    (Redis8, "TRANSFER {key} {key}"),
     (Always, "SORT {key}"),
     (Always, "SORT {key} DESC"),
-    (Always, "SORT {key} ALPHA LIMIT {index} {index}"),
-    (Always, "SORT {key} ALPHA DESC LIMIT {index} {index} GET # GET k{pattern}"),
+    (Always, "SORT {key} ALPHA LIMIT {skip} {index}"),
+    (Always, "SORT {key} ALPHA DESC LIMIT {skip} {index} GET # GET k{pattern}"),
     (Always, "SORT {key} BY nosort GET # GET k*->{element}"),
     (Always, "SORT {key} BY k* ALPHA GET #"),
     (Always, "SORT {key} BY k*->{element}"),
     (Always, "SORT {key} ALPHA STORE {key}"),
-    (Always, "SORT {key} ALPHA LIMIT {index} {index} STORE {key}"),
+    (Always, "SORT {key} ALPHA LIMIT {skip} {index} STORE {key}"),
     (Always, "SORT_RO {key} ALPHA"),
 ];
 
@@ -315,6 +316,7 @@ fn words_for(name: &str, random: &mut Random, now_ms: u64) -> Vec<String> {
         "bound" => BOUNDS,
         "lex" => LEXES,
         "index" => INDEXES,
+        "skip" => &["0", "1", "2", "5", "x"],
         "count" => COUNTS,
         "offset" => OFFSETS,
         "bit" => &["0", "1", "1", "2"],
