@@ -157,10 +157,11 @@ impl CollectionEntry<'_> {
     }
 
     /// Notes that the collection was changed. `is_empty`: nothing is left in it but what has
-    /// outlived its deadline, so the entry goes.
+    /// outlived its deadline, so the entry goes, which is all of the change.
     pub fn noted(&mut self, event: Event, is_empty: bool) {
         self.tell_lapsed();
-        self.writing.note(self.key, event, Effect::Set);
+        let effect = if is_empty { Effect::Nothing } else { Effect::Set };
+        self.writing.note(self.key, event, effect);
         if is_empty {
             self.lapsed = match self.stored() {
                 Some(Stored::Big(big)) => big.dated().map_or(0, Map::held),
