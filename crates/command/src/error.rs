@@ -30,6 +30,12 @@ pub enum CommandError {
     CountNotPositive,
     /// A limit must not be negative.
     LimitNegative,
+    /// The timeout of a command that waits is no number.
+    TimeoutNotAFloat,
+    /// It is negative.
+    TimeoutNegative,
+    /// It ends beyond all time.
+    TimeoutOutOfRange,
     /// A sum leaves the range of 64-bit integers.
     Overflow,
     /// A decrement has no positive twin.
@@ -172,6 +178,9 @@ impl fmt::Display for CommandError {
             CommandError::NotPositive => "ERR value is out of range, must be positive",
             CommandError::CountNotPositive => "ERR count should be greater than 0",
             CommandError::LimitNegative => "ERR LIMIT can't be negative",
+            CommandError::TimeoutNotAFloat => "ERR timeout is not a float or out of range",
+            CommandError::TimeoutNegative => "ERR timeout is negative",
+            CommandError::TimeoutOutOfRange => "ERR timeout is out of range",
             CommandError::Overflow => "ERR increment or decrement would overflow",
             CommandError::DecrementOverflow => "ERR decrement would overflow",
             CommandError::NotFinite => "ERR increment would produce NaN or Infinity",

@@ -7,6 +7,7 @@
 //! The crate knows no single command, no connection and no clock.
 
 mod args;
+mod block;
 mod docs;
 mod error;
 mod options;
@@ -14,6 +15,7 @@ mod row;
 mod table;
 
 pub use args::{Arg, Args, Index, Key, parse_float, parse_integer};
+pub use block::{Block, Pins, Tried, Until, wait_millis, wait_seconds};
 pub use docs::{Argument, ArgumentKind, arguments};
 pub use error::{CommandError, Done};
 pub use options::{Lifetime, LifetimeWord, STRING_BYTES_MAX, Unit, deadline_of};

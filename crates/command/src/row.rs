@@ -6,6 +6,7 @@ use keyspace::View;
 use protocol::{Reply, Words};
 
 use crate::args::Args;
+use crate::block::Block;
 use crate::error::{CommandError, Done};
 
 /// All there is to know of a command, but for what its function does.
@@ -57,6 +58,8 @@ pub enum Run {
     Read(fn(Args<'_>, &View<'_>, &mut Reply<'_>) -> Done),
     /// Changes the entered shards.
     Write(fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Done),
+    /// Changes the entered shards, or waits until it can.
+    Block(Block),
     /// Concerns the session or the server, which runs it.
     Session,
     /// Only its subcommands run.
@@ -104,6 +107,16 @@ pub enum Begin {
         /// In upper case.
         word: &'static str,
         /// The first place where it may stand.
+        from: u8,
+    },
+    /// Behind this option, if it is the last of two that replace each other. Both have a value,
+    /// which may be any word, and every word from `from` on is an option or such a value.
+    Option {
+        /// In upper case.
+        word: &'static str,
+        /// The other one, in upper case.
+        other: &'static str,
+        /// The first place where one may stand.
         from: u8,
     },
 }
@@ -180,6 +193,21 @@ impl Begin {
                 };
                 (usize::from(from)..words.len()).find(is_it).map_or(words.len(), |at| at + 1)
             }
+            Begin::Option { word, other, from } => {
+                let is = |at: usize, option: &str| {
+                    words.get(at).is_some_and(|raw| raw.eq_ignore_ascii_case(option.as_bytes()))
+                };
+                let (mut at, mut found) = (usize::from(from), words.len());
+                while at + 1 < words.len() {
+                    let (is_word, is_other) = (is(at, word), is(at, other));
+                    if is_word || is_other {
+                        at += 1;
+                        found = if is_word { at } else { words.len() };
+                    }
+                    at += 1;
+                }
+                found
+            }
         }
     }
 
@@ -188,7 +216,7 @@ impl Begin {
     pub fn least(self) -> u8 {
         match self {
             Begin::Index(begin) => begin,
-            Begin::Keyword { from, .. } => from + 1,
+            Begin::Keyword { from, .. } | Begin::Option { from, .. } => from + 1,
         }
     }
 }
@@ -220,6 +248,13 @@ impl KeySpec {
             usage,
             note: "",
         }
+    }
+
+    /// Whether a request may do without the keys.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        matches!(self.begin, Begin::Option { .. })
+            || matches!(self.find, Find::Behind(_) | Find::Unknown)
     }
 
     /// Whether it names the first word behind the command's name and no other.
@@ -393,7 +428,7 @@ categories! {
     HYPERLOGLOG 9 "hyperloglog"; GEO 10 "geo"; STREAM 11 "stream"; PUBSUB 12 "pubsub";
     ADMIN 13 "admin"; FAST 14 "fast"; SLOW 15 "slow"; BLOCKING 16 "blocking";
     DANGEROUS 17 "dangerous"; CONNECTION 18 "connection"; TRANSACTION 19 "transaction";
-    SCRIPTING 20 "scripting";
+    SCRIPTING 20 "scripting"; ARRAY 21 "array";
 }
 
 impl Category {
@@ -428,6 +463,7 @@ pub enum Group {
     Geo,
     HyperLogLog,
     Stream,
+    Array,
     Generic,
     Connection,
     Cluster,
@@ -448,6 +484,7 @@ impl Group {
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
             Group::Stream => "stream",
+            Group::Array => "array",
             Group::Generic => "generic",
             Group::Connection => "connection",
             Group::Cluster => "cluster",
@@ -503,22 +540,41 @@ impl Command {
     /// Whether it changes data.
     #[must_use]
     pub fn writes(&self) -> bool {
-        matches!(self.run, Run::Write(_))
+        match self.run {
+            Run::Write(_) => true,
+            Run::Block(block) => block.reads.is_none(),
+            Run::Read(_) | Run::Session | Run::Container => false,
+        }
+    }
+
+    /// Whether a request enters its shards exclusively.
+    #[must_use]
+    #[inline]
+    pub fn is_exclusive(&self, words: Words<'_>) -> bool {
+        match self.run {
+            Run::Write(_) => true,
+            Run::Block(block) => block.reads.is_none_or(|waits| waits(Args::new(words, 1))),
+            Run::Read(_) | Run::Session | Run::Container => false,
+        }
     }
 
     /// Whether it reads data and changes none.
     #[must_use]
     pub fn reads(&self) -> bool {
-        matches!(self.run, Run::Read(_)) && !self.flags.has(Flags::READS_NOTHING)
+        let reads = match self.run {
+            Run::Read(_) => true,
+            Run::Block(block) => block.reads.is_some(),
+            Run::Write(_) | Run::Session | Run::Container => false,
+        };
+        reads && !self.flags.has(Flags::READS_NOTHING)
     }
 
     /// The names of its flags, as COMMAND INFO shows them.
     pub fn flag_names(&self) -> impl Iterator<Item = &'static str> {
         let kind = match self.run {
-            Run::Read(_) => Some("readonly").filter(|_| self.reads()),
             Run::Write(_) if self.flags.has(Flags::MAY_REPLICATE) => Some("readonly"),
-            Run::Write(_) => Some("write"),
-            Run::Session | Run::Container => None,
+            _ if self.writes() => Some("write"),
+            _ => Some("readonly").filter(|_| self.reads()),
         };
         let flags = self.flags;
         let named = Flags::NAMES.iter().filter(move |(flag, _)| flags.has(*flag));

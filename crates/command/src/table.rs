@@ -51,7 +51,7 @@ impl Shape {
             (Run::Session | Run::Container, ..) => Shape::Keyless,
             (_, Enter::All, _) => Shape::Everything,
             (_, _, []) => Shape::Keyless,
-            (_, _, [spec]) if spec.is_first_word() => Shape::FirstWord,
+            (Run::Read(_) | Run::Write(_), _, [spec]) if spec.is_first_word() => Shape::FirstWord,
             _ => Shape::Specs,
         }
     }

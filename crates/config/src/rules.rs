@@ -326,8 +326,11 @@ const fn base_name(parse: Parse) -> Rule {
 }
 
 fn db_file(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
-    let path = "dbfilename can't be a path, just a filename";
-    name_only(words, "dbfilename can't be empty", path)
+    match words {
+        // None: nothing is loaded at the start, and nothing saved at the end.
+        [b""] => Ok(Vec::new()),
+        _ => name_only(words, "", "dbfilename can't be a path, just a filename"),
+    }
 }
 
 fn append_file(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {

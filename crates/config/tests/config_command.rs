@@ -238,10 +238,8 @@ fn protected_settings_follow_enable_protected_configs() {
         error("dbfilename", "a/b"),
         format!("{failed} 'dbfilename') - dbfilename can't be a path, just a filename")
     );
-    assert_eq!(
-        error("dbfilename", ""),
-        format!("{failed} 'dbfilename') - dbfilename can't be empty")
-    );
+    let nameless = open.set(&[("dbfilename", "")], false).unwrap();
+    assert_eq!(nameless.live().dbfilename, "");
     assert_eq!(error("dir", ""), format!("{failed} 'dir') - dir can't be empty"));
 }
 

@@ -81,6 +81,11 @@ impl Bucket {
         Bits(filled).map(|slot| (slot, self.handles[usize::from(slot) % SLOTS]))
     }
 
+    /// How many slots are in use.
+    pub(crate) fn len(&self) -> usize {
+        (!self.slots_with(0) & ALL_SLOTS).count_ones() as usize
+    }
+
     /// The slots in use whose handles have this bucket as home; meaningless for a stash bucket.
     pub(crate) fn natives(&self) -> impl Iterator<Item = (u8, u32)> + '_ {
         self.filled().filter(|&(slot, _)| self.guests >> slot & 1 == 0)

@@ -234,21 +234,16 @@ impl Segment {
         }
     }
 
-    /// Some handle, chosen by `chance`; `None` only if the segment is empty.
-    pub(crate) fn random(&self, chance: u64) -> Option<u32> {
-        if self.len == 0 {
-            return None;
-        }
-        let start = (chance as usize >> 8) % BUCKETS;
-        let buckets = (0..BUCKETS).map(|step| &self.buckets[(start + step) % BUCKETS]);
-        for bucket in buckets {
-            let filled = bucket.filled().count();
-            if filled > 0 {
-                let nth = chance as usize % 256 % filled;
+    /// The handle that has `nth` others before it, in no order that means anything.
+    pub(crate) fn nth(&self, mut nth: usize) -> Option<u32> {
+        for bucket in &self.buckets {
+            let filled = bucket.len();
+            if nth < filled {
                 return bucket.filled().nth(nth).map(|(_, handle)| handle);
             }
+            nth -= filled;
         }
-        self.overflow.first().copied()
+        self.overflow.get(nth).copied()
     }
 
     /// Empties the segment and returns what it held, for a split or a merge.

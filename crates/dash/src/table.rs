@@ -18,6 +18,12 @@ use crate::segment::{HOMES, Place, SEGMENT_BYTES, SEGMENT_SLOTS, Segment, home_o
 /// Two segments of up to this many handles together are merged by [`Table::tidy_after`].
 const MERGE_MAX: usize = SEGMENT_SLOTS * 2 / 5;
 
+/// Of a table of up to this many segments, [`Table::random`] asks each for its length.
+const COUNTED_SEGMENTS_MAX: usize = 8;
+
+/// How often [`Table::random`] draws before it takes what is near.
+const DRAWS_MAX: u64 = 64;
+
 /// How often one insertion may split before it falls back to the overflow list.
 const SPLITS_MAX: u32 = 3;
 
@@ -279,12 +285,51 @@ impl Table {
     }
 
     /// Some handle, chosen by `chance` (any 64 random bits); `None` only if the table is empty.
+    ///
+    /// Each is as likely as any other: of few segments it is a number among all handles. Of many
+    /// a segment is drawn, and a place among as many as a segment has; if it has fewer, both are
+    /// drawn again. Only if that fails again and again, as with a few segments nearly empty below
+    /// a deep directory, some are likelier than others.
     #[must_use]
     pub fn random(&self, chance: u64) -> Option<u32> {
-        let mut index = (chance >> 32) as usize % self.directory.len();
-        // By segments: of a deep directory nearly all entries may point to a few of them.
+        if self.segments <= COUNTED_SEGMENTS_MAX {
+            return self.nth(below(mix(chance), self.len.max(1)));
+        }
+        let draws = (0..DRAWS_MAX).map(|draw| mix(chance.wrapping_add(draw)));
+        let drawn = draws.filter_map(|draw| self.drawn(draw)).next();
+        drawn.or_else(|| self.nth_from(below(chance, self.directory.len())))
+    }
+
+    /// The handle that has `nth` others before it, segment by segment.
+    fn nth(&self, mut nth: usize) -> Option<u32> {
+        let mut index = 0;
+        while index < self.directory.len() {
+            let segment = self.segment(index);
+            if nth < segment.len() {
+                return segment.nth(nth);
+            }
+            nth -= segment.len();
+            index = self.span_of(index).end;
+        }
+        None
+    }
+
+    /// One draw of [`Table::random`].
+    fn drawn(&self, chance: u64) -> Option<u32> {
+        let index = below(chance, self.directory.len());
+        // Segments that many entries point to are no likelier than others.
+        if self.span_of(index).start != index {
+            return None;
+        }
+        let segment = self.segment(index);
+        let room = segment.len().max(SEGMENT_SLOTS);
+        segment.nth(below(mix(chance), room))
+    }
+
+    /// The first handle of the first segment from `index` on, round and round, that has any.
+    fn nth_from(&self, mut index: usize) -> Option<u32> {
         for _ in 0..self.segments {
-            let found = self.segment(index).random(chance);
+            let found = self.segment(index).nth(0);
             if found.is_some() {
                 return found;
             }
@@ -469,6 +514,18 @@ impl Drop for Table {
             index = span.end;
         }
     }
+}
+
+/// Mixes a number into 64 bits that look random (the finaliser of SplitMix64).
+fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+/// A number below `end`, as evenly as 64 random bits allow.
+fn below(chance: u64, end: usize) -> usize {
+    ((u128::from(chance) * end as u128) >> 64) as usize
 }
 
 /// Asks the processor to fetch the cache line at the beginning of a value.

@@ -14,7 +14,8 @@ mod transfer;
 
 use command::{Arg, Command, CommandError, parse_integer};
 
-pub use object::{USAGE, encoding_of};
+pub use dump::saved_len;
+pub use object::{USAGE, encoding_of_stored};
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[

@@ -12,6 +12,7 @@
 pub mod area;
 pub mod hash;
 mod places;
+mod radius;
 mod search;
 pub mod shape;
 
@@ -23,6 +24,10 @@ pub const COMMANDS: &[Command] = &[
     places::GEODIST,
     places::GEOHASH,
     places::GEOPOS,
+    radius::GEORADIUS,
+    radius::GEORADIUSBYMEMBER,
+    radius::GEORADIUSBYMEMBER_RO,
+    radius::GEORADIUS_RO,
     search::GEOSEARCH,
     search::GEOSEARCHSTORE,
 ];

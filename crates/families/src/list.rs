@@ -9,6 +9,7 @@
 //! 2. A refused command leaves every key as it was.
 
 mod access;
+mod blocking;
 mod end;
 mod moving;
 mod pop;
@@ -23,6 +24,12 @@ use value::entries::Element;
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
+    blocking::BLMOVE,
+    blocking::BLMOVEM,
+    blocking::BLMPOP,
+    blocking::BLPOP,
+    blocking::BRPOP,
+    blocking::BRPOPLPUSH,
     access::LINDEX,
     push::LINSERT,
     access::LLEN,

@@ -10,6 +10,7 @@
 //!    the transaction is repeated.
 
 mod add;
+mod blocking;
 mod combine;
 mod pop;
 mod random;
@@ -24,7 +25,6 @@ use value::zset::{Name, Pair};
 use crate::element::{tell, tell_pair_head};
 
 pub(crate) use self::add::When;
-pub use self::pop::{End, pop_first, tell_popped};
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
@@ -52,6 +52,9 @@ pub const COMMANDS: &[Command] = &[
     pop::ZPOPMIN,
     pop::ZPOPMAX,
     pop::ZMPOP,
+    blocking::BZPOPMIN,
+    blocking::BZPOPMAX,
+    blocking::BZMPOP,
     random::ZRANDMEMBER,
     combine::ZUNION,
     combine::ZUNIONSTORE,

@@ -17,7 +17,7 @@ mod info;
 mod pending;
 mod producer;
 mod range;
-pub mod read;
+mod read;
 mod words;
 
 use command::Command;
@@ -42,8 +42,6 @@ pub const COMMANDS: &[Command] = &[
     claim::XAUTOCLAIM,
     producer::XCFGSET,
     producer::XIDMPRECORD,
+    read::XREAD,
+    read::XREADGROUP,
 ];
-
-/// The rows of the commands that may wait. Whoever serves clients has to do the waiting: the
-/// functions answer at once.
-pub const READS: &[Command] = &[read::XREAD, read::XREADGROUP];

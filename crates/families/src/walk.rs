@@ -22,8 +22,8 @@ pub(crate) struct Walk<'a> {
     cursor: u64,
     count: usize,
     pattern: Option<&'a [u8]>,
-    /// Whether only the fields of a hash are wanted.
-    pub(crate) no_values: bool,
+    /// Whether only names are wanted: fields without values, members without scores.
+    pub(crate) names_only: bool,
 }
 
 /// What a step has found.
@@ -64,7 +64,7 @@ impl<'a> Walk<'a> {
         let text = std::str::from_utf8(args.bytes()?).map(str::trim_ascii_start);
         let cursor = text.ok().and_then(|text| text.parse().ok());
         let cursor = cursor.ok_or(CommandError::InvalidCursor)?;
-        Ok(Walk { cursor, count: COUNT, pattern: None, no_values: false })
+        Ok(Walk { cursor, count: COUNT, pattern: None, names_only: false })
     }
 
     /// Takes the options.
@@ -82,7 +82,14 @@ impl<'a> Walk<'a> {
                         "ERR NOVALUES option can only be used in HSCAN",
                     ));
                 }
-                self.no_values = true;
+                self.names_only = true;
+            } else if args.word("NOSCORES") {
+                if of != Type::ZSet {
+                    return Err(CommandError::text(
+                        "ERR NOSCORES option can only be used in ZSCAN",
+                    ));
+                }
+                self.names_only = true;
             } else {
                 return Err(CommandError::Syntax);
             }

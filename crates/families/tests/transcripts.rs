@@ -12,9 +12,6 @@ use testkit::transcript::{Run, Target, run_folder};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/transcripts");
 
-/// Transcripts of commands that may wait, which no server serves yet.
-const READS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reads");
-
 /// The folders of the groups whose commands are here.
 const GROUPS: [&str; 10] = [
     "string",
@@ -31,8 +28,7 @@ const GROUPS: [&str; 10] = [
 
 fn run_in_process(shards: usize, dialect: Dialect) {
     let run = Run { target: Target::anax(), dialect };
-    let groups = GROUPS.map(|group| Path::new(FOLDER).join(group));
-    for folder in groups.into_iter().chain([Path::new(READS).into()]) {
+    for folder in GROUPS.map(|group| Path::new(FOLDER).join(group)) {
         if folder.exists() {
             let report = run_folder(&folder, &run, || InProcess::new(shards))
                 .expect("the folder can be read");
@@ -66,8 +62,7 @@ fn the_reference_server_answers_as_the_transcripts_say() {
     let Some(oracle) = Oracle::find() else { return };
     for dialect in [Dialect::Resp2, Dialect::Resp3] {
         let run = Run { target: oracle.target().clone(), dialect };
-        let groups = GROUPS.map(|group| Path::new(FOLDER).join(group));
-        for folder in groups.into_iter().chain([Path::new(READS).into()]) {
+        for folder in GROUPS.map(|group| Path::new(FOLDER).join(group)) {
             let report = run_folder(&folder, &run, || oracle.executor());
             report.expect("the folder can be read").assert_clean();
         }

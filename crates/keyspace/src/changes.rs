@@ -27,6 +27,8 @@ pub enum Class {
     ZSet,
     /// `t`: streams.
     Stream,
+    /// `a`: arrays.
+    Array,
     /// `x`: an entry met its deadline.
     Expired,
     /// `n`: a key came into being.
@@ -79,6 +81,10 @@ pub mod event {
         Event { class: Class::Stream, name }
     }
 
+    const fn array(name: &'static str) -> Event {
+        Event { class: Class::Array, name }
+    }
+
     pub const SET: Event = string("set");
     pub const APPEND: Event = string("append");
     pub const PREPEND: Event = string("prepend");
@@ -91,6 +97,8 @@ pub mod event {
     pub const SADD: Event = set("sadd");
     pub const SREM: Event = set("srem");
     pub const SPOP: Event = set("spop");
+    pub const SEXPIRE: Event = set("sexpire");
+    pub const SEXPIRED: Event = set("sexpired");
     pub const SINTERSTORE: Event = set("sinterstore");
     pub const SUNIONSTORE: Event = set("sunionstore");
     pub const SDIFFSTORE: Event = set("sdiffstore");
@@ -143,6 +151,13 @@ pub mod event {
     pub const XGROUP_DESTROY: Event = stream("xgroup-destroy");
     pub const XGROUP_CREATE_CONSUMER: Event = stream("xgroup-createconsumer");
     pub const XGROUP_DELETE_CONSUMER: Event = stream("xgroup-delconsumer");
+    pub const ARSET: Event = array("arset");
+    pub const ARMSET: Event = array("armset");
+    pub const ARINSERT: Event = array("arinsert");
+    pub const ARRING: Event = array("arring");
+    pub const ARSEEK: Event = array("arseek");
+    pub const ARDEL: Event = array("ardel");
+    pub const ARDELRANGE: Event = array("ardelrange");
     pub const EXPIRED: Event = Event { class: Class::Expired, name: "expired" };
     pub const NEW: Event = Event { class: Class::New, name: "new" };
     pub const REWRITE: Event = Event { class: Class::Rewrite, name: "rewrite" };

@@ -9,9 +9,12 @@
 //!
 //! 1. No entry holds an empty collection once its guard has noted a change:
 //!    [`CollectionEntry::noted`] removes it.
+//! 2. Each part that has outlived its deadline is counted and told of once, when it goes: with the
+//!    key, by another that takes its place, or by maintenance.
 
 use dash::At;
 use packed::{Handle, Kind, NewValue};
+use value::map::Map;
 use value::{Big, Type};
 
 use crate::changes::{Effect, Event, event};
@@ -27,6 +30,8 @@ pub struct CollectionEntry<'v> {
     pub(crate) hash: u64,
     pub(crate) at: Option<At>,
     pub(crate) kind: Type,
+    /// Parts that were written over after their deadlines, of which nobody was told yet.
+    pub(crate) lapsed: usize,
 }
 
 /// A collection to be stored.
@@ -151,11 +156,40 @@ impl CollectionEntry<'_> {
         Ok(())
     }
 
-    /// Notes that the collection was changed. `is_empty`: nothing is left in it, so the entry goes.
+    /// Notes that the collection was changed. `is_empty`: nothing is left in it but what has
+    /// outlived its deadline, so the entry goes.
     pub fn noted(&mut self, event: Event, is_empty: bool) {
+        self.tell_lapsed();
         self.writing.note(self.key, event, Effect::Set);
         if is_empty {
+            self.lapsed = match self.stored() {
+                Some(Stored::Big(big)) => big.dated().map_or(0, Map::held),
+                _ => 0,
+            };
+            self.tell_lapsed();
             self.remove(event::DEL);
+        }
+    }
+
+    /// Notes that so many parts were removed because of their deadlines.
+    pub(crate) fn expired(&mut self, count: usize, is_empty: bool) {
+        self.writing.log.lapsed += count as u64;
+        self.noted(self.lapse(), is_empty);
+    }
+
+    fn tell_lapsed(&mut self) {
+        let count = std::mem::take(&mut self.lapsed);
+        if count > 0 {
+            self.writing.log.lapsed += count as u64;
+            self.writing.note(self.key, self.lapse(), Effect::Nothing);
+        }
+    }
+
+    /// What subscribers are told of parts that have outlived their deadlines.
+    fn lapse(&self) -> Event {
+        match self.kind {
+            Type::Set => event::SEXPIRED,
+            _ => event::HEXPIRED,
         }
     }
 
@@ -169,6 +203,7 @@ impl CollectionEntry<'_> {
 
     /// Notes one more event for subscribers.
     pub fn also(&mut self, event: Event) {
+        self.tell_lapsed();
         self.writing.note(self.key, event, Effect::Nothing);
     }
 
@@ -191,6 +226,7 @@ fn packed_kind(kind: Type) -> Kind {
         Type::Set => Kind::Set,
         Type::Hash => Kind::Hash,
         Type::ZSet => Kind::ZSet,
+        Type::Array => Kind::Array,
         Type::String | Type::Stream => unreachable!("strings and streams are not packed"),
     }
 }

@@ -4,7 +4,7 @@ use value::map::{self, Map, MapRef, NewMap, Until};
 use value::set::Step;
 use value::{Big, Type};
 
-use crate::changes::{Event, event};
+use crate::changes::Event;
 use crate::collection::{CollectionEntry, NewCollection};
 use crate::database::Stored;
 use crate::entry::Expiry;
@@ -189,8 +189,11 @@ impl HashEntry<'_> {
         }
         let (limits, now) = (self.entry.layout().hash, self.entry.now());
         if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
+            let has_lapsed = map.has_lapsed(field, now, hasher);
             map.outgrow(field, value, &limits);
-            return Ok(map.set(field, value, until, now, hasher)?);
+            let is_new = map.set(field, value, until, now, hasher)?;
+            self.entry.lapsed += usize::from(has_lapsed);
+            return Ok(is_new);
         }
         self.set_in_small(field, value)
     }
@@ -267,21 +270,5 @@ impl HashEntry<'_> {
     /// Notes one more event for subscribers, before [`HashEntry::noted`] is told the last.
     pub fn also(&mut self, event: Event) {
         self.entry.also(event);
-    }
-}
-
-impl View<'_> {
-    /// Removes fields whose deadline has passed, as long as they are fewer than `enough`; the key
-    /// goes with the last. Returns how many.
-    pub(crate) fn expire_fields(&mut self, key: &[u8], enough: usize) -> usize {
-        let mut entry = self.collection_over(key, Type::Hash);
-        let now = entry.now();
-        let Some((Big::Hash(map), hasher)) = entry.big_mut() else { return 0 };
-        let removed = map.remove_due(now, enough, hasher);
-        let is_empty = map.held() == 0;
-        if removed > 0 {
-            entry.noted(event::HEXPIRED, is_empty);
-        }
-        removed
     }
 }

@@ -8,7 +8,7 @@
 //! a wide entry cannot starve.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use gate::Gate;
 use smallvec::SmallVec;
@@ -90,9 +90,25 @@ pub struct Keyspace {
     sink: OnceLock<Box<dyn Sink>>,
     listening: AtomicBool,
     transactions: AtomicU64,
+    pub(crate) awaited: Awaited,
+}
+
+/// How many keys clients wait for, over all shards and databases.
+#[derive(Debug, Default)]
+pub struct Awaited {
+    /// All of them.
+    pub keys: AtomicUsize,
+    /// Those that a client waits for to go, too.
+    pub keys_to_go: AtomicUsize,
 }
 
 impl Keyspace {
+    /// How many keys clients wait for.
+    #[must_use]
+    pub fn awaited(&self) -> &Awaited {
+        &self.awaited
+    }
+
     /// An empty keyspace of `shards` shards (rounded up to a power of two, 1 to 4096), each with
     /// its part of `databases` databases.
     #[must_use]
@@ -108,6 +124,7 @@ impl Keyspace {
             sink: OnceLock::new(),
             listening: AtomicBool::new(false),
             transactions: AtomicU64::new(0),
+            awaited: Awaited::default(),
         }
     }
 

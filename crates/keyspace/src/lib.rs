@@ -19,6 +19,7 @@
 //! transaction says what time it is.
 
 pub mod access;
+mod array_entry;
 mod boxes;
 mod changes;
 mod collection;
@@ -34,15 +35,17 @@ mod shard;
 mod snapshot;
 mod stream_entry;
 mod view;
+mod waiters;
 mod zset_entry;
 
 pub use access::Access;
+pub use array_entry::{ArrayEntry, array_of};
 pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
 pub use collection::{CollectionEntry, NewCollection};
 pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};
 pub use hash_entry::{HashEntry, map_of};
-pub use keyspace::{Counts, Keyspace, Mode, Plan, Usage};
+pub use keyspace::{Awaited, Counts, Keyspace, Mode, Plan, Usage};
 pub use list_entry::{ListEntry, list_of};
 pub use maintain::{Due, Maintained};
 pub use packed::DEADLINE_MAX;
@@ -51,7 +54,8 @@ pub use scan::{Met, ScanCursor};
 pub use set_entry::{SetEntry, set_of};
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
-pub use stream_entry::StreamEntry;
+pub use stream_entry::{StreamEntry, stream_of};
+pub use value::array::{self, ArrayRef};
 pub use value::list::{End, Fill as ListFill, ListRef};
 pub use value::map::Limits as HashLimits;
 pub use value::set::Limits as SetLimits;
@@ -59,6 +63,7 @@ pub use value::stream;
 pub use value::zset::Limits as ZSetLimits;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
+pub use waiters::{Offer, Waiter};
 pub use zset_entry::{ZSetEntry, zset_of};
 
 /// A moment or a span in milliseconds; moments count from the Unix epoch.

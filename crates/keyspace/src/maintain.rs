@@ -20,8 +20,8 @@ const TIDY_FILL: usize = 4;
 /// Slabs are emptied once they hold this many bytes more than their records need, and half more.
 const SPARSE_BYTES_MIN: usize = 1 << 20;
 
-/// Fields of hashes after which a step ends, at the next segment of the hash's own table.
-const FIELDS_ENOUGH: usize = 1000;
+/// Fields of hashes and members of sets after which a step ends, at the next segment of the hash's own table.
+const PARTS_ENOUGH: usize = 1000;
 
 /// How far a round of maintenance over one shard has come.
 #[derive(Clone, Copy, Debug)]
@@ -96,9 +96,9 @@ fn next_chore(
 struct Found {
     /// Keys that have expired.
     expired: Vec<Box<[u8]>>,
-    /// Keys of hashes that have fields which have expired.
+    /// Keys of collections that have parts which have expired.
     dated: Vec<Box<[u8]>>,
-    /// From when on the first of the others has expired, or a field of it.
+    /// From when on the first of the others has expired, or a part of it.
     earliest: Millis,
 }
 
@@ -154,7 +154,7 @@ impl Database {
 
 impl View<'_> {
     /// Removes what has expired in one segment and notes when the next look pays. Tells whether
-    /// that was all: of the fields of hashes only so many go in one step.
+    /// that was all: of the parts of collections only so many go in one step.
     fn expire_segment(&mut self, id: ShardId, place: dash::Cursor, rest: Millis) -> bool {
         let (now, db) = (self.now(), self.db());
         let Some(database) = self.shard(id).database(db) else { return true };
@@ -165,9 +165,9 @@ impl View<'_> {
         for key in &expired {
             self.expire_found(id, key);
         }
-        let mut left = FIELDS_ENOUGH;
+        let mut left = PARTS_ENOUGH;
         for key in &dated {
-            left = left.saturating_sub(self.expire_fields(key, left));
+            left = left.saturating_sub(self.expire_parts(key, left));
             earliest = earliest.min(self.value_due(id, key));
         }
         let is_done = earliest > now;
@@ -175,6 +175,22 @@ impl View<'_> {
         let next_look = if is_quiet { earliest } else { earliest.max(now + rest) };
         self.database_mut(id).table.set_segment_due(place, next_look);
         is_done
+    }
+
+    /// Removes parts of a collection whose deadline has passed, as long as they are fewer than
+    /// `enough`; the key goes with the last. Returns how many.
+    fn expire_parts(&mut self, key: &[u8], enough: usize) -> usize {
+        let Some(kind) = self.stored(key).map(|stored| stored.kind()) else { return 0 };
+        let mut entry = self.collection_over(key, kind);
+        let now = entry.now();
+        let Some((big, hasher)) = entry.big_mut() else { return 0 };
+        let Some(map) = big.dated_mut() else { return 0 };
+        let removed = map.remove_due(now, enough, hasher);
+        let is_empty = map.held() == 0;
+        if removed > 0 {
+            entry.expired(removed, is_empty);
+        }
+        removed
     }
 
     /// When parts of a key's value outlive their deadlines.

@@ -3,6 +3,7 @@
 use crate::DbIndex;
 use crate::database::Database;
 use crate::snapshot::Snapshot;
+use crate::waiters::Waiters;
 
 /// Names a shard: its index among the shards of a keyspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,8 @@ pub struct Shard {
     pub(crate) position: u64,
     /// The snapshot that is being taken, if one is.
     pub(crate) snapshot: Option<Snapshot>,
+    /// Who waits for keys; `None`: nobody.
+    pub(crate) waiters: Option<Box<Waiters>>,
 }
 
 /// A database that was flushed, to be dropped where that disturbs nobody.
@@ -45,7 +48,14 @@ impl Discarded {
 impl Shard {
     pub(crate) fn new(databases: DbIndex, shard_bits: u32) -> Shard {
         let databases_max = databases;
-        Shard { databases: Vec::new(), databases_max, shard_bits, position: 0, snapshot: None }
+        Shard {
+            databases: Vec::new(),
+            databases_max,
+            shard_bits,
+            position: 0,
+            snapshot: None,
+            waiters: None,
+        }
     }
 
     #[inline(always)]

@@ -34,9 +34,28 @@ impl View<'_> {
     pub fn stream_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<StreamEntry<'v>, Refused> {
         self.collection_entry(key, Type::Stream).map(StreamEntry)
     }
+
+    /// Puts a stream where the key is, over whatever is there.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub fn put_stream(
+        &mut self,
+        key: &[u8],
+        stream: Stream,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
+        let mut entry = self.collection_over(key, Type::Stream);
+        entry.put(NewCollection::Big(Box::new(Big::Stream(stream))), expiry)?;
+        entry.noted(event, false);
+        Ok(())
+    }
 }
 
-fn stream_of(stored: Stored<'_>) -> Option<&Stream> {
+/// A stream as it lies; `None` if it is something else.
+#[must_use]
+pub fn stream_of(stored: Stored<'_>) -> Option<&Stream> {
     match stored {
         Stored::Big(Big::Stream(stream)) => Some(stream),
         _ => None,

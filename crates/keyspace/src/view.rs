@@ -25,6 +25,7 @@ use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
 use crate::keyspace::Keyspace;
 use crate::shard::{Discarded, Shard, ShardId};
+use crate::waiters::{Ready, ReadyKeys};
 use crate::{Access, DbIndex, KeyHasher, Millis, Refused};
 
 /// What a transaction takes as given.
@@ -89,6 +90,8 @@ pub struct Tally {
     pub changes: u64,
     /// Entries found expired, and removed.
     pub expired: u64,
+    /// Parts of values (fields of hashes) found past their own deadlines, and removed.
+    pub lapsed: u64,
     /// What is expensive to drop, if there is any: the caller decides where. The gates are left
     /// already.
     pub garbage: Option<Box<Leftovers>>,
@@ -178,10 +181,13 @@ pub struct View<'g> {
 pub(crate) struct Log {
     notes: Option<Box<Notes>>,
     garbage: Option<Box<Leftovers>>,
+    /// Keys that somebody waits for and that changed.
+    ready: Option<Box<ReadyKeys>>,
     hits: Cell<u64>,
     misses: Cell<u64>,
     changes: u64,
     expired: u64,
+    pub(crate) lapsed: u64,
     listening: bool,
 }
 
@@ -510,7 +516,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find_and(hash, key, true);
-        let entry = CollectionEntry { writing, key, hash, at, kind };
+        let entry = CollectionEntry { writing, key, hash, at, kind, lapsed: 0 };
         match entry.stored() {
             Some(stored) if stored.kind() != kind => Err(Refused::WrongType),
             _ => Ok(entry),
@@ -524,7 +530,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find(hash, key);
-        CollectionEntry { writing, key, hash, at, kind }
+        CollectionEntry { writing, key, hash, at, kind, lapsed: 0 }
     }
 
     /// Removes an entry; tells whether there was one.
@@ -637,6 +643,7 @@ impl<'g> View<'g> {
             if let Some(discarded) = shard.discard(db) {
                 flushed += discarded.entries();
                 self.writing(id).in_db(db).note(b"", event::FLUSH, Effect::Flush);
+                self.all_ready(id, &[db]);
                 self.log.garbage().databases.push(discarded);
             }
         }
@@ -658,7 +665,18 @@ impl<'g> View<'g> {
             shard.before_discard(other, keyspace.hasher());
             if shard.swap(one, other) {
                 self.writing(id).in_db(one).note(b"", event::SWAP, Effect::Swap(other));
+                self.all_ready(id, &[one, other]);
             }
+        }
+    }
+
+    /// Notes the keys that somebody waits for in databases whose entries are gone or others now.
+    fn all_ready(&mut self, id: ShardId, databases: &[DbIndex]) {
+        let Some(waiters) = &self.shard(id).waiters else { return };
+        let of = |db| waiters.keys(db).map(move |key| Ready::new(id, db, key));
+        let ready: Vec<Ready> = databases.iter().copied().flat_map(of).collect();
+        if !ready.is_empty() {
+            self.log.ready.get_or_insert_default().0.extend(ready);
         }
     }
 
@@ -668,19 +686,58 @@ impl<'g> View<'g> {
 
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
     #[inline(always)]
-    pub fn publish(self) -> Tally {
-        let View { keyspace, frame, mut entered, log, .. } = self;
-        if let Some(notes) = &log.notes {
-            announce(keyspace, frame, &mut entered, notes);
+    pub fn publish(mut self) -> Tally {
+        if self.log.ready.is_some() {
+            self.serve_waiters();
         }
+        if self.log.notes.is_some() {
+            self.announce();
+        }
+        let View { entered, log, .. } = self;
         drop(entered);
-        let Log { hits, misses, changes, expired, garbage, .. } = log;
+        let Log { hits, misses, changes, expired, lapsed, garbage, .. } = log;
         let (hits, misses) = (hits.into_inner(), misses.into_inner());
-        Tally { hits, misses, changes, expired, garbage }
+        Tally { hits, misses, changes, expired, lapsed, garbage }
     }
 }
 
-#[cold]
+/// What serving those who wait needs.
+impl View<'_> {
+    /// Publishes what was noted up to here as a transaction of its own.
+    #[cold]
+    pub(crate) fn announce(&mut self) {
+        if let Some(notes) = self.log.notes.take() {
+            announce(self.keyspace, self.frame, &mut self.entered, &notes);
+        }
+    }
+
+    pub(crate) fn set_frame(&mut self, frame: Frame) {
+        self.frame = frame;
+    }
+
+    /// Forgets what [`View::know`] said: other requests run from here on.
+    pub(crate) fn forget_known(&mut self) {
+        self.known = (std::ptr::null(), 0, 0);
+    }
+
+    pub(crate) fn take_ready(&mut self) -> Option<Box<ReadyKeys>> {
+        self.log.ready.take()
+    }
+
+    /// Notes that a key may be ready for somebody who waits for it.
+    pub(crate) fn note_ready(&mut self, id: ShardId, db: DbIndex, key: &[u8]) {
+        self.writing(id).in_db(db).ready(key);
+    }
+
+    pub(crate) fn is_entered(&self, id: ShardId) -> bool {
+        match &self.entered {
+            Entered::One(one, _) => *one == id,
+            Entered::Some(list) => list.binary_search_by_key(&id, |(id, _)| *id).is_ok(),
+            Entered::All(_) => true,
+        }
+    }
+}
+
 fn announce(keyspace: &Keyspace, frame: Frame, entered: &mut Entered<'_>, notes: &Notes) {
     let Some(sink) = keyspace.sink() else { return };
     let mut changed: SmallVec<[ShardId; 8]> = notes.iter().map(|change| change.shard).collect();
@@ -843,9 +900,27 @@ impl Writing<'_> {
     #[inline(always)]
     pub(crate) fn note(&mut self, key: &[u8], event: Event, effect: Effect) {
         self.log.changes += u64::from(effect != Effect::Nothing);
+        if self.shard.waiters.is_some() {
+            self.ready(key);
+        }
         if self.log.listening {
             let (shard, db) = (self.id, self.frame.db);
             self.log.notes.get_or_insert_default().add(Change { shard, db, key, event, effect });
+        }
+    }
+}
+
+impl Writing<'_> {
+    /// Notes that a key may be ready, if somebody waits for it.
+    #[cold]
+    fn ready(&mut self, key: &[u8]) {
+        let (id, db) = (self.id, self.frame.db);
+        if self.shard.waiters.as_ref().is_some_and(|waiters| waiters.wait_for(db, key)) {
+            let ready = &mut self.log.ready.get_or_insert_default().0;
+            // One command often tells of a key in several ways.
+            if !ready.last().is_some_and(|last| last.is_of(id, db, key)) {
+                ready.push(Ready::new(id, db, key));
+            }
         }
     }
 }

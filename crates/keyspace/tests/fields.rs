@@ -79,3 +79,21 @@ fn a_deadline_that_is_taken_away_keeps_the_field() {
     maintain(&keyspace, 60, 0);
     assert_eq!(held(&keyspace, b"key"), 1);
 }
+
+/// A field that was over was taken out of the table by HDEL, which told nobody as it was not there
+/// any more. If it was the last one, an empty hash stayed for ever.
+#[test]
+fn a_hash_whose_fields_are_over_goes_though_they_were_asked_for() {
+    let keyspace = keyspace(1);
+    fill(&keyspace, b"key", 3, |_| Some(10));
+    let ask = |view: &mut keyspace::View<'_>| {
+        let mut entry = view.hash_entry(b"key").unwrap();
+        for n in 0..3_u64 {
+            assert!(!entry.remove(&n.to_le_bytes()).unwrap());
+        }
+    };
+    write_in(&keyspace, frame(0, 20), ask);
+    assert_eq!(write(&keyspace, |view| view.len(0)), 1);
+    maintain(&keyspace, 20, 0);
+    assert_eq!(write(&keyspace, |view| view.len(0)), 0);
+}

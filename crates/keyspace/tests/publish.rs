@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use common::{frame, keyspace, maintain, set, write, write_in};
 use keyspace::{DbIndex, Effect, Expiry, Frame, Keyspace, Millis, Publication, Sink, event};
+use value::map::Until;
 
 /// A publication, taken down.
 #[derive(Debug, PartialEq, Eq)]
@@ -216,4 +217,46 @@ fn nothing_is_told_while_nobody_listens() {
     });
     let told: Vec<Told> = told.try_iter().collect();
     assert!(matches!(&told[..], [one] if one.transaction == 1 && one.origin == 7));
+}
+
+/// Who follows the events must be able to follow the fields: each goes once, and by a name.
+#[test]
+fn a_field_that_outlives_its_deadline_is_told_of_once() {
+    let (keyspace, told) = listened(4);
+    let set_fields = |view: &mut keyspace::View<'_>| {
+        let mut entry = view.hash_entry(b"hash").unwrap();
+        for (field, until) in [(b"a", Until::At(10)), (b"b", Until::At(10)), (b"c", Until::Never)] {
+            entry.set_until(field, b"v", until).unwrap();
+        }
+        entry.noted(event::HSET);
+    };
+    write_in(&keyspace, frame(0, 0), set_fields);
+    assert_eq!(told.try_iter().count(), 1);
+    let told = || told.try_iter().flat_map(|told| notes(&told)).collect::<Vec<_>>();
+
+    let overwrite = |view: &mut keyspace::View<'_>| {
+        let mut entry = view.hash_entry(b"hash").unwrap();
+        assert!(!entry.remove(b"b").unwrap());
+        assert!(entry.set(b"a", b"v").unwrap());
+        entry.noted(event::HSET);
+    };
+    let (_, tally) = write_in(&keyspace, frame(0, 20), overwrite);
+    assert_eq!(tally.lapsed, 1);
+    let expired = note(b"hash", "hexpired", Effect::Nothing);
+    assert_eq!(told(), [expired.clone(), note(b"hash", "hset", Effect::Set)]);
+
+    let remove = |view: &mut keyspace::View<'_>| {
+        let mut entry = view.hash_entry(b"hash").unwrap();
+        assert!(entry.remove(b"a").unwrap() && entry.remove(b"c").unwrap());
+        entry.noted(event::HDEL);
+    };
+    let (_, tally) = write_in(&keyspace, frame(0, 20), remove);
+    assert_eq!(tally.lapsed, 1, "the one that was left");
+    let gone = note(b"hash", "del", Effect::Delete);
+    assert_eq!(told(), [note(b"hash", "hdel", Effect::Set), expired, gone]);
+
+    write_in(&keyspace, frame(0, 0), set_fields);
+    told();
+    maintain(&keyspace, 20, 0);
+    assert_eq!(told(), [note(b"hash", "hexpired", Effect::Set)]);
 }

@@ -72,10 +72,29 @@ pub enum Unblock {
     Error = 3,
 }
 
-/// Values of a client's wait besides those of [`Unblock`]: it waits for nothing that can be cut
-/// short, or it does.
-const WAITS_NOT: u8 = 0;
-const WAITS: u8 = 1;
+/// Names one wait of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+/// What became of a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// It goes on.
+    On,
+    /// The client is to run its request by itself; until then the wait goes on.
+    Called,
+    /// Somebody has claimed it: it is served, or is over.
+    Claimed,
+    /// It was cut short.
+    Cut(Unblock),
+}
+
+/// The low bits of a client's wait say how it is, besides the values of [`Unblock`]; those above
+/// count its waits.
+const WAIT_BITS: u32 = 3;
+const WAITS_NOT: u64 = 0;
+const WAITS: u64 = 1;
+const CALLED: u64 = 4;
 
 /// A connection as others see it. Numbers are written by its own worker only, unless said.
 pub struct Client {
@@ -124,7 +143,7 @@ pub struct Client {
     /// CLIENT CAPA redirect.
     pub follows_redirects: AtomicBool,
     /// A wait that CLIENT UNBLOCK may cut short.
-    wait: AtomicU8,
+    wait: AtomicU64,
     /// Made when the first word is given: most clients give none.
     names: Mutex<Option<Box<Names>>>,
     last_command: Mutex<Option<(&'static Command, Option<&'static Command>)>>,
@@ -151,6 +170,12 @@ pub struct Arrival {
     pub unix: bool,
     /// See [`Client`].
     pub admin: bool,
+}
+
+impl Ticket {
+    fn with(self, state: u64) -> u64 {
+        self.0 << WAIT_BITS | state
+    }
 }
 
 /// A lock that a panic elsewhere does not close for good: what it guards is always whole.
@@ -184,7 +209,7 @@ impl Client {
             monitor: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             follows_redirects: AtomicBool::new(false),
-            wait: AtomicU8::new(WAITS_NOT),
+            wait: AtomicU64::new(WAITS_NOT),
             names: Mutex::new(None),
             last_command: Mutex::new(None),
             kill: AtomicU8::new(Kill::No as u8),
@@ -244,30 +269,69 @@ impl Client {
         own as u64 + waiting.sum::<u64>()
     }
 
-    /// Notes that it waits from now on for something that CLIENT UNBLOCK may cut short.
-    pub fn begin_wait(&self) {
-        self.wait.store(WAITS, Ordering::Release);
+    /// Notes that it waits from now on for something that CLIENT UNBLOCK may cut short. Only its
+    /// own task begins waits, one after the other.
+    pub fn begin_wait(&self) -> Ticket {
+        let ticket = Ticket((self.wait.load(Ordering::Relaxed) >> WAIT_BITS) + 1);
+        self.wait.store(ticket.with(WAITS), Ordering::Release);
+        ticket
     }
 
     /// Cuts a wait short; whether there was one.
     pub fn unblock(&self, how: Unblock) -> bool {
-        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
-        let cut = self.wait.compare_exchange(WAITS, how as u8, success, failure).is_ok();
+        let ticket = Ticket(self.wait.load(Ordering::Acquire) >> WAIT_BITS);
+        let how = how as u64;
+        let cut = self.turn(ticket, WAITS, how) || self.turn(ticket, CALLED, how);
         if cut {
             self.ring();
         }
         cut
     }
 
-    /// Notes that the wait is over; how it was cut short, if it was.
-    pub fn end_wait(&self) -> Option<Unblock> {
-        const TIMEOUT: u8 = Unblock::Timeout as u8;
-        const ERROR: u8 = Unblock::Error as u8;
-        match self.wait.swap(WAITS_NOT, Ordering::AcqRel) {
-            TIMEOUT => Some(Unblock::Timeout),
-            ERROR => Some(Unblock::Error),
-            _ => None,
+    /// Ends a wait, to serve it or to give it up; whether it went on until now.
+    pub fn claim(&self, ticket: Ticket) -> bool {
+        self.turn(ticket, WAITS, WAITS_NOT) || self.turn(ticket, CALLED, WAITS_NOT)
+    }
+
+    /// Tells the client to run its request by itself; whether it waited.
+    pub fn call(&self, ticket: Ticket) -> bool {
+        let called = self.turn(ticket, WAITS, CALLED);
+        if called {
+            self.ring();
         }
+        called
+    }
+
+    /// Has a wait go on that its own task has claimed and could not serve.
+    pub fn wait_on(&self, ticket: Ticket) {
+        self.turn(ticket, WAITS_NOT, WAITS);
+    }
+
+    /// The same of somebody else, who tells the client to run its request by itself.
+    pub fn call_back(&self, ticket: Ticket) {
+        self.turn(ticket, WAITS_NOT, CALLED);
+        self.ring();
+    }
+
+    /// What became of a wait.
+    #[must_use]
+    pub fn wait_of(&self, ticket: Ticket) -> Waits {
+        const TIMEOUT: u64 = Unblock::Timeout as u64;
+        const ERROR: u64 = Unblock::Error as u64;
+        let wait = self.wait.load(Ordering::Acquire);
+        match wait & ((1 << WAIT_BITS) - 1) {
+            _ if wait >> WAIT_BITS != ticket.0 => Waits::Claimed,
+            WAITS => Waits::On,
+            CALLED => Waits::Called,
+            TIMEOUT => Waits::Cut(Unblock::Timeout),
+            ERROR => Waits::Cut(Unblock::Error),
+            _ => Waits::Claimed,
+        }
+    }
+
+    fn turn(&self, ticket: Ticket, from: u64, to: u64) -> bool {
+        let (from, to) = (ticket.with(from), ticket.with(to));
+        self.wait.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// The command it ran last, with its subcommand.
@@ -435,13 +499,27 @@ mod tests {
     fn only_a_wait_can_be_cut_short_and_only_once() {
         let client = client();
         assert!(!client.unblock(Unblock::Timeout));
-        client.begin_wait();
+        let ticket = client.begin_wait();
         assert!(client.unblock(Unblock::Error));
         assert!(!client.unblock(Unblock::Timeout));
-        assert_eq!(client.end_wait(), Some(Unblock::Error));
-        client.begin_wait();
-        assert_eq!(client.end_wait(), None);
-        assert!(!client.unblock(Unblock::Timeout));
+        assert_eq!(client.wait_of(ticket), Waits::Cut(Unblock::Error));
+        assert!(!client.claim(ticket));
+    }
+
+    #[test]
+    fn a_wait_is_claimed_once_and_an_old_ticket_claims_nothing() {
+        let client = client();
+        let old = client.begin_wait();
+        assert!(client.claim(old));
+        assert!(!client.claim(old) && !client.unblock(Unblock::Timeout));
+        let ticket = client.begin_wait();
+        assert!(!client.claim(old) && !client.call(old));
+        assert_eq!((client.wait_of(old), client.wait_of(ticket)), (Waits::Claimed, Waits::On));
+        assert!(client.call(ticket));
+        assert_eq!(client.wait_of(ticket), Waits::Called);
+        assert!(client.claim(ticket));
+        client.wait_on(ticket);
+        assert_eq!(client.wait_of(ticket), Waits::On);
     }
 
     #[test]

@@ -22,7 +22,8 @@ use command::{Command, Flags, Shape};
 use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
-use crate::client::{Client, Kill};
+use crate::blocking::{Blocked, Wait};
+use crate::client::{Client, Kill, Unblock, Waits};
 use crate::execute::{Batch, Ran, Request, called};
 use crate::latency;
 use crate::server::{CommandEntry, Server};
@@ -265,7 +266,13 @@ impl Connection {
                 }
                 client.blocked.store(false, Ordering::Relaxed);
             }
-            Ran::Busy => self.run_front_waiting(&server).await,
+            Ran::Busy => {
+                self.run_front_waiting(&server).await;
+                if self.session.wait.is_some() {
+                    self.wait_for_keys(&server).await;
+                }
+            }
+            Ran::Blocked => self.wait_for_keys(&server).await,
         }
     }
 
@@ -305,6 +312,93 @@ impl Connection {
         }
     }
 
+    /// Waits until the session's request is answered, its time is over, or it is cut short.
+    async fn wait_for_keys(&mut self, server: &Server) {
+        let Some(mut wait) = self.session.wait.take() else { return };
+        let client = Arc::clone(&self.session.client);
+        client.blocked.store(true, Ordering::Relaxed);
+        if self.write_waiting().is_err() {
+            client.kill(Kill::Now);
+        }
+        let timed = usize::from(wait.until.over.is_some());
+        server.timed_waits.fetch_add(timed, Ordering::Relaxed);
+        let answer = self.answer_of(server, &mut wait).await;
+        server.timed_waits.fetch_sub(timed, Ordering::Relaxed);
+        if !wait.blocked.has_left() {
+            self.end_wait(server, &wait.blocked).await;
+        }
+        client.blocked.store(false, Ordering::Relaxed);
+        if let Some(answer) = answer.filter(|_| !wait.mute) {
+            self.output.push_output(answer);
+        }
+        if self.write_waiting().is_err() {
+            client.kill(Kill::Now);
+        }
+        self.obey_kill();
+    }
+
+    /// The answer of a request that waits, once there is one; `None`: the client is to go.
+    async fn answer_of(&mut self, server: &Server, wait: &mut Wait) -> Option<Output> {
+        let client = Arc::clone(&self.session.client);
+        loop {
+            if let Some(answer) = wait.blocked.take_answer() {
+                return Some(answer);
+            }
+            if client.killed() != Kill::No && wait.blocked.end() {
+                return None;
+            }
+            let now = server.clock.now();
+            match wait.blocked.state() {
+                Waits::Cut(how) => return Some(wait.blocked.cut(how)),
+                _ if wait.until.over.is_some_and(|over| over <= now) && wait.blocked.end() => {
+                    return Some(wait.blocked.cut(Unblock::Timeout));
+                }
+                Waits::Called => {
+                    self.run_called(server, wait).await;
+                    continue;
+                }
+                Waits::On if wait.until.again.is_some_and(|again| again <= now) => {
+                    wait.blocked.try_again();
+                    continue;
+                }
+                Waits::On | Waits::Claimed => {}
+            }
+            let next = wait.until.over.into_iter().chain(wait.until.again).min();
+            let rest = Duration::from_millis(next.map_or(0, |next| next.saturating_sub(now)));
+            let room = self.tail.len() < READ_BYTES;
+            tokio::select! {
+                () = tokio::time::sleep(rest), if next.is_some() => {}
+                () = client.rung() => if self.deliver().is_err() {
+                    client.kill(Kill::Now);
+                },
+                read = poll_fn(|context| self.poll_read_tail(context)), if room => match read {
+                    Ok(read @ 1..) => self.count_input(read),
+                    _ => client.kill(Kill::Now),
+                },
+            }
+        }
+    }
+
+    /// Tries a request again that waits.
+    async fn run_called(&mut self, server: &Server, wait: &mut Wait) {
+        let worker = Rc::clone(&self.worker);
+        let settings = worker.settings();
+        let batch = Batch::begin(server, &worker, &settings);
+        batch.run_called(&wait.blocked, &self.session).await;
+        // How long it waits in all was settled when it began.
+        if let Some(until) = wait.blocked.take_until() {
+            wait.until.again = until.again;
+        }
+    }
+
+    /// Takes a request out of the queues that it still stands in.
+    async fn end_wait(&self, server: &Server, blocked: &Arc<Blocked>) {
+        let worker = Rc::clone(&self.worker);
+        let settings = worker.settings();
+        let batch = Batch::begin(server, &worker, &settings);
+        batch.leave_queues(blocked, &self.session).await;
+    }
+
     fn obey_kill(&mut self) {
         self.session.closing |= self.session.client.killed() != Kill::No;
     }
@@ -329,7 +423,7 @@ impl Connection {
                 let request = look_up(server, words);
                 let before = self.output.len();
                 let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
-                if matches!(ran, Ran::Done | Ran::Refused) {
+                if matches!(ran, Ran::Done | Ran::Refused | Ran::Blocked) {
                     let mut meter = Meter::start(batch);
                     meter.before(request.entry, self);
                     meter.answered(ran, request, self);
@@ -618,11 +712,11 @@ impl Connection {
                         return Some(Ended::Full);
                     }
                 }
-                Ran::Rest(millis) => {
+                waits @ (Ran::Rest(_) | Ran::Blocked) => {
                     *at = *end;
                     meter.after(request, self);
                     meter.finish(self);
-                    return Some(Ended::Waits(Ran::Rest(millis)));
+                    return Some(Ended::Waits(waits));
                 }
                 waits => {
                     meter.finish(self);

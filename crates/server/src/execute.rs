@@ -1,12 +1,14 @@
 //! Running one request: may it run, which shards does it need, what did it do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape};
-use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View};
+use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape, Tried};
+use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View, Waiter};
 use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
+use crate::blocking::{Blocked, Wait};
 use crate::commands::{Call, Next};
 use crate::secrets;
 use crate::server::{CommandEntry, Server};
@@ -49,6 +51,8 @@ pub enum Ran {
     Rest(Millis),
     /// It is to be run again in so many ms. Nothing was written.
     Later(Millis),
+    /// It waits for its keys, see [`Session::wait`]. Nothing was written.
+    Blocked,
 }
 
 /// What is the same for all requests of a batch.
@@ -158,7 +162,7 @@ impl<'a> Batch<'a> {
         let done = guarded(|| match command.run {
             Run::Read(read) => read(args, &view, &mut reply),
             Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Session | Run::Container => Ok(()),
+            Run::Block(_) | Run::Session | Run::Container => Ok(()),
         });
         self.settle(view.publish(), command);
         if let Err(error) = done {
@@ -179,7 +183,7 @@ impl<'a> Batch<'a> {
         let admitted = self.admit(request, session);
         let rejected = admitted.is_err();
         let answered = admitted.and_then(|(entry, command)| match command.run {
-            Run::Read(_) | Run::Write(_) => {
+            Run::Read(_) | Run::Write(_) | Run::Block(_) => {
                 self.run_on_keyspace(request, entry, command, session, output)
             }
             Run::Session | Run::Container => {
@@ -189,6 +193,10 @@ impl<'a> Batch<'a> {
         match answered {
             Ok(Ran::Busy) => Ran::Busy,
             Ok(waits @ (Ran::Paused(_) | Ran::Later(_))) => waits,
+            Ok(Ran::Blocked) => {
+                self.begin_wait(session);
+                Ran::Blocked
+            }
             Ok(ran) => {
                 self.finish(request, session, output, mark);
                 ran
@@ -325,7 +333,7 @@ impl<'a> Batch<'a> {
     /// them, in the order and the words of that command.
     fn way(&self, request: Request<'a>, command: &Command) -> Way {
         let keyspace = &self.server.keyspace;
-        let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
+        let mode = mode_of(command, request.words);
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
         let mut hashes = SmallVec::new();
         let plan = match (shape, command.enter) {
@@ -363,8 +371,7 @@ impl<'a> Batch<'a> {
             return Ok(Ran::Busy);
         };
         view.prefetch(&way.hashes);
-        self.run_in(view, request, entry, command, session, output)?;
-        Ok(Ran::Done)
+        self.run_in(view, request, entry, command, session, output)
     }
 
     /// Runs a request in its entered shards, publishes what it did and leaves them.
@@ -377,7 +384,7 @@ impl<'a> Batch<'a> {
         command: &'static Command,
         session: &mut Session,
         output: &mut Output,
-    ) -> Done {
+    ) -> Result<Ran, CommandError> {
         if self.server.monitor.is_watched() {
             self.tell_monitors(entry, command, session, request.words);
         }
@@ -390,16 +397,59 @@ impl<'a> Batch<'a> {
         let args = Args::new(request.words, 1 + usize::from(container));
         let mut reply = Reply::new(output, session.dialect);
         let done = guarded(|| match command.run {
-            Run::Read(read) => read(args, &view, &mut reply),
-            Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Session | Run::Container => Ok(()),
+            Run::Read(read) => read(args, &view, &mut reply).map(|()| Tried::Answered),
+            Run::Write(write) => write(args, &mut view, &mut reply).map(|()| Tried::Answered),
+            Run::Block(block) => (block.now)(args, &mut view, &mut reply),
+            Run::Session | Run::Container => Ok(Tried::Answered),
         });
         if session.remembers_keys() && command.reads() {
             self.remember_keys(request, command, session);
         }
+        // Nobody can come between the look and the wait: the gates are still held.
+        if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
+            let (client, dialect) = (&session.client, session.dialect);
+            let blocked = Blocked::new(client, dialect, command, block, request.words, &view);
+            let blocked = Arc::new(blocked);
+            view.wait(blocked.awaited(), &(Arc::clone(&blocked) as Arc<dyn Waiter>));
+            session.wait = Some(Box::new(Wait { blocked, until: *until, mute: false }));
+        }
         let tally = view.publish();
         self.settle(tally, command);
-        done
+        Ok(match done? {
+            Tried::Answered => Ran::Done,
+            Tried::Waits(_) => Ran::Blocked,
+        })
+    }
+
+    /// Notes what holds for the reply of a command that waits.
+    #[cold]
+    fn begin_wait(&self, session: &mut Session) {
+        let mute = !session.keeps_reply();
+        session.caching = false;
+        if let Some(wait) = &mut session.wait {
+            wait.mute = mute;
+        }
+    }
+
+    /// Tries a waiting request by itself, once it was called to.
+    pub async fn run_called(&self, blocked: &Arc<Blocked>, session: &Session) {
+        let mut view = self.enter_for(blocked, session).await;
+        blocked.run_called(&mut view);
+        self.settle(view.publish(), &Command::BASE);
+    }
+
+    /// Leaves the queues of a request whose wait is over.
+    pub async fn leave_queues(&self, blocked: &Arc<Blocked>, session: &Session) {
+        let mut view = self.enter_for(blocked, session).await;
+        view.stop_waiting(blocked.awaited(), &(Arc::clone(blocked) as Arc<dyn Waiter>));
+        self.settle(view.publish(), &Command::BASE);
+    }
+
+    async fn enter_for(&self, blocked: &Blocked, session: &Session) -> View<'a> {
+        let keyspace = &self.server.keyspace;
+        let plan = keyspace.plan(blocked.keys().map(|key| keyspace.hash(key)));
+        let frame = || Frame { now: self.server.clock.now(), ..self.frame(session) };
+        keyspace.enter(&plan, Mode::Exclusive, frame).await
     }
 
     /// Notes which keys a client has read that is told of changes; their gates are still held.
@@ -424,7 +474,7 @@ impl<'a> Batch<'a> {
         let Ok((entry, command)) = admitted else {
             return self.run(request, session, output);
         };
-        if !matches!(command.run, Run::Read(_) | Run::Write(_)) {
+        if !matches!(command.run, Run::Read(_) | Run::Write(_) | Run::Block(_)) {
             // It goes step by step; others have their turn between two of them.
             tokio::task::yield_now().await;
             return self.run(request, session, output);
@@ -439,8 +489,13 @@ impl<'a> Batch<'a> {
         view.prefetch(&way.hashes);
         session.began_nanos = self.server.clock.nanos();
         let mark = output.mark();
-        if let Err(error) = self.run_in(view, request, entry, command, session, output) {
-            self.refuse(request, false, error, session, output, mark);
+        match self.run_in(view, request, entry, command, session, output) {
+            Ok(Ran::Blocked) => {
+                self.begin_wait(session);
+                return Ran::Blocked;
+            }
+            Ok(_) => {}
+            Err(error) => self.refuse(request, false, error, session, output, mark),
         }
         self.finish(request, session, output, mark);
         Ran::Done
@@ -512,8 +567,9 @@ impl<'a> Batch<'a> {
         stats.hits.add(tally.hits);
         stats.misses.add(tally.misses);
         stats.changes.add(tally.changes);
-        if tally.expired > 0 {
+        if tally.expired + tally.lapsed > 0 {
             stats.expired.add(tally.expired);
+            stats.lapsed.add(tally.lapsed);
         }
         if let Some(garbage) = tally.garbage {
             self.discard(garbage, command);
@@ -572,6 +628,10 @@ impl<'a> Batch<'a> {
     }
 }
 
+fn mode_of(command: &Command, words: Words<'_>) -> Mode {
+    if command.is_exclusive(words) { Mode::Exclusive } else { Mode::Shared }
+}
+
 /// Notes what a client waits with.
 #[cold]
 fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest: Millis) -> Ran {
@@ -582,7 +642,7 @@ fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest
 
 /// Runs a command; a panic, which is a bug, becomes an error of that command alone.
 #[inline]
-fn guarded<T>(run: impl FnOnce() -> Result<T, CommandError>) -> Result<T, CommandError> {
+pub fn guarded<T>(run: impl FnOnce() -> Result<T, CommandError>) -> Result<T, CommandError> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked()))
 }
 

@@ -215,8 +215,11 @@ fn clients(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("blocked_clients", blocked);
     lines.put("tracking_clients", server.tracking.tracked().clients);
     lines.same(&["pubsub_clients", "watching_clients"], 0);
-    lines.same(&["clients_in_timeout_table", "total_watched_keys"], 0);
-    lines.same(&["total_blocking_keys", "total_blocking_keys_on_nokey"], 0);
+    let awaited = server.keyspace.awaited();
+    lines.put("clients_in_timeout_table", server.timed_waits.load(Ordering::Relaxed));
+    lines.put("total_watched_keys", 0);
+    lines.put("total_blocking_keys", awaited.keys.load(Ordering::Relaxed));
+    lines.put("total_blocking_keys_on_nokey", awaited.keys_to_go.load(Ordering::Relaxed));
     let rest = server.pause.holds(server.clock.now(), true);
     let actions = match (rest, server.pause.holds(server.clock.now(), false)) {
         (None, _) => "none",
@@ -424,7 +427,7 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("accept_errors", server.arrivals.accept_errors.load(Ordering::Relaxed));
     lines.same(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
     lines.put("expired_keys", sum(|stats| stats.expired.get()));
-    lines.same(&["expired_subkeys", "expired_fields"], 0);
+    lines.same(&["expired_subkeys", "expired_fields"], sum(|stats| stats.lapsed.get()));
     lines.put("expired_stale_perc", "0.00");
     lines.put("expired_time_cap_reached_count", sum(|stats| stats.expire_cycles_capped.get()));
     lines.put("expire_cycle_cpu_milliseconds", sum(|stats| stats.expire_micros.get()) / 1000);

@@ -11,6 +11,7 @@
 //! 3. A panic in a command ends its connection with an error and nothing else.
 
 pub mod background;
+pub mod blocking;
 pub mod client;
 pub mod clock;
 pub mod commands;

@@ -148,6 +148,7 @@ pub const METRICS: &[Metric] = &[
     counter("anax_worker_commands_total", "Commands a worker has run.", |facts, out| facts.each_worker(|at, stats| out.of(&[&at], stats.commands.get()))).by(&["worker"]),
     counter("anax_batches_total", "Groups of commands that came together.", |facts, out| out.one(facts.total(|stats| stats.batches.get()))),
     counter("anax_expire_rounds_cut_total", "Rounds of looking for expired keys that ran out of their time.", |facts, out| out.one(facts.total(|stats| stats.expire_cycles_capped.get()))),
+    counter("anax_expired_fields_total", "Fields of hashes and members of sets removed because their time had come.", |facts, out| out.one(facts.total(|stats| stats.lapsed.get()))),
     gauge("anax_background_pending", "Entries that wait to be freed in the background.", |facts, out| out.one(facts.server.background.pending())),
     counter("anax_background_freed_total", "Entries freed in the background.", |facts, out| out.one(facts.server.background.freed_total())),
 ];

@@ -47,6 +47,8 @@ pub struct Server {
     pub stats: Box<[WorkerStats]>,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// How many clients wait for keys and have a timeout.
+    pub timed_waits: AtomicUsize,
     /// Where big things are dropped.
     pub background: Background,
     /// A name for this run of the server, 40 hexadecimal digits.
@@ -149,6 +151,7 @@ impl Server {
             clock: Clock::default(),
             stats,
             pause: Pause::default(),
+            timed_waits: AtomicUsize::new(0),
             background: Background::start(),
             run_id,
             monitor: Monitor::default(),

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use keyspace::DbIndex;
 use protocol::Dialect;
 
+use crate::blocking::Wait;
 use crate::client::Client;
 use crate::settings::Settings;
 use crate::tracking::Terms;
@@ -47,6 +48,8 @@ pub struct Session {
     pub caching: bool,
     /// When the command that runs began, in ns of the clock; 0: when its turn came.
     pub began_nanos: u64,
+    /// The request that waits for its keys, if one does.
+    pub wait: Option<Box<Wait>>,
 }
 
 impl Session {
@@ -66,6 +69,7 @@ impl Session {
             tracking: None,
             caching: false,
             began_nanos: 0,
+            wait: None,
         }
     }
 

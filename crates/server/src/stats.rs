@@ -156,6 +156,7 @@ pub struct WorkerStats {
     pub misses: Counter,
     pub changes: Counter,
     pub expired: Counter,
+    pub lapsed: Counter,
     pub bytes_in: Counter,
     pub bytes_out: Counter,
     pub reads: Counter,
@@ -197,7 +198,7 @@ impl WorkerStats {
     }
 
     /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 23] {
+    fn counters(&self) -> [&Counter; 24] {
         let WorkerStats {
             connections,
             commands,
@@ -206,6 +207,7 @@ impl WorkerStats {
             misses,
             changes,
             expired,
+            lapsed,
             bytes_in,
             bytes_out,
             reads,
@@ -233,6 +235,7 @@ impl WorkerStats {
             misses,
             changes,
             expired,
+            lapsed,
             bytes_in,
             bytes_out,
             reads,

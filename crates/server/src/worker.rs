@@ -267,6 +267,7 @@ async fn look_after(worker: Rc<Worker>) {
                 match maintained {
                     Maintained::Step(tally) => {
                         worker.stats().expired.add(tally.expired);
+                        worker.stats().lapsed.add(tally.lapsed);
                         if let Some(garbage) = tally.garbage.filter(|_| settings.lazy_expire) {
                             server.background.discard(garbage);
                         }

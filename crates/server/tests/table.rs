@@ -82,19 +82,19 @@ fn arity_min(arity: Arity) -> usize {
 fn keys_stand_among_the_words_that_a_request_must_have() {
     for (name, command) in all(&command_table()) {
         let words = arity_min(command.arity);
-        for spec in command.keys {
+        for spec in command.keys.iter().filter(|spec| !spec.is_optional()) {
             let begin = spec.begin.least();
             let last = match spec.find {
                 Find::Range { last, .. } if last > 0 => begin as usize + last as usize,
                 Find::Range { .. } | Find::Counted { .. } | Find::FirstHalf => begin.into(),
-                Find::Behind(_) | Find::Unknown => continue,
+                Find::Behind(_) | Find::Unknown => unreachable!("they are optional"),
             };
             // Commands that take any number of keys may take none.
             let open = matches!(spec.find, Find::Range { last: -1, .. });
             assert!(last < words || open, "{name}: a key at {last}, {words} words");
             assert!(begin as usize > usize::from(name.contains('|')), "{name}: a name is no key");
         }
-        let runs_on_keys = matches!(command.run, Run::Read(_) | Run::Write(_));
+        let runs_on_keys = matches!(command.run, Run::Read(_) | Run::Write(_) | Run::Block(_));
         assert!(runs_on_keys || command.keys.is_empty(), "{name} has keys and enters no shard");
     }
 }
@@ -135,7 +135,9 @@ fn told_of_keys(spec: &KeySpec) -> String {
     let usage = usage.into_iter().collect::<Vec<_>>().join("+");
     let begin = match spec.begin {
         Begin::Index(begin) => begin.to_string(),
-        Begin::Keyword { word, from } => format!("kw:{word}+{from}"),
+        Begin::Keyword { word, from } | Begin::Option { word, from, .. } => {
+            format!("kw:{word}+{from}")
+        }
     };
     let find = match spec.find {
         Find::Behind(_) | Find::Unknown => return format!("?:?()[{usage}]"),

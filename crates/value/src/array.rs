@@ -288,10 +288,10 @@ impl Draft {
         Draft::Small(small::empty(cursor), 0)
     }
 
-    /// A copy of a small array.
+    /// A copy of a small array, which these bytes are.
     #[must_use]
-    pub fn of(small: Small<'_>, bytes: &[u8]) -> Draft {
-        Draft::Small(bytes.into(), small.iter().count())
+    pub fn of(bytes: &[u8]) -> Draft {
+        Draft::Small(bytes.into(), Small::new(bytes).iter().count())
     }
 
     /// It, to be read.

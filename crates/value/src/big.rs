@@ -129,14 +129,28 @@ impl Big {
         }
     }
 
+    /// What of it may have parts with deadlines.
+    #[must_use]
+    pub fn dated(&self) -> Option<&Map> {
+        match self {
+            Big::Hash(map) => Some(map),
+            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) | Big::Array(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn dated_mut(&mut self) -> Option<&mut Map> {
+        match self {
+            Big::Hash(map) => Some(map),
+            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) | Big::Array(_) => None,
+        }
+    }
+
     /// The moment before which none of its parts has outlived a deadline; `u64::MAX` if none has
     /// one.
     #[must_use]
     pub fn due(&self) -> u64 {
-        match self {
-            Big::Hash(map) => map.due(),
-            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) | Big::Array(_) => u64::MAX,
-        }
+        self.dated().map_or(u64::MAX, Map::due)
     }
 
     /// Bytes on the heap.

@@ -13,13 +13,6 @@ struct Model {
     present: BTreeMap<u32, u64>,
 }
 
-/// A fixed mixing of a number into 64 bits (splitmix64's finaliser).
-fn mix(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
-}
-
 impl Model {
     fn new(skip: u32) -> Model {
         Model { table: Table::new(skip), hashes: Vec::new(), present: BTreeMap::new() }
@@ -214,6 +207,33 @@ fn random_finds_a_handle_below_a_deep_directory() {
     }
     handles.iter().for_each(|&handle| model.remove(handle));
     assert_eq!(model.table.random(mix(1)), None);
+}
+
+/// The sum over all handles of how far each is from being drawn as often as the others, squared.
+fn unevenness(handles: u64) -> f64 {
+    let mut model = Model::new(0);
+    for n in 1..=handles {
+        model.insert(mix(n));
+    }
+    let expected = 100.0;
+    let mut counts = vec![0.0; handles as usize];
+    (0..handles * 100).for_each(|n| {
+        let drawn = model.table.random(mix(n ^ 0x5555)).expect("there are some");
+        counts[drawn as usize] += 1.0;
+    });
+    counts.iter().map(|count: &f64| (count - expected).powi(2) / expected).sum()
+}
+
+/// SRANDMEMBER preferred members that were alone in their bucket, twenty times as likely as those
+/// that shared one: the first bucket that had any was taken, from a random one on.
+#[test]
+fn random_draws_each_handle_equally_often() {
+    // Chi-square of n - 1 degrees of freedom: mean n - 1, deviation sqrt(2n). Five of them.
+    for handles in [2_u64, 10, 700, 5_000, 20_000] {
+        let limit = handles as f64 + 5.0 * (2.0 * handles as f64).sqrt() + 10.0;
+        let found = unevenness(handles);
+        assert!(found < limit, "{handles} handles: {found}, more than {limit}");
+    }
 }
 
 #[test]

@@ -8,17 +8,23 @@
 //!
 //! 1. RESTORE changes nothing before the whole payload is known to be good.
 
+mod incoming;
+mod stream;
+
 use std::collections::HashSet;
 
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event,
 };
+use incoming::Incoming;
+use keyspace::stream::NodeLimits;
 use keyspace::{Access, Expiry, KeyHasher, Millis, Refused, Stored, Type, access};
 use rdb::{
-    Format, HashEncoder, HashField, Limits, ListEncoder, Options, RdbError, SetEncoder, Value,
-    ZSetEncoder, encode_string,
+    Format, HashEncoder, HashField, ListEncoder, Options, RdbError, SetEncoder, Value, ZSetEncoder,
+    encode_string,
 };
+use value::Big;
 use value::entries::Digits;
 use value::map::NewMap;
 use value::set::NewSet;
@@ -46,8 +52,19 @@ fn dump(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
         reply.null();
         return Ok(());
     };
-    reply.bulk(&dump_of(stored, keys.hasher(), keys.now())?);
+    if is_hollow(stored, keys.hasher(), keys.now()) {
+        reply.null();
+    } else {
+        reply.bulk(&dump_of(stored, keys.hasher(), keys.now())?);
+    }
     Ok(())
+}
+
+/// Whether it is a hash whose fields have all outlived their deadlines. Nothing could be restored
+/// of it.
+fn is_hollow(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> bool {
+    matches!(stored, Stored::Big(Big::Hash(_)))
+        && keyspace::map_of(stored, hasher, now).is_some_and(|map| map.is_empty())
 }
 
 /// The dump of a value: for every server from Redis 7.2 and Valkey 7.2 on; that of a hash with
@@ -67,12 +84,26 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
             Type::Hash => encode_hash(stored, (hasher, now), options, &mut out),
             Type::List => encode_list(stored, options, &mut out),
             Type::ZSet => encode_zset(stored, hasher, options, &mut out),
-            Type::String | Type::Stream => Err(RdbError::Unsupported),
+            Type::Stream => encode_stream(stored, options, &mut out),
+            Type::String => Ok(()),
         },
     };
     encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
     rdb::seal(&mut out, options.format.version());
     Ok(out)
+}
+
+fn encode_stream(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
+    keyspace::stream_of(stored).map_or(Ok(()), |found| stream::encode(found, options, out))
+}
+
+/// How many bytes a value takes in a snapshot, beside what says which type it is; 0 if it can't be
+/// saved.
+#[must_use]
+pub fn saved_len(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> usize {
+    /// A byte for the type before the value; a version of two bytes and a checksum of eight behind.
+    const AROUND_BYTES: usize = 1 + 2 + 8;
+    dump_of(stored, hasher, now).map_or(0, |dump| dump.len().saturating_sub(AROUND_BYTES))
 }
 
 fn encode_list(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
@@ -205,7 +236,7 @@ fn restore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Do
     let ttl = command::parse_integer(ttl).ok_or(CommandError::NotAnInteger)?;
     let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
     let ttl = Millis::try_from(ttl).map_err(refused)?;
-    let value = open(payload)?;
+    let value = open(payload, keys.frame().layout.stream_node)?;
 
     let expiry = expiry_of(ttl, wishes.absolute, keys.now());
     if matches!(expiry, Expiry::At(moment) if moment <= keys.now()) {
@@ -234,11 +265,8 @@ fn expiry_of(ttl: Millis, absolute: bool, now: Millis) -> Expiry {
 }
 
 /// The value in a dump.
-fn open(dump: &[u8]) -> Result<Value, CommandError> {
-    let opened = rdb::open(dump);
-    let value =
-        opened.and_then(|dump| Value::decode(dump.payload, dump.version, &Limits::default()));
-    value.map_err(|error| {
+fn open(dump: &[u8], node_limits: NodeLimits) -> Result<Incoming, CommandError> {
+    Incoming::of(dump, node_limits).map_err(|error| {
         if error.is_footer() {
             CommandError::text("ERR DUMP payload version or checksum are wrong")
         } else {
@@ -248,7 +276,14 @@ fn open(dump: &[u8]) -> Result<Value, CommandError> {
 }
 
 /// Puts a value where the key is, over whatever is there.
-fn store(value: Value, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
+fn store(value: Incoming, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
+    match value {
+        Incoming::Plain(value) => store_plain(value, key, expiry, keys),
+        Incoming::Stream(stream) => Ok(keys.put_stream(key.0, *stream, expiry, event::RESTORE)?),
+    }
+}
+
+fn store_plain(value: Value, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
     let (layout, hasher) = (keys.frame().layout, keys.hasher());
     match value {
         Value::Str(text) => keys.str_over(key.0).set(&text, expiry, event::RESTORE)?,

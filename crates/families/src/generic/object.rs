@@ -44,7 +44,7 @@ fn encoding(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 /// The name that Redis has for how a value is laid out. `raw`: see [`encoding_of`].
 #[must_use]
-pub(super) fn encoding_of_stored(stored: Stored<'_>, raw: bool) -> &'static str {
+pub fn encoding_of_stored(stored: Stored<'_>, raw: bool) -> &'static str {
     match stored {
         Stored::Str(text) => encoding_of(text.as_bytes(), raw),
         Stored::Packed(kind, bytes) => kind.packed_encoding(bytes),
@@ -53,8 +53,7 @@ pub(super) fn encoding_of_stored(stored: Stored<'_>, raw: bool) -> &'static str 
 }
 
 /// The name that Redis has for a string's encoding. `raw`: whether it was edited in place.
-#[must_use]
-pub fn encoding_of(text: &[u8], raw: bool) -> &'static str {
+fn encoding_of(text: &[u8], raw: bool) -> &'static str {
     /// The longest string that Redis keeps in one allocation with its header.
     const EMBEDDED_BYTES_MAX: usize = 44;
     match text {

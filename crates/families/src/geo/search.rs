@@ -45,7 +45,7 @@ pub(super) const GEOSEARCHSTORE: Command = Command {
 
 /// The outline of a shape whose middle is not known yet.
 #[derive(Clone, Copy)]
-enum Around {
+pub(super) enum Around {
     Radius(f64, Unit),
     Box(f64, f64, Unit),
 }
@@ -59,7 +59,7 @@ enum Sorting {
 }
 
 /// A search, as a request asks for it.
-struct Search {
+pub(super) struct Search {
     middle: Option<Point>,
     /// A middle was named, though there may be no key that holds it.
     has_middle: bool,
@@ -72,7 +72,8 @@ struct Search {
     with_distance: bool,
     with_hash: bool,
     with_point: bool,
-    store_distance: bool,
+    /// Distances are stored, not scores.
+    pub(super) by_distance: bool,
 }
 
 /// A place that was found.
@@ -83,34 +84,56 @@ struct Found<'v> {
 }
 
 impl Search {
+    /// One of which nothing is known yet.
+    pub(super) const NEW: Search = Search {
+        middle: None,
+        has_middle: false,
+        around: None,
+        polygon: None,
+        sorting: Sorting::AsMet,
+        count: 0,
+        any: false,
+        with_distance: false,
+        with_hash: false,
+        with_point: false,
+        by_distance: false,
+    };
+
+    /// One whose shape is known.
+    pub(super) fn around(middle: Point, around: Around) -> Search {
+        Search { middle: Some(middle), has_middle: true, around: Some(around), ..Search::NEW }
+    }
+
     fn parse(
         mut args: Args<'_>,
         stores: bool,
         set: Option<ZSetRef<'_>>,
     ) -> Result<Search, CommandError> {
-        let mut search = Search {
-            middle: None,
-            has_middle: false,
-            around: None,
-            polygon: None,
-            sorting: Sorting::AsMet,
-            count: 0,
-            any: false,
-            with_distance: false,
-            with_hash: false,
-            with_point: false,
-            store_distance: false,
-        };
+        let mut search = Search::NEW;
         while !args.is_empty() {
-            if !search.take_flag(&mut args, stores) && !search.take_shape(&mut args, set)? {
+            if stores && args.word("STOREDIST") {
+                search.by_distance = true;
+            } else if !search.take_option(&mut args)? && !search.take_shape(&mut args, set)? {
                 return Err(CommandError::Syntax);
             }
         }
-        search.check(stores)?;
+        search.check_parts(stores)?;
+        search.check_count()?;
         Ok(search)
     }
 
-    fn take_flag(&mut self, args: &mut Args<'_>, stores: bool) -> bool {
+    /// Takes an option that every search may have; `false`: there is none.
+    pub(super) fn take_option(&mut self, args: &mut Args<'_>) -> Result<bool, CommandError> {
+        if args.word_with_value("COUNT") {
+            let count: i64 = args.take()?;
+            let count = usize::try_from(count).ok().filter(|&count| count > 0);
+            self.count = count.ok_or_else(|| CommandError::text("ERR COUNT must be > 0"))?;
+            return Ok(true);
+        }
+        Ok(self.take_flag(args))
+    }
+
+    fn take_flag(&mut self, args: &mut Args<'_>) -> bool {
         if args.word("WITHDIST") {
             self.with_distance = true;
         } else if args.word("WITHHASH") {
@@ -123,8 +146,6 @@ impl Search {
             self.sorting = Sorting::NearestFirst;
         } else if args.word("DESC") {
             self.sorting = Sorting::FarthestFirst;
-        } else if stores && args.word("STOREDIST") {
-            self.store_distance = true;
         } else {
             return false;
         }
@@ -141,26 +162,17 @@ impl Search {
         let is_box = matches!(self.around, Some(Around::Box(..)));
         let is_circle = matches!(self.around, Some(Around::Radius(..)));
         let is_at_point = self.has_middle && self.middle.is_some();
-        if args.word_with_value("COUNT") {
-            let count: i64 = args.take()?;
-            let count = usize::try_from(count).ok().filter(|&count| count > 0);
-            self.count = count.ok_or_else(|| CommandError::text("ERR COUNT must be > 0"))?;
-        } else if !is_polygon && !is_at_point && args.word_with_value("FROMMEMBER") {
+        if !is_polygon && !is_at_point && args.word_with_value("FROMMEMBER") {
             let name = args.bytes()?;
             self.has_middle = true;
             if let Some(set) = set {
-                let score = set.score(name).ok_or_else(no_such_member)?;
-                self.middle = Some(Point::of_score(score));
+                self.middle = Some(member_place(set, name)?);
             }
         } else if !is_polygon && !self.has_middle && args.len() > 2 && args.word("FROMLONLAT") {
             self.middle = Some(take_point(args)?);
             self.has_middle = true;
         } else if !is_polygon && !is_box && args.len() > 2 && args.word("BYRADIUS") {
-            let radius = take_length(args, "ERR need numeric radius")?;
-            if radius < 0.0 {
-                return Err(CommandError::text("ERR radius cannot be negative"));
-            }
-            self.around = Some(Around::Radius(radius, take_unit(args)?));
+            self.around = Some(take_radius(args)?);
         } else if !is_polygon && !is_circle && args.len() > 3 && args.word("BYBOX") {
             let width = take_length(args, "ERR need numeric width")?;
             let height = take_length(args, "ERR need numeric height")?;
@@ -180,12 +192,20 @@ impl Search {
         Ok(true)
     }
 
-    fn check(&self, stores: bool) -> Result<(), CommandError> {
+    /// What is stored has no parts beside its score: `who` stores.
+    pub(super) fn check_stores(&self, who: &str) -> Result<(), CommandError> {
+        if self.with_distance || self.with_hash || self.with_point {
+            return Err(CommandError::text(format!(
+                "ERR {who} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_parts(&self, stores: bool) -> Result<(), CommandError> {
         let name = if stores { GEOSEARCHSTORE.name } else { GEOSEARCH.name };
-        if stores && (self.with_distance || self.with_hash || self.with_point) {
-            return Err(CommandError::text(
-                "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
-            ));
+        if stores {
+            self.check_stores(name)?;
         }
         if !self.has_middle && self.polygon.is_none() {
             return Err(CommandError::text(format!(
@@ -197,6 +217,10 @@ impl Search {
                 "ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for {name}"
             )));
         }
+        Ok(())
+    }
+
+    pub(super) fn check_count(&self) -> Result<(), CommandError> {
         if self.any && self.count == 0 {
             return Err(CommandError::text("ERR the ANY argument requires COUNT argument"));
         }
@@ -249,6 +273,27 @@ impl Search {
         found
     }
 
+    /// Tells the places of a set.
+    pub(super) fn answer(&self, set: Option<ZSetRef<'_>>, reply: &mut Reply<'_>) {
+        let (Some(set), Some((shape, unit))) = (set, self.shape()) else {
+            return reply.array(0);
+        };
+        let found = self.run(&shape, set);
+        reply.array(found.len());
+        found.iter().for_each(|found| self.tell(found, unit, reply));
+    }
+
+    /// The places of a set, as they are stored.
+    pub(super) fn pairs(&self, set: Option<ZSetRef<'_>>) -> Vec<(Name, f64)> {
+        let (Some(set), Some((shape, unit))) = (set, self.shape()) else { return Vec::new() };
+        let score = |found: &Found<'_>| match self.by_distance {
+            true => found.metres / unit.metres(),
+            false => found.score,
+        };
+        let found = self.run(&shape, set).into_iter();
+        found.map(|found| (name_of(found.name), score(&found))).collect()
+    }
+
     fn tell(&self, found: &Found<'_>, unit: Unit, reply: &mut Reply<'_>) {
         let parts = [self.with_distance, self.with_hash, self.with_point];
         let parts = parts.into_iter().filter(|&is_wanted| is_wanted).count();
@@ -268,8 +313,19 @@ impl Search {
     }
 }
 
-fn no_such_member() -> CommandError {
-    CommandError::text("ERR could not decode requested zset member")
+/// Where a member is.
+pub(super) fn member_place(set: ZSetRef<'_>, name: &[u8]) -> Result<Point, CommandError> {
+    let refusal = || CommandError::text("ERR could not decode requested zset member");
+    set.score(name).map(Point::of_score).ok_or_else(refusal)
+}
+
+/// Takes a radius and its unit.
+pub(super) fn take_radius(args: &mut Args<'_>) -> Result<Around, CommandError> {
+    let radius = take_length(args, "ERR need numeric radius")?;
+    if radius < 0.0 {
+        return Err(CommandError::text("ERR radius cannot be negative"));
+    }
+    Ok(Around::Radius(radius, take_unit(args)?))
 }
 
 fn take_length(args: &mut Args<'_>, refusal: &str) -> Result<f64, CommandError> {
@@ -291,32 +347,14 @@ fn take_polygon(args: &mut Args<'_>) -> Result<Shape, CommandError> {
 fn geosearch(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let set = keys.zset(key.0)?;
-    let search = Search::parse(args, false, set)?;
-    let (Some(set), Some((shape, unit))) = (set, search.shape()) else {
-        reply.array(0);
-        return Ok(());
-    };
-    let found = search.run(&shape, set);
-    reply.array(found.len());
-    found.iter().for_each(|found| search.tell(found, unit, reply));
+    Search::parse(args, false, set)?.answer(set, reply);
     Ok(())
 }
 
 fn geosearchstore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (destination, source): (Key<'_>, Key<'_>) = (args.take()?, args.take()?);
     let set = keys.zset(source.0)?;
-    let search = Search::parse(args, true, set)?;
-    let pairs: Vec<(Name, f64)> = match (set, search.shape()) {
-        (Some(set), Some((shape, unit))) => {
-            let found = search.run(&shape, set).into_iter();
-            let score = |found: &Found<'_>| match search.store_distance {
-                true => found.metres / unit.metres(),
-                false => found.score,
-            };
-            found.map(|found| (name_of(found.name), score(&found))).collect()
-        }
-        _ => Vec::new(),
-    };
+    let pairs = Search::parse(args, true, set)?.pairs(set);
     let count = pairs.len();
     keys.put_zset(destination.0, pairs, keyspace::Expiry::Clear, event::GEOSEARCHSTORE)?;
     reply.integer(count as i64);

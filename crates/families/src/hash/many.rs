@@ -92,7 +92,7 @@ fn hscan(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
                 return;
             }
             found.part(field);
-            if !walk.no_values {
+            if !walk.names_only {
                 found.part(value.to_text(&mut Digits::new()));
             }
         })

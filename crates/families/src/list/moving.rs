@@ -79,7 +79,7 @@ fn reply_moved(step: Move<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Do
 
 /// How many elements LMOVEM moves, and in which order they lie then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Amount {
+pub(super) struct Amount {
     count: usize,
     /// Nothing is moved if there are fewer.
     exactly: bool,
@@ -89,24 +89,19 @@ struct Amount {
 
 fn lmovem(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let step = Move::parse(&mut args)?;
-    let amount = Amount::parse(args)?;
-    let there = keys.list_entry(step.source.0)?.len();
-    let moved = match amount.exactly && there < amount.count {
-        true => None,
-        false => step.run(amount.count, !amount.one_by_one, keys)?,
-    };
-    let Some(moved) = moved else {
+    if !step.run_many(Amount::parse(args)?, keys, reply)? {
         reply.null();
-        return Ok(());
-    };
-    reply.array(moved.len());
-    // As they lie in the destination, whichever way they came there.
-    moved.texts(step.to == End::Front).for_each(|text| reply.bulk(text));
+    }
     Ok(())
 }
 
 impl Amount {
-    fn parse(mut args: Args<'_>) -> Result<Amount, CommandError> {
+    /// Whether elements are moved where so many are, at least one.
+    pub(super) fn allows(self, there: usize) -> bool {
+        !self.exactly || there >= self.count
+    }
+
+    pub(super) fn parse(mut args: Args<'_>) -> Result<Amount, CommandError> {
         if args.is_empty() {
             return Ok(Amount { count: 1, exactly: false, one_by_one: true });
         }
@@ -126,10 +121,30 @@ impl Amount {
 }
 
 impl<'a> Move<'a> {
-    fn parse(args: &mut Args<'a>) -> Result<Move<'a>, CommandError> {
+    pub(super) fn parse(args: &mut Args<'a>) -> Result<Move<'a>, CommandError> {
         let (source, destination) = (args.take()?, args.take()?);
         let (Side(from), Side(to)) = (args.take()?, args.take()?);
         Ok(Move { source, destination, from, to })
+    }
+
+    /// Moves elements and answers with them, as they lie in the destination then; tells whether
+    /// there are enough, and answers nothing if not.
+    pub(super) fn run_many(
+        self,
+        amount: Amount,
+        keys: &mut View<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<bool, CommandError> {
+        let there = keys.list_entry(self.source.0)?.len();
+        let moved = match amount.allows(there) {
+            true => self.run(amount.count, !amount.one_by_one, keys)?,
+            false => None,
+        };
+        let Some(moved) = moved else { return Ok(false) };
+        reply.array(moved.len());
+        // Whichever way they came there.
+        moved.texts(self.to == End::Front).for_each(|text| reply.bulk(text));
+        Ok(true)
     }
 
     /// Moves up to `count` elements, in the order in which they are returned; `None` if there is

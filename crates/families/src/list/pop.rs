@@ -116,23 +116,48 @@ pub(super) const LMPOP: Command = Command {
     ..LPOP
 };
 
-fn lmpop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    let numkeys = positive(args.bytes()?).ok_or(CommandError::NumKeys)?;
-    let names = args.first(numkeys);
-    let mut args = args.skip(numkeys);
-    let Side(end) = args.take()?;
-    let mut count = 1;
-    if args.word_with_value("COUNT") {
-        count = positive(args.bytes()?).ok_or(CommandError::CountNotPositive)?;
+fn lmpop(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    if !Popping::parse(args)?.run(keys, reply)? {
+        reply.null_array();
     }
-    args.end()?;
-    for key in names.rest() {
-        if pop_of_one(key, end, count, keys, reply)? {
-            return Ok(());
-        }
-    }
-    reply.null_array();
     Ok(())
+}
+
+/// What is taken of the first list among several keys.
+pub(super) struct Popping<'a> {
+    names: Args<'a>,
+    end: End,
+    count: usize,
+}
+
+impl<'a> Popping<'a> {
+    pub(super) fn parse(mut args: Args<'a>) -> Result<Popping<'a>, CommandError> {
+        let numkeys = positive(args.bytes()?).ok_or(CommandError::NumKeys)?;
+        let names = args.first(numkeys);
+        let mut args = args.skip(numkeys);
+        let Side(end) = args.take()?;
+        let mut count = 1;
+        if args.word_with_value("COUNT") {
+            count = positive(args.bytes()?).ok_or(CommandError::CountNotPositive)?;
+        }
+        args.end()?;
+        Ok(Popping { names, end, count })
+    }
+
+    /// Takes and answers; tells whether there is a list in the entered shards, and answers nothing
+    /// if there is none.
+    pub(super) fn run(
+        self,
+        keys: &mut View<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<bool, CommandError> {
+        for key in self.names.rest() {
+            if keys.has_entered(key) && pop_of_one(key, self.end, self.count, keys, reply)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// Takes up to `count` elements of a list and answers with its key and with them; tells whether

@@ -14,7 +14,7 @@ use crate::element::{tell, tell_count};
 
 /// An end of a sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     /// The least scores.
     Min,
     /// The greatest.
@@ -56,11 +56,11 @@ fn pop(
 }
 
 /// Takes the members at the end of the first of these keys that has any, `count` at most, and
-/// tells key and members as ZMPOP does. `false`: there is none.
+/// tells key and members as ZMPOP does. `false`: there is none in the entered shards.
 ///
 /// # Errors
 /// If a key before the first such set, or that one, holds something else.
-pub fn pop_first<'a>(
+fn pop_first<'a>(
     names: impl Iterator<Item = &'a [u8]>,
     end: End,
     count: usize,
@@ -68,6 +68,9 @@ pub fn pop_first<'a>(
     reply: &mut Reply<'_>,
 ) -> Result<bool, CommandError> {
     for key in names {
+        if !keys.has_entered(key) {
+            continue;
+        }
         let mut entry = keys.zset_entry(key)?;
         entry.count_lookup();
         if entry.is_empty() {
@@ -87,17 +90,20 @@ pub fn pop_first<'a>(
 }
 
 /// Takes one member out at an end of the first of these keys that has any, and tells key, member
-/// and score side by side, as BZPOPMIN does. `false`: there is none.
+/// and score side by side, as BZPOPMIN does. `false`: there is none in the entered shards.
 ///
 /// # Errors
 /// If a key before the first such set, or that one, holds something else.
-pub fn tell_popped<'a>(
+pub(super) fn tell_popped<'a>(
     names: impl Iterator<Item = &'a [u8]>,
     end: End,
     keys: &mut View<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<bool, CommandError> {
     for key in names {
+        if !keys.has_entered(key) {
+            continue;
+        }
         let mut entry = keys.zset_entry(key)?;
         entry.count_lookup();
         if entry.is_empty() {
@@ -186,26 +192,47 @@ pub(super) const ZMPOP: Command = Command {
     ..ZPOPMIN
 };
 
-fn zmpop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    let numkeys = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
-    let numkeys = numkeys.and_then(|count| usize::try_from(count).ok());
-    let numkeys = numkeys.ok_or(CommandError::NumKeys)?;
-    let mut options = args.skip(numkeys);
-    if args.len() <= numkeys {
-        return Err(CommandError::Syntax);
-    }
-    let end = if options.word("MIN") {
-        End::Min
-    } else if options.word("MAX") {
-        End::Max
-    } else {
-        return Err(CommandError::Syntax);
-    };
-    let count = parse_count(options)?;
-    if !pop_first(args.first(numkeys).rest(), end, count, keys, reply)? {
+fn zmpop(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    if !Popping::parse(args)?.run(keys, reply)? {
         reply.null_array();
     }
     Ok(())
+}
+
+/// What is taken of the first sorted set among several keys.
+pub(super) struct Popping<'a> {
+    names: Args<'a>,
+    end: End,
+    count: usize,
+}
+
+impl<'a> Popping<'a> {
+    pub(super) fn parse(mut args: Args<'a>) -> Result<Popping<'a>, CommandError> {
+        let numkeys = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
+        let numkeys = numkeys.and_then(|count| usize::try_from(count).ok());
+        let numkeys = numkeys.ok_or(CommandError::NumKeys)?;
+        let mut options = args.skip(numkeys);
+        if args.len() <= numkeys {
+            return Err(CommandError::Syntax);
+        }
+        let end = if options.word("MIN") {
+            End::Min
+        } else if options.word("MAX") {
+            End::Max
+        } else {
+            return Err(CommandError::Syntax);
+        };
+        Ok(Popping { names: args.first(numkeys), end, count: parse_count(options)? })
+    }
+
+    /// Takes and answers, see [`pop_first`].
+    pub(super) fn run(
+        self,
+        keys: &mut View<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<bool, CommandError> {
+        pop_first(self.names.rest(), self.end, self.count, keys, reply)
+    }
 }
 
 fn parse_count(mut options: Args<'_>) -> Result<usize, CommandError> {

@@ -159,7 +159,7 @@ pub(super) const ZSCAN: Command = Command {
     since: "2.8.0",
     summary: "Returns some members of a sorted set with their scores, and where to go on.",
     complexity: "O(1) a call, O(N) for all",
-    syntax: "key cursor [MATCH pattern] [COUNT count]",
+    syntax: "key cursor [MATCH pattern] [COUNT count] [NOSCORES]",
     tips: &["nondeterministic_output"],
     ..ZSCORE
 };
@@ -169,14 +169,17 @@ fn zscan(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let mut walk = Walk::begin(&mut args)?;
     let Some(set) = keys.zset(key.0)? else { return walk.tell_nothing(reply) };
     walk.parse(args, Type::ZSet)?;
-    let small = matches!(set, ZSetRef::Packed(..));
+    let (small, names_only) = (matches!(set, ZSetRef::Packed(..)), walk.names_only);
     let mut text = Vec::new();
     walk.run(small, reply, |cursor, found| {
         set.scan(cursor, |(name, score)| {
             let mut digits = Digits::new();
             let name = name.to_text(&mut digits);
-            if found.takes(name) {
-                found.part(name);
+            if !found.takes(name) {
+                return;
+            }
+            found.part(name);
+            if !names_only {
                 text.clear();
                 format_double(score, &mut text);
                 found.part(&text);

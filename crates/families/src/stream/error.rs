@@ -89,6 +89,10 @@ pub(super) enum StreamError<'a> {
     TimeoutNegative,
     /// CLAIM is no integer of at least 0.
     ClaimIdle,
+    /// This option, MAXCOUNT or MAXSIZE, is no integer above 0.
+    LimitNotPositive(&'static str),
+    /// MAXCOUNT is less than COUNT.
+    MaxCountBelowCount,
     /// The name of a producer or of a message is empty.
     EmptyMessage,
     /// IDMP and IDMPAUTO are for ids that the clock gives.
@@ -201,6 +205,9 @@ impl fmt::Display for StreamError<'_> {
                      instead."
                 );
             }
+            StreamError::LimitNotPositive(option) => {
+                return write!(f, "ERR {option} must be > 0");
+            }
             StreamError::NoGroupOption => "ERR Missing GROUP option for XREADGROUP",
             StreamError::Meaningless(id) => {
                 return write!(
@@ -231,6 +238,7 @@ impl fmt::Display for StreamError<'_> {
             StreamError::MaxSize => "ERR invalid maxsize",
             StreamError::NoSuchEntry => "ERR no such entry in the stream",
             StreamError::OtherEntry => "ERR the message is recorded with another stream ID",
+            StreamError::MaxCountBelowCount => "ERR MAXCOUNT must be greater than or equal to COUNT",
             StreamError::ClaimIdle => "ERR min-idle-time must be a non-negative integer",
         })
     }

@@ -1,14 +1,14 @@
 //! XREAD and XREADGROUP: what is new in several streams.
 //!
-//! They answer at once. Whoever serves a client that gave BLOCK waits when
-//! nothing could be told, and asks again: [`Request::block`] says how long.
+//! With BLOCK they wait until there is something to tell, which XREADGROUP takes its errors for
+//! as well: that the group, or the stream, is gone.
 
 use command::{
-    Args, Arity, Begin, Category, Command, CommandError, Done, Find, Flags, Group as Chapter,
-    KeySpec, KeyUse, Reply, Run, View, event, parse_integer,
+    Args, Arity, Begin, Block, Category, Command, CommandError, Find, Flags, Group as Chapter,
+    KeySpec, KeyUse, Pins, Reply, Run, Tried, View, event, parse_integer, wait_millis,
 };
 use keyspace::Millis;
-use keyspace::stream::{Consumer, ConsumerId, Group, Log, StreamId};
+use keyspace::stream::{Consumer, ConsumerId, Entry, Group, Log, StreamId};
 use protocol::Dialect;
 use smallvec::SmallVec;
 
@@ -18,7 +18,15 @@ use super::words::{Id, at_least_zero, tell_entries, tell_entry, tell_fields, tel
 
 pub(super) const XREAD: Command = Command {
     name: "XREAD",
-    run: Run::Read(xread),
+    run: Run::Block(Block {
+        now: xread,
+        awaits: has_entries,
+        awaits_absence: false,
+        whole: false,
+        nothing: |reply| reply.null_array(),
+        reads: Some(may_wait),
+        pin: Some(pin),
+    }),
     arity: Arity::AtLeast(4),
     keys: &[keys_behind_streams(1)],
     flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),
@@ -27,20 +35,32 @@ pub(super) const XREAD: Command = Command {
     since: "5.0.0",
     summary: "Returns entries of several streams that come after the ids given; may wait for one.",
     complexity: "O(N) where N is the number of entries returned",
-    syntax: "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    syntax: "[COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    history: &[("8.10.0", "Added the `MAXCOUNT` and `MAXSIZE` options.")],
     ..Command::BASE
 };
 
 pub(super) const XREADGROUP: Command = Command {
     name: "XREADGROUP",
-    run: Run::Write(xreadgroup),
+    run: Run::Block(Block {
+        now: xreadgroup,
+        awaits: has_news,
+        awaits_absence: true,
+        whole: false,
+        nothing: |reply| reply.null_array(),
+        reads: None,
+        pin: None,
+    }),
     arity: Arity::AtLeast(7),
     keys: &[keys_behind_streams(4)],
     summary: "Returns entries of several streams that a group has not read, or that a consumer has \
               not acknowledged; may wait for one.",
-    syntax: "GROUP group consumer [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] \
-             STREAMS key [key ...] id [id ...]",
-    history: &[("8.4.0", "Added the `CLAIM` option.")],
+    syntax: "GROUP group consumer [COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] \
+             [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]",
+    history: &[
+        ("8.4.0", "Added the `CLAIM` option."),
+        ("8.10.0", "Added the `MAXCOUNT` and `MAXSIZE` options."),
+    ],
     ..XREAD
 };
 
@@ -54,17 +74,69 @@ const fn keys_behind_streams(from: u8) -> KeySpec {
     }
 }
 
-/// A request of either command, up to its keys and ids.
-pub struct Request<'a> {
+/// How often a group's stale entries are looked for at most, in ms: they grow stale by themselves.
+const CLAIM_EVERY: Millis = 10;
+
+/// A request of either command.
+struct Request<'a> {
     /// How long to wait if there is nothing to tell, in ms; 0: for ever.
-    pub block: Option<Millis>,
+    block: Option<Millis>,
+    /// The most entries of a stream.
     count: usize,
+    /// What all streams may come to.
+    budget: Budget,
     group: Option<(&'a [u8], &'a [u8])>,
     no_ack: bool,
     claim: Option<Millis>,
     keys: Args<'a>,
     ids: Args<'a>,
 }
+
+/// What a reply may still come to, over all its streams.
+#[derive(Clone, Copy)]
+struct Budget {
+    entries: usize,
+    /// Bytes of entries as they are written; `None`: any.
+    bytes: Option<usize>,
+    /// Whether no entry was told yet: the first one is told however large it is.
+    is_new: bool,
+}
+
+impl Budget {
+    const UNBOUNDED: Budget = Budget { entries: usize::MAX, bytes: None, is_new: true };
+
+    /// Whether there is room for an entry; if not, there is none for any behind it either.
+    fn has_room_for(&mut self, entry: Option<&Entry<'_>>) -> bool {
+        if !self.is_new && self.bytes.is_some_and(|left| told_bytes(entry) > left) {
+            self.entries = 0;
+        }
+        self.entries > 0
+    }
+
+    /// The same, and takes the entry off.
+    fn allows(&mut self, entry: Option<&Entry<'_>>) -> bool {
+        let has_room = self.has_room_for(entry);
+        if has_room {
+            self.is_new = false;
+            self.entries -= 1;
+            self.bytes = self.bytes.map(|left| left.saturating_sub(told_bytes(entry)));
+        }
+        has_room
+    }
+}
+
+/// The bytes of an entry in a reply; `None`: of one that is gone.
+fn told_bytes(entry: Option<&Entry<'_>>) -> usize {
+    // The heads of the entry and of its fields.
+    const HEADS: usize = "*2\r\n*2\r\n".len();
+    let Some(entry) = entry else { return HEADS };
+    let bulk = |len: usize| "$\r\n\r\n".len() + len.to_string().len() + len;
+    let texts = entry.fields().map(|(name, value)| bulk(name.len()) + bulk(value.len()));
+    HEADS + bulk(entry.id.to_string().len()) + texts.sum::<usize>()
+}
+
+/// A stream, and from where it is read.
+type Start<'a> = (&'a [u8], From);
 
 /// From where a stream is read.
 #[derive(Clone, Copy)]
@@ -80,10 +152,11 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// What Redis answers to a request that is none.
-    pub fn parse(mut args: Args<'a>, groups: bool) -> Result<Request<'a>, CommandError> {
+    fn parse(mut args: Args<'a>, groups: bool) -> Result<Request<'a>, CommandError> {
         let mut request = Request {
             block: None,
             count: usize::MAX,
+            budget: Budget::UNBOUNDED,
             group: None,
             no_ack: false,
             claim: None,
@@ -100,6 +173,10 @@ impl<'a> Request<'a> {
             } else if args.word_with_value("COUNT") {
                 let count: i64 = args.take()?;
                 request.count = Some(at_least_zero(count)).filter(|&n| n > 0).unwrap_or(usize::MAX);
+            } else if args.word_with_value("MAXCOUNT") {
+                request.budget.entries = limit("MAXCOUNT", args.bytes()?)?;
+            } else if args.word_with_value("MAXSIZE") {
+                request.budget.bytes = Some(limit("MAXSIZE", args.bytes()?)?);
             } else if args.word_with_value("STREAMS") {
                 return request.streams(args, groups);
             } else if args.len() >= 3 && args.word("GROUP") {
@@ -129,14 +206,33 @@ impl<'a> Request<'a> {
         if groups && self.group.is_none() {
             return Err(StreamError::NoGroupOption.into());
         }
+        if self.count != usize::MAX && self.budget.entries < self.count {
+            return Err(StreamError::MaxCountBelowCount.into());
+        }
         (self.keys, self.ids) = (words.first(words.len() / 2), words.skip(words.len() / 2));
         Ok(self)
     }
 
-    /// From where each stream is read, once it is known that all can be.
-    fn starts(&self, keys: &View<'_>) -> Result<SmallVec<[From; 8]>, CommandError> {
-        let pairs = self.keys.rest().zip(self.ids.rest());
-        pairs.map(|(key, id)| self.start(keys, key, id)).collect()
+    /// From where each stream is read, once it is known that all can be; those of shards that are
+    /// not entered are left out.
+    fn starts(&self, keys: &View<'_>) -> Result<SmallVec<[Start<'a>; 8]>, CommandError> {
+        let entered = self.pairs().filter(|(key, _)| keys.has_entered(key));
+        entered.map(|(key, id)| Ok((key, self.start(keys, key, id)?))).collect()
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        self.keys.rest().zip(self.ids.rest())
+    }
+
+    /// What becomes of a request that nothing could be told.
+    fn nothing(&self, now: Millis, reply: &mut Reply<'_>) -> Result<Tried, CommandError> {
+        let Some(block) = self.block else {
+            reply.null_array();
+            return Ok(Tried::Answered);
+        };
+        let mut until = wait_millis(block, now)?;
+        until.again = self.claim.map(|idle| now.saturating_add(idle.max(CLAIM_EVERY)));
+        Ok(Tried::Waits(until))
     }
 
     fn start(&self, keys: &View<'_>, key: &[u8], id: &[u8]) -> Result<From, CommandError> {
@@ -164,6 +260,12 @@ impl<'a> Request<'a> {
     }
 }
 
+/// The number behind MAXCOUNT or MAXSIZE.
+fn limit(option: &'static str, raw: &[u8]) -> Result<usize, StreamError<'static>> {
+    let number = parse_integer(raw).and_then(|number| usize::try_from(number).ok());
+    number.filter(|&number| number > 0).ok_or(StreamError::LimitNotPositive(option))
+}
+
 fn timeout(raw: &[u8]) -> Result<Millis, StreamError<'static>> {
     let number = parse_integer(raw).ok_or(StreamError::Timeout)?;
     Millis::try_from(number).map_err(|_| StreamError::TimeoutNegative)
@@ -173,9 +275,14 @@ fn timeout(raw: &[u8]) -> Result<Millis, StreamError<'static>> {
 struct Told {
     list: Option<protocol::Deferred>,
     streams: usize,
+    budget: Budget,
 }
 
 impl Told {
+    fn of(request: &Request<'_>) -> Told {
+        Told { list: None, streams: 0, budget: request.budget }
+    }
+
     /// Begins the part of a stream.
     fn begin(&mut self, reply: &mut Reply<'_>, key: &[u8]) {
         let is_map = reply.dialect() == Dialect::Resp3;
@@ -189,38 +296,78 @@ impl Told {
         self.streams += 1;
     }
 
-    fn end(self, reply: &mut Reply<'_>) {
-        match self.list {
-            Some(list) => reply.finish(list, self.streams),
-            None => reply.null_array(),
+    /// Ends the reply; tells whether there is one.
+    fn end(self, reply: &mut Reply<'_>) -> bool {
+        if let Some(list) = self.list {
+            reply.finish(list, self.streams);
         }
+        self.streams > 0
     }
 }
 
-fn xread(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
+type Attempt = Result<Tried, CommandError>;
+
+fn may_wait(args: Args<'_>) -> bool {
+    Request::parse(args, false).is_ok_and(|request| request.block.is_some())
+}
+
+/// `$` means what was last when the wait began.
+fn pin(args: Args<'_>, keys: &View<'_>) -> Pins {
+    let Ok(request) = Request::parse(args, false) else { return Pins::new() };
+    let ids_from = args.len() - request.ids.len();
+    let named = request.pairs().enumerate().filter(|(_, (_, id))| *id == b"$");
+    let pinned = named.filter_map(|(nth, (key, id))| match request.start(keys, key, id) {
+        Ok(From::Behind(id)) => Some((ids_from + nth, id.to_string().into_bytes())),
+        _ => None,
+    });
+    pinned.collect()
+}
+
+fn has_entries(args: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
+    let Ok(request) = Request::parse(args, false) else { return false };
+    let mut ids = request.pairs().filter(|(name, _)| *name == key);
+    ids.any(|(_, id)| {
+        let last = keys.stream(key).ok().flatten().and_then(|stream| stream.log.last_entry_id());
+        match request.start(keys, key, id) {
+            Ok(From::Behind(id)) => last > Some(id),
+            _ => false,
+        }
+    })
+}
+
+fn has_news(args: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
+    let Ok(request) = Request::parse(args, true) else { return false };
+    let Some((name, _)) = request.group else { return false };
+    let Some(stream) = keys.stream(key).ok().flatten() else { return true };
+    let Some(group) = stream.group(name) else { return true };
+    let stale_until = request.claim.and_then(|idle| keys.now().checked_sub(idle));
+    let has_stale = stale_until.is_some_and(|until| group.is_pending_until(until));
+    has_stale || stream.log.last_entry_id() > Some(group.last())
+}
+
+fn xread(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
     let request = Request::parse(args, false)?;
-    let starts = request.starts(keys)?;
-    let mut told = Told { list: None, streams: 0 };
-    for (key, start) in request.keys.rest().zip(starts) {
+    let mut told = Told::of(&request);
+    for (key, start) in request.starts(keys)? {
         let (Some(stream), From::Behind(id)) = (keys.stream(key)?, start) else { continue };
-        let next = id.next().filter(|_| stream.log.last_entry_id() > Some(id));
-        if let Some(next) = next {
+        let Some(next) = id.next() else { continue };
+        let mut entries = stream.log.range(next, StreamId::MAX).take(request.count).peekable();
+        if entries.peek().is_some_and(|first| told.budget.has_room_for(Some(first))) {
             told.begin(reply, key);
-            tell_entries(reply, stream.log.range(next, StreamId::MAX).take(request.count));
+            tell_entries(reply, entries.take_while(|entry| told.budget.allows(Some(entry))));
         }
     }
-    told.end(reply);
-    Ok(())
+    if told.end(reply) { Ok(Tried::Answered) } else { request.nothing(keys.now(), reply) }
 }
 
-fn xreadgroup(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+fn xreadgroup(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
     let request = Request::parse(args, true)?;
     let starts = request.starts(keys)?;
     let Some((group_name, consumer_name)) = request.group else {
         return Err(StreamError::NoGroupOption.into());
     };
-    let mut told = Told { list: None, streams: 0 };
-    for (key, start) in request.keys.rest().zip(starts) {
+    let mut told = Told::of(&request);
+    for (key, start) in starts {
         let mut entry = keys.stream_entry(key)?;
         let now = entry.now();
         let found = entry.get_mut().and_then(|stream| stream.group_mut(group_name));
@@ -235,8 +382,7 @@ fn xreadgroup(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
             entry.noted_silently();
         }
     }
-    told.end(reply);
-    Ok(())
+    if told.end(reply) { Ok(Tried::Answered) } else { request.nothing(keys.now(), reply) }
 }
 
 /// A consumer that reads a stream in its group.
@@ -252,17 +398,20 @@ impl Reader<'_> {
     fn read(&mut self, start: From, told: &mut Told, reply: &mut Reply<'_>, key: &[u8]) {
         match start {
             From::Behind(id) => {
-                told.begin(reply, key);
-                self.tell_history(id, reply);
+                if told.budget.entries > 0 {
+                    told.begin(reply, key);
+                    self.tell_history(id, &mut told.budget, reply);
+                }
             }
             From::New => {
                 let stale = self.stale();
-                let has_new = self.log.last_entry_id() > Some(self.group.last());
-                if has_new || !stale.is_empty() {
+                let first = stale.first().and_then(|&id| self.log.entry(id));
+                let first = first.or_else(|| self.new_entries().next());
+                if first.is_some_and(|first| told.budget.has_room_for(Some(&first))) {
                     told.begin(reply, key);
-                    let list = reply.deferred_array();
-                    let count = self.claim(&stale, reply);
-                    let count = count + self.tell_new(self.request.count - count, reply);
+                    let (list, budget) = (reply.deferred_array(), &mut told.budget);
+                    let count = self.claim(&stale, budget, reply);
+                    let count = count + self.tell_new(self.request.count - count, budget, reply);
                     reply.finish(list, count);
                 }
             }
@@ -270,13 +419,18 @@ impl Reader<'_> {
     }
 
     /// Tells what the consumer got before, behind an id, and has not acknowledged.
-    fn tell_history(&mut self, id: StreamId, reply: &mut Reply<'_>) {
+    fn tell_history(&mut self, id: StreamId, budget: &mut Budget, reply: &mut Reply<'_>) {
         let own = self.group.consumer(self.consumer).map(Consumer::pending);
         let own = own.zip(id.next()).into_iter().flat_map(|(own, next)| own.range(next..));
         let ids: Vec<StreamId> = own.take(self.request.count).copied().collect();
-        reply.array(ids.len());
+        let (list, mut told) = (reply.deferred_array(), 0);
         for id in ids {
-            match self.log.entry(id) {
+            let entry = self.log.entry(id);
+            if !budget.allows(entry.as_ref()) {
+                break;
+            }
+            told += 1;
+            match entry {
                 Some(entry) => {
                     let count = self.group.pending().get(&id).map_or(0, |pending| pending.count);
                     self.group.deliver(id, self.consumer, self.now, count.saturating_add(1));
@@ -289,6 +443,13 @@ impl Reader<'_> {
                 }
             }
         }
+        reply.finish(list, told);
+    }
+
+    /// What the group has not read.
+    fn new_entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let next = self.group.last().next();
+        next.into_iter().flat_map(|next| self.log.range(next, StreamId::MAX))
     }
 
     /// What has been pending for so long that CLAIM takes it, the longest first. Entries that are
@@ -314,12 +475,17 @@ impl Reader<'_> {
     }
 
     /// Claims entries and tells them, with how long and how often they have been delivered.
-    fn claim(&mut self, stale: &[StreamId], reply: &mut Reply<'_>) -> usize {
+    fn claim(&mut self, stale: &[StreamId], budget: &mut Budget, reply: &mut Reply<'_>) -> usize {
+        let mut told = 0;
         for &id in stale {
             let (Some(entry), Some(&pending)) = (self.log.entry(id), self.group.pending().get(&id))
             else {
                 continue;
             };
+            if !budget.allows(Some(&entry)) {
+                break;
+            }
+            told += 1;
             let count = pending.count;
             self.group.deliver(id, self.consumer, self.now, count.saturating_add(1));
             self.group.was_active(self.consumer, self.now);
@@ -329,15 +495,18 @@ impl Reader<'_> {
             reply.integer(idle_of(&pending, self.now).map_or(-1, |idle| idle.max(0)));
             reply.integer(count.cast_signed());
         }
-        stale.len()
+        told
     }
 
     /// Tells what the group has not read, and delivers it; returns how many entries that is.
-    fn tell_new(&mut self, count: usize, reply: &mut Reply<'_>) -> usize {
+    fn tell_new(&mut self, count: usize, budget: &mut Budget, reply: &mut Reply<'_>) -> usize {
         let Some(next) = self.group.last().next() else { return 0 };
         let counters = self.log.counters();
         let mut told = 0;
         for entry in self.log.range(next, StreamId::MAX).take(count) {
+            if !budget.allows(Some(&entry)) {
+                break;
+            }
             self.group.advance(entry.id, &counters);
             if self.request.claim.is_some() {
                 reply.array(4);

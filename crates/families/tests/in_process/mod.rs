@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use command::{Args, Command, CommandError, Done, Run, Table};
+use command::{Args, Command, CommandError, Done, Run, Table, Tried};
 use families::FAMILIES;
 use keyspace::{Access, DbIndex, Frame, Keyspace, Layout, Mode, Plan};
 use protocol::{Output, Reply, Span, Words, decode};
@@ -23,7 +23,10 @@ const DATABASES: DbIndex = 16;
 pub(crate) struct InProcess {
     keyspace: Keyspace,
     commands: Table<()>,
-    now: u64,
+    /// What the clock shows.
+    pub(crate) now: u64,
+    /// When collections are large.
+    pub(crate) layout: Layout,
     chance: u64,
     sessions: BTreeMap<String, Session>,
 }
@@ -39,12 +42,12 @@ const NEW_SESSION: Session = Session { dialect: protocol::Dialect::Resp2, db: 0 
 impl InProcess {
     /// An empty keyspace of so many shards.
     pub(crate) fn new(shards: usize) -> InProcess {
-        let rows = FAMILIES.iter().chain([&families::stream::READS]);
-        let rows = rows.flat_map(|family| family.iter());
+        let rows = FAMILIES.iter().flat_map(|family| family.iter());
         InProcess {
             keyspace: Keyspace::new(shards, DATABASES, [7, 11]),
             commands: Table::new(rows.map(|row| (row, ()))),
             now: EPOCH_MS,
+            layout: Layout::default(),
             chance: 1,
             sessions: BTreeMap::new(),
         }
@@ -59,7 +62,7 @@ impl InProcess {
             access: Access::Lru,
             touch: true,
             origin: 0,
-            layout: Layout::default(),
+            layout: self.layout,
         }
     }
 
@@ -84,11 +87,16 @@ impl InProcess {
         let plan = self.plan(command, words);
         let db = self.sessions.get(client).unwrap_or(&NEW_SESSION).db;
         let frame = self.frame(db);
-        let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
+        let mode = if command.is_exclusive(words) { Mode::Exclusive } else { Mode::Shared };
         let mut view = self.keyspace.try_enter(frame, &plan, mode).expect("nobody else enters");
         let done = match command.run {
             Run::Read(run) => run(args, &view, reply),
             Run::Write(run) => run(args, &mut view, reply),
+            Run::Block(block) => (block.now)(args, &mut view, reply).map(|tried| {
+                if matches!(tried, Tried::Waits(_)) {
+                    (block.nothing)(reply);
+                }
+            }),
             Run::Session | Run::Container => panic!("{} needs a server", command.name),
         };
         let _ = view.publish();

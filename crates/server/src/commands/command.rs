@@ -179,7 +179,9 @@ fn describe_keys(reply: &mut Reply<'_>, spec: &KeySpec) {
     match (spec.find, spec.begin) {
         (Find::Behind(_) | Find::Unknown, _) => step(reply, "unknown", &[]),
         (_, Begin::Index(begin)) => step(reply, "index", &[("index", i64::from(begin))]),
-        (_, Begin::Keyword { word, from }) => keyword_step(reply, word, from),
+        (_, Begin::Keyword { word, from } | Begin::Option { word, from, .. }) => {
+            keyword_step(reply, word, from);
+        }
     }
     reply.bulk(b"find_keys");
     match spec.find {

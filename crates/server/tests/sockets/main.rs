@@ -1,6 +1,7 @@
 //! The server as its clients meet it: over sockets, with one worker and with two, in both
 //! dialects.
 
+mod blocking;
 mod clients;
 mod lifetime;
 mod output;

@@ -105,8 +105,7 @@ impl<'a> Small<'a> {
     }
 
     /// Where the slots between two indexes, both included, lie.
-    #[must_use]
-    pub fn slots_within(self, low: u64, high: u64) -> Range<usize> {
+    pub(super) fn slots_within(self, low: u64, high: u64) -> Range<usize> {
         let start = match self.place(low) {
             Place::Used { slot, .. } => slot.start,
             Place::Unused(at) => at,
@@ -134,6 +133,14 @@ pub fn set(bytes: &mut Bytes, index: u64, text: &[u8]) -> bool {
     value.append_to(&mut patch);
     splice(bytes, part, &patch);
     is_new
+}
+
+/// Empties the slots between two indexes, both included; tells how many were used.
+pub fn remove_range(bytes: &mut Bytes, low: u64, high: u64) -> u64 {
+    let part = Small::new(bytes).slots_within(low, high);
+    let removed = Slots(Entries::new(&bytes[part.clone()]).iter()).count();
+    bytes.drain(part);
+    removed as u64
 }
 
 /// Says where the next value is inserted.

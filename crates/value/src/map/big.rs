@@ -214,14 +214,28 @@ impl Map {
         Ok(())
     }
 
-    /// Takes a field out; tells whether it was there.
+    /// Takes a field out; tells whether it was there. One whose deadline has passed stays for
+    /// [`Map::remove_due`], which counts it.
     #[inline]
     pub fn remove(&mut self, field: &[u8], now: u64, hasher: &KeyHasher) -> bool {
         let hash = hasher.hash(field);
         let Some(at) = self.members.find(hash, field) else { return false };
-        let was_there = is_live(self.deadline_at(at.handle()), now);
-        self.members.remove(hasher, hash, at, |_, _, _| {});
-        was_there
+        let is_there = is_live(self.deadline_at(at.handle()), now);
+        if is_there {
+            self.members.remove(hasher, hash, at, |_, _, _| {});
+        }
+        is_there
+    }
+
+    /// Whether a field is held whose deadline has passed.
+    #[inline]
+    #[must_use]
+    pub fn has_lapsed(&self, field: &[u8], now: u64, hasher: &KeyHasher) -> bool {
+        if self.due() > now {
+            return false;
+        }
+        let found = self.members.find(hasher.hash(field), field);
+        found.is_some_and(|at| !is_live(self.deadline_at(at.handle()), now))
     }
 
     /// Removes fields whose deadline has passed, as long as they are fewer than `enough` and for a
@@ -244,7 +258,10 @@ impl Map {
             // Before the removals, which may merge the segment with another.
             self.members.table_mut().set_segment_due(place, earliest);
             for field in &gone {
-                self.remove(field, now, hasher);
+                let hash = hasher.hash(field);
+                if let Some(at) = self.members.find(hash, field) {
+                    self.members.remove(hasher, hash, at, |_, _, _| {});
+                }
             }
             removed += gone.len();
         }

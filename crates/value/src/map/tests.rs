@@ -110,7 +110,10 @@ proptest! {
             let old = model.get(&field).filter(|old| old.1.is_none_or(|at| at >= now)).cloned();
             match kind {
                 0 => {
+                    let has_lapsed = map.has_lapsed(&field, now, &hasher);
+                    prop_assert!(!(has_lapsed && old.is_some()));
                     prop_assert_eq!(map.remove(&field, now, &hasher), old.is_some());
+                    prop_assert_eq!(map.has_lapsed(&field, now, &hasher), has_lapsed);
                     model.remove(&field);
                 }
                 1 => {

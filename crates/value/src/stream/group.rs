@@ -117,6 +117,15 @@ impl Group {
         by_time.range(..=(time, StreamId::MAX)).map(|&(_, id)| id)
     }
 
+    /// Whether an entry is pending that was delivered at this time or before.
+    #[must_use]
+    pub fn is_pending_until(&self, time: u64) -> bool {
+        match &self.by_time {
+            Some(by_time) => by_time.first().is_some_and(|&(first, _)| first <= time),
+            None => self.pending.values().any(|one| one.time <= time),
+        }
+    }
+
     /// The consumer of this name.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<ConsumerId> {
@@ -209,7 +218,12 @@ impl Group {
 
     /// Takes an entry from its consumer and keeps it for whoever claims it.
     pub fn give_back(&mut self, id: StreamId, count: u64) {
-        self.put(id, Pending { owner: None, time: 0, count });
+        self.keep(id, 0, count);
+    }
+
+    /// Notes a pending entry that nobody owns yet.
+    pub fn keep(&mut self, id: StreamId, time: u64, count: u64) {
+        self.put(id, Pending { owner: None, time, count });
     }
 
     fn put(&mut self, id: StreamId, pending: Pending) {

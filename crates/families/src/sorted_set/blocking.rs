@@ -1,0 +1,91 @@
+//! Taking members of sorted sets that may have to come first: `BZPOPMIN`, `BZPOPMAX`, `BZMPOP`.
+
+use command::{
+    Args, Arity, Begin, Block, Command, CommandError, Find, Flags, KeySpec, KeyUse, Reply, Run,
+    Tried, View, wait_seconds,
+};
+use keyspace::Type;
+
+use super::pop::{End, Popping, ZMPOP, ZPOPMIN, tell_popped};
+
+pub(super) const BZPOPMIN: Command = Command {
+    name: "BZPOPMIN",
+    run: Run::Block(taking(bzpopmin)),
+    arity: Arity::AtLeast(3),
+    keys: &[KeySpec {
+        begin: Begin::Index(1),
+        find: Find::Range { last: -2, step: 1 },
+        usage: KeyUse::TAKE,
+        note: "",
+    }],
+    flags: Flags::BLOCKING.and(Flags::FAST),
+    summary: "Takes the member with the least score, waits for one if need be.",
+    complexity: "O(log(N))",
+    syntax: "key ... timeout",
+    history: &[("6.0.0", "`timeout` is a double instead of an integer.")],
+    ..ZPOPMIN
+};
+
+pub(super) const BZPOPMAX: Command = Command {
+    name: "BZPOPMAX",
+    run: Run::Block(taking(bzpopmax)),
+    summary: "Takes the member with the greatest score, waits for one if need be.",
+    ..BZPOPMIN
+};
+
+pub(super) const BZMPOP: Command = Command {
+    name: "BZMPOP",
+    run: Run::Block(taking(bzmpop)),
+    arity: Arity::AtLeast(5),
+    keys: &[KeySpec {
+        begin: Begin::Index(2),
+        find: Find::Counted { first: 1, step: 1 },
+        usage: KeyUse::TAKE,
+        note: "",
+    }],
+    flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),
+    summary: "Takes members of the first sorted set that has any, waits for one if need be.",
+    syntax: "timeout numkeys key ... <MIN|MAX> [COUNT count]",
+    ..ZMPOP
+};
+
+type Attempt = Result<Tried, CommandError>;
+
+const fn taking(now: fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Attempt) -> Block {
+    Block {
+        now,
+        awaits: has_set,
+        awaits_absence: false,
+        whole: false,
+        nothing: |reply| reply.null_array(),
+        reads: None,
+        pin: None,
+    }
+}
+
+fn has_set(_: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
+    keys.stored(key).is_some_and(|stored| stored.kind() == Type::ZSet)
+}
+
+fn bzpopmin(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    take_one(args, End::Min, keys, reply)
+}
+
+fn bzpopmax(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    take_one(args, End::Max, keys, reply)
+}
+
+fn take_one(args: Args<'_>, end: End, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    let names = args.len().saturating_sub(1);
+    let until = wait_seconds(args.get(names).unwrap_or_default(), keys.now())?;
+    let taken = tell_popped(args.first(names).rest(), end, keys, reply)?;
+    Ok(if taken { Tried::Answered } else { Tried::Waits(until) })
+}
+
+fn bzmpop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Attempt {
+    // The words behind the time are looked at before it.
+    let (timeout, popping) = (args.bytes()?, Popping::parse(args)?);
+    let until = wait_seconds(timeout, keys.now())?;
+    let taken = popping.run(keys, reply)?;
+    Ok(if taken { Tried::Answered } else { Tried::Waits(until) })
+}

@@ -1,0 +1,146 @@
+//! Streams through DUMP and RESTORE: those of real servers come back as they were, and damaged
+//! ones are refused or are another stream, never a panic.
+
+mod in_process;
+
+use in_process::InProcess;
+use testkit::Value;
+use testkit::executor::{Executor, MAIN};
+use testkit::notation::words;
+
+/// Dumps that real servers wrote: lines of a name and hexadecimal digits.
+const STORED: [&str; 3] = [
+    include_str!("../../rdb/tests/fixtures/redis-7.0.txt"),
+    include_str!("../../rdb/tests/fixtures/redis-8.0.txt"),
+    include_str!("../../rdb/tests/fixtures/valkey-9.1.txt"),
+];
+
+/// Payloads of up to this length get every value in every byte.
+const EXHAUSTIVE_BYTES_MAX: usize = 64;
+
+/// Longer ones get these differences, in so many bytes.
+const DIFFERENCES: [u8; 5] = [0x01, 0x02, 0x40, 0x80, 0xff];
+const CHANGED_BYTES_MAX: usize = 300;
+
+fn streams() -> Vec<Vec<u8>> {
+    let lines = STORED.iter().flat_map(|file| file.lines());
+    let named = lines.filter_map(|line| line.split_once(' '));
+    named.filter(|(name, _)| name.starts_with("stream")).map(|(_, hex)| from_hex(hex)).collect()
+}
+
+fn from_hex(digits: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("a digit") as u8;
+    digits.as_bytes().chunks_exact(2).map(|two| digit(two[0]) << 4 | digit(two[1])).collect()
+}
+
+fn run(server: &mut InProcess, line: &str) -> Value {
+    server.run(MAIN, &words(line))
+}
+
+fn restore(server: &mut InProcess, key: &str, dump: &[u8]) -> Value {
+    let mut line = words(&format!("RESTORE {key} 0 dump REPLACE"));
+    line[3] = dump.to_vec();
+    server.run(MAIN, &line)
+}
+
+fn dump(server: &mut InProcess, key: &str) -> Vec<u8> {
+    run(server, &format!("DUMP {key}")).as_bytes().expect("the key is there").to_vec()
+}
+
+fn all_of(server: &mut InProcess, key: &str) -> Value {
+    run(server, &format!("XINFO STREAM {key} FULL COUNT 0"))
+}
+
+/// The key's dump makes the same stream again, and so does a copy.
+fn travels(server: &mut InProcess, what: &str) {
+    let whole = all_of(server, "key");
+    let dump = dump(server, "key");
+    assert_eq!(restore(server, "again", &dump), Value::simple("OK"), "{what}");
+    assert_eq!(all_of(server, "again"), whole, "{what}");
+    run(server, "COPY key again REPLACE");
+    assert_eq!(all_of(server, "again"), whole, "{what}");
+}
+
+#[test]
+fn streams_of_real_servers_come_and_go_whole() {
+    let mut server = InProcess::new(1);
+    let dumps = streams();
+    assert!(dumps.len() > STORED.len());
+    for (at, dump) in dumps.iter().enumerate() {
+        assert_eq!(restore(&mut server, "key", dump), Value::simple("OK"), "{at}");
+        travels(&mut server, &at.to_string());
+    }
+}
+
+#[test]
+fn what_was_given_back_goes_to_the_first_consumer() {
+    let mut server = InProcess::new(1);
+    for line in [
+        "XADD key 1-0 a 1",
+        "XADD key 2-0 a 2",
+        "XGROUP CREATE key readers 0",
+        "XREADGROUP GROUP readers zoe COUNT 1 STREAMS key >",
+        "XREADGROUP GROUP readers bert COUNT 1 STREAMS key >",
+        "XNACK key readers FAIL IDS 1 1-0",
+    ] {
+        assert!(!run(&mut server, line).is_error(), "{line}");
+    }
+    let bytes = dump(&mut server, "key");
+    assert_eq!(restore(&mut server, "again", &bytes), Value::simple("OK"));
+    let pending = |server: &mut InProcess, key| run(server, &format!("XPENDING {key} readers"));
+    assert_ne!(pending(&mut server, "again"), pending(&mut server, "key"));
+    let claimed = run(&mut server, "XAUTOCLAIM again readers carl 9999999 0 JUSTID");
+    let Value::Array(parts) = claimed else { panic!("{claimed:?}") };
+    assert_eq!(parts[1], Value::Array(vec![Value::bulk("1-0")]), "it may be claimed at once");
+    // Nobody is left who could own it.
+    run(&mut server, "XGROUP DELCONSUMER key readers zoe");
+    run(&mut server, "XGROUP DELCONSUMER key readers bert");
+    let bytes = dump(&mut server, "key");
+    assert_eq!(restore(&mut server, "again", &bytes), Value::simple("OK"));
+    assert_eq!(
+        run(&mut server, "XPENDING again readers - + 9"),
+        run(&mut server, "XPENDING again readers - + 9 \"\""),
+    );
+}
+
+#[test]
+fn a_damaged_stream_is_refused_or_another_stream() {
+    let mut server = InProcess::new(1);
+    let mut refused = 0;
+    for whole in streams() {
+        let opened = rdb::open(&whole).expect("it is stored whole");
+        let (version, mut payload) = (opened.version, opened.payload.to_vec());
+        for at in (0..payload.len()).step_by(payload.len().div_ceil(CHANGED_BYTES_MAX)) {
+            let was = payload[at];
+            for change in changes(payload.len()) {
+                payload[at] = was ^ change;
+                refused += usize::from(is_refused(&mut server, &payload, version));
+            }
+            payload[at] = was;
+            assert!(is_refused(&mut server, &payload[..at], version), "cut off at {at}");
+        }
+    }
+    assert!(refused > 1_000);
+}
+
+fn changes(len: usize) -> Vec<u8> {
+    if len <= EXHAUSTIVE_BYTES_MAX { (1..=255).collect() } else { DIFFERENCES.to_vec() }
+}
+
+/// Whether RESTORE refuses a payload; a stream that it takes is one that can travel on.
+fn is_refused(server: &mut InProcess, payload: &[u8], version: u16) -> bool {
+    let mut dump = payload.to_vec();
+    rdb::seal(&mut dump, version);
+    run(server, "DEL key");
+    let reply = restore(server, "key", &dump);
+    if reply.is_error() {
+        assert_eq!(reply, Value::error("ERR Bad data format"));
+        assert_eq!(run(server, "EXISTS key"), Value::Integer(0));
+        return true;
+    }
+    assert_eq!(reply, Value::simple("OK"));
+    if run(server, "TYPE key") == Value::simple("stream") {
+        travels(server, &format!("{payload:02x?}"));
+    }
+    false
+}
