@@ -103,7 +103,7 @@ impl ArrayEntry<'_> {
     ) -> Result<u64, Refused> {
         let anew = self.laid_out_anew(size);
         let next = match &anew {
-            Some(draft) => draft.as_ref().cursor().next,
+            Some(draft) => draft.read().cursor().next,
             None => self.get().map_or(0, |array| array.cursor().next),
         };
         // Of more values than there are slots the first ones would be written over.

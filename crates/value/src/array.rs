@@ -274,6 +274,7 @@ impl Run {
 }
 
 /// An array to be changed that no key holds yet, or that is to be put back under its key.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack for as long as a command")]
 pub enum Draft {
     /// A small one, and how many slots are used.
     Small(small::Bytes, usize),
@@ -296,7 +297,7 @@ impl Draft {
 
     /// It, to be read.
     #[must_use]
-    pub fn as_ref(&self) -> ArrayRef<'_> {
+    pub fn read(&self) -> ArrayRef<'_> {
         match self {
             Draft::Small(bytes, _) => ArrayRef::Small(Small::new(bytes)),
             Draft::Big(array) => ArrayRef::Big(array),

@@ -150,9 +150,9 @@ proptest! {
             prop_assert!(bytes.len() <= BYTES_MAX && *count <= SMALL_COUNT_MAX);
             prop_assert_eq!(*count, model.len());
         }
-        prop_assert_eq!(draft.as_ref().cursor(), cursor);
-        check(draft.as_ref(), &model);
-        check_ranges(draft.as_ref(), &model, &[0, 20, 4_100, INDEX_MAX - 30, INDEX_MAX]);
+        prop_assert_eq!(draft.read().cursor(), cursor);
+        check(draft.read(), &model);
+        check_ranges(draft.read(), &model, &[0, 20, 4_100, INDEX_MAX - 30, INDEX_MAX]);
     }
 
     #[test]
