@@ -37,7 +37,7 @@ pub(super) const ARDELRANGE: Command = Command {
     flags: Flags::NONE,
     summary: "Removes the values between indexes of an array, both included.",
     complexity: "O(N) where N is how many values there are in slices that are touched",
-    syntax: "key <start end> ...",
+    syntax: "key (start end) ...",
     ..ARDEL
 };
 

@@ -52,7 +52,7 @@ pub(super) const ARGREP: Command = Command {
     summary: "Returns the indexes between two of an array whose values match.",
     complexity: "O(N * C) where N is how many values there are in slices that are touched and C \
                  what it costs to match one",
-    syntax: "key start end <EXACT string | MATCH string | GLOB pattern | RE pattern> ... \
+    syntax: "key start end (EXACT string | MATCH string | GLOB pattern | RE pattern) ... \
              [AND | OR] [LIMIT limit] [WITHVALUES] [NOCASE]",
     ..Command::BASE
 };

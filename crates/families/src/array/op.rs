@@ -28,7 +28,7 @@ pub(super) const AROP: Command = Command {
     since: "8.8.0",
     summary: "Returns a number computed of the values between two indexes of an array.",
     complexity: "O(N) where N is how many values there are in slices that are touched",
-    syntax: "key start end <SUM | MIN | MAX | AND | OR | XOR | MATCH value | USED>",
+    syntax: "key start end (SUM | MIN | MAX | AND | OR | XOR | MATCH value | USED)",
     ..Command::BASE
 };
 

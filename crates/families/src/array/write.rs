@@ -41,7 +41,7 @@ pub(super) const ARMSET: Command = Command {
     run: Run::Write(armset),
     summary: "Puts values under indexes of an array.",
     complexity: "O(N) where N is the number of indexes",
-    syntax: "key <index value> ...",
+    syntax: "key (index value) ...",
     ..ARSET
 };
 
