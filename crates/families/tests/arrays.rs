@@ -54,6 +54,11 @@ impl Model {
         self.slots.last_key_value().map_or(0, |(index, _)| index + 1)
     }
 
+    /// Puts texts one behind the other.
+    fn put_row(&mut self, first: u64, texts: &[Vec<u8>]) -> u64 {
+        self.put(texts.iter().cloned().zip(first..).map(|(text, index)| (index, text)))
+    }
+
     fn put(&mut self, slots: impl IntoIterator<Item = (u64, Vec<u8>)>) -> u64 {
         let puts = slots.into_iter().map(|(index, text)| self.slots.insert(index, text));
         puts.filter(Option::is_none).count() as u64
@@ -91,7 +96,7 @@ impl Model {
 
     fn insert(&mut self, texts: &[Vec<u8>]) -> Option<u64> {
         let next = self.next.checked_add(texts.len() as u64)?;
-        self.put((self.next..).zip(texts.iter().cloned()));
+        self.put_row(self.next, texts);
         self.next = next;
         Some(next - 1)
     }
@@ -143,7 +148,7 @@ impl Model {
                 word(index);
                 words.extend(texts.iter().cloned());
                 let fits = INDEX_MAX - index >= texts.len() as u64 - 1;
-                let added = fits.then(|| self.put((*index..).zip(texts.iter().cloned())));
+                let added = fits.then(|| self.put_row(*index, texts));
                 let wrong = Value::error("ERR invalid array index");
                 ("ARSET", added.map_or(wrong, number))
             }

@@ -85,7 +85,8 @@ impl ArrayEntry<'_> {
     ) -> Result<Option<u64>, Refused> {
         let cursor = self.get().map_or_else(Cursor::default, ArrayRef::cursor);
         let Some(next) = cursor.next.checked_add(texts.len() as u64) else { return Ok(None) };
-        self.write((cursor.next..).zip(texts), Some(Cursor { next, ..cursor }), event::ARINSERT)?;
+        let slots = texts.enumerate().map(|(step, text)| (cursor.next + step as u64, text));
+        self.write(slots, Some(Cursor { next, ..cursor }), event::ARINSERT)?;
         Ok(next.checked_sub(1))
     }
 

@@ -31,7 +31,8 @@ fn arset(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
     if INDEX_MAX - first < values.len() as u64 - 1 {
         return Err(ArrayError::Index.into());
     }
-    let added = keys.array_entry(key.0)?.set((first..).zip(values), event::ARSET)?;
+    let slots = values.enumerate().map(|(step, value)| (first + step as u64, value));
+    let added = keys.array_entry(key.0)?.set(slots, event::ARSET)?;
     tell_index(added, reply);
     Ok(())
 }
