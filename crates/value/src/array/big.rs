@@ -12,7 +12,7 @@ use crate::entries::Element;
 const ENTRY_BYTES: usize = (size_of::<u64>() + size_of::<Slice>()) * 3 / 2;
 
 /// See the module's page.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Array {
     slices: BTreeMap<u64, Slice>,
     count: u64,
@@ -20,6 +20,18 @@ pub struct Array {
     held: usize,
     /// Where the next value is inserted.
     pub cursor: Cursor,
+}
+
+impl Clone for Array {
+    /// An array with the same values, whose slices have no room to spare.
+    fn clone(&self) -> Array {
+        let slices = self.slices.clone();
+        Array { held: held_by(&slices), slices, ..*self }
+    }
+}
+
+fn held_by(slices: &BTreeMap<u64, Slice>) -> usize {
+    slices.values().map(Slice::bytes).sum()
 }
 
 /// The number of the slice that holds an index, and the offset within.
@@ -177,6 +189,12 @@ impl Array {
             }
         }
         shape
+    }
+
+    /// Whether it knows what its slices hold and that each of them holds something.
+    #[cfg(test)]
+    pub(super) fn is_counted(&self) -> bool {
+        self.held == held_by(&self.slices) && self.slices.values().all(|slice| slice.used() > 0)
     }
 
     /// Bytes on the heap.
