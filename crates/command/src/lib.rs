@@ -13,6 +13,7 @@ mod error;
 mod options;
 mod row;
 mod table;
+mod work;
 
 pub use args::{Arg, Args, Index, Key, parse_float, parse_integer};
 pub use block::{Block, Pins, Tried, Until, wait_millis, wait_seconds};
@@ -21,6 +22,7 @@ pub use error::{CommandError, Done};
 pub use options::{Lifetime, LifetimeWord, STRING_BYTES_MAX, Unit, deadline_of};
 pub use row::{Arity, Begin, Category, Command, Enter, Find, Flags, Group, KeySpec, KeyUse, Run};
 pub use table::{Entry, Shape, Table};
+pub use work::{Prepare, Prepared, Put, WORD_STEPS, Work};
 
 pub use keyspace::{View, event};
 pub use protocol::{Reply, Words};

@@ -8,6 +8,7 @@ use protocol::{Reply, Words};
 use crate::args::Args;
 use crate::block::Block;
 use crate::error::{CommandError, Done};
+use crate::work::{Prepare, Work};
 
 /// All there is to know of a command, but for what its function does.
 pub struct Command {
@@ -27,6 +28,11 @@ pub struct Command {
     pub member: Option<u8>,
     /// Which shards it enters.
     pub enter: Enter,
+    /// How much a request may come to; `None`: no more than its number of words says.
+    pub work: Option<Work>,
+    /// What a writing command does before it changes anything, if that may take long. It reads
+    /// those of its keys that it does not write over.
+    pub prepare: Option<Prepare>,
     /// What else holds of it.
     pub flags: Flags,
     /// The categories that do not follow from `run` and `flags`.
@@ -60,6 +66,8 @@ pub enum Run {
     Write(fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Done),
     /// Changes the entered shards, or waits until it can.
     Block(Block),
+    /// Concerns a transaction of the session and the shards that it needs; the server runs it.
+    Transaction,
     /// Concerns the session or the server, which runs it.
     Session,
     /// Only its subcommands run.
@@ -82,6 +90,23 @@ pub enum Enter {
     Keys,
     /// All of them.
     All,
+    /// All of them if one of these words, in upper case, is among its words, whatever their case;
+    /// else those of the keys it names.
+    AllWith(&'static [&'static str]),
+}
+
+impl Enter {
+    /// Whether a request of these words enters all of them.
+    #[must_use]
+    pub fn is_all(self, words: Words<'_>) -> bool {
+        match self {
+            Enter::Keys => false,
+            Enter::All => true,
+            Enter::AllWith(named) => words
+                .iter()
+                .any(|word| named.iter().any(|named| word.eq_ignore_ascii_case(named.as_bytes()))),
+        }
+    }
 }
 
 /// Where keys are among the words of a request.
@@ -468,6 +493,7 @@ pub enum Group {
     Connection,
     Cluster,
     Server,
+    Transactions,
 }
 
 impl Group {
@@ -489,6 +515,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Cluster => "cluster",
             Group::Server => "server",
+            Group::Transactions => "transactions",
         }
     }
 }
@@ -524,6 +551,8 @@ impl Command {
         key_use: None,
         member: None,
         enter: Enter::Keys,
+        work: None,
+        prepare: None,
         flags: Flags::NONE,
         category: Category::NONE,
         group: Group::Generic,
@@ -543,7 +572,7 @@ impl Command {
         match self.run {
             Run::Write(_) => true,
             Run::Block(block) => block.reads.is_none(),
-            Run::Read(_) | Run::Session | Run::Container => false,
+            Run::Read(_) | Run::Transaction | Run::Session | Run::Container => false,
         }
     }
 
@@ -554,6 +583,7 @@ impl Command {
         match self.run {
             Run::Write(_) => true,
             Run::Block(block) => block.reads.is_none_or(|waits| waits(Args::new(words, 1))),
+            Run::Transaction => true,
             Run::Read(_) | Run::Session | Run::Container => false,
         }
     }
@@ -564,7 +594,7 @@ impl Command {
         let reads = match self.run {
             Run::Read(_) => true,
             Run::Block(block) => block.reads.is_some(),
-            Run::Write(_) | Run::Session | Run::Container => false,
+            Run::Write(_) | Run::Transaction | Run::Session | Run::Container => false,
         };
         reads && !self.flags.has(Flags::READS_NOTHING)
     }
@@ -622,6 +652,21 @@ impl Command {
     ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
         let mut positions = smallvec::SmallVec::new();
         for spec in self.keys {
+            positions.extend(spec.positions(words)?);
+        }
+        Ok(positions)
+    }
+
+    /// The positions of the keys that it reads before it changes any.
+    ///
+    /// # Errors
+    /// As those of [`Command::key_positions`].
+    pub fn source_positions(
+        &self,
+        words: Words<'_>,
+    ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
+        let mut positions = smallvec::SmallVec::new();
+        for spec in self.keys.iter().filter(|spec| !spec.usage.0.contains(&"OW")) {
             positions.extend(spec.positions(words)?);
         }
         Ok(positions)

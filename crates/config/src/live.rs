@@ -91,6 +91,8 @@ pub struct Live {
     pub active_expire_effort: u32,
     /// Background rounds a second, 1 to 500.
     pub hz: u32,
+    /// From how many steps on a command runs on a thread of its own.
+    pub long_command_steps: u64,
     /// What is freed in the background.
     pub lazyfree: LazyFree,
     /// Number of databases.
@@ -464,6 +466,7 @@ impl Live {
             lfu_decay_time: values.number("lfu-decay-time"),
             active_expire_effort: values.number("active-expire-effort"),
             hz: values.number("hz"),
+            long_command_steps: values.number("long-command-steps"),
             lazyfree: LazyFree {
                 eviction: values.on("lazyfree-lazy-eviction"),
                 expire: values.on("lazyfree-lazy-expire"),

@@ -19,6 +19,7 @@ pub mod sorted_set;
 pub mod stream;
 pub mod string;
 mod walk;
+mod work;
 
 use command::Command;
 

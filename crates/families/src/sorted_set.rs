@@ -12,6 +12,7 @@
 mod add;
 mod blocking;
 mod combine;
+mod outcome;
 mod pop;
 mod random;
 mod range;
@@ -25,6 +26,7 @@ use value::zset::{Name, Pair};
 use crate::element::{tell, tell_pair_head};
 
 pub(crate) use self::add::When;
+pub(crate) use self::outcome::Outcome;
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[

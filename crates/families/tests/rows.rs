@@ -63,3 +63,55 @@ fn who_reads_and_writes_says_which_keys() {
         }
     }
 }
+
+/// Commands that may take long for another reason than their number of words, and say nothing of
+/// it: how far they go is not known before, and it is never far.
+const SHORT: &[&str] = &[
+    // A list's chunks are passed over as a whole.
+    "LINDEX",
+    "LSET",
+    // As many as there are words.
+    "EXISTS",
+    "TOUCH",
+    "UNLINK",
+    "STICK",
+    "MGET",
+    "MSET",
+    "MSETNX",
+    "MSETEX",
+    // They copy a string at most as long as a request may be.
+    "PREPEND",
+    "SETRANGE",
+    "GETRANGE",
+    "SUBSTR",
+    // Registers of one HyperLogLog.
+    "PFDEBUG",
+    "PFSELFTEST",
+    // Entries of a stream that a group knows, or that fall out of it.
+    "XADD",
+    "XCLAIM",
+    "XAUTOCLAIM",
+    "XPENDING",
+    "XREAD",
+    "XREADGROUP",
+    "DESTROY",
+    "LMOVEM",
+];
+
+#[test]
+fn who_may_take_long_says_how_long() {
+    for row in rows().filter(|row| matches!(row.run, Run::Read(_) | Run::Write(_))) {
+        let may = row.complexity.contains("O(N") || row.complexity.contains("+M");
+        let says = row.work.is_some() || SHORT.contains(&row.name);
+        assert!(says || !may, "{}: {}", row.name, row.complexity);
+    }
+}
+
+#[test]
+fn who_prepares_what_it_writes_may_take_long_and_names_what_it_reads() {
+    for row in rows().filter(|row| row.prepare.is_some()) {
+        assert!(row.writes() && row.work.is_some(), "{}", row.name);
+        let written = |spec: &&command::KeySpec| spec.usage.0.contains(&"OW");
+        assert!(row.keys.iter().any(|spec| written(&spec)), "{}", row.name);
+    }
+}

@@ -69,3 +69,4 @@ mod sync;
 mod visit;
 
 pub use entry::{Gate, Read, ReadFuture, Write, WriteFuture};
+pub use park::block_on;

@@ -18,8 +18,9 @@ impl Wake for Unpark {
 /// Polls a future on this thread, which is parked while the future waits.
 ///
 /// A wake that comes between the poll and the parking is kept by the thread's
-/// token, and a token left by somebody else costs one needless poll.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+/// token, and a token left by somebody else costs one needless poll. For threads that serve no
+/// connections.
+pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(current())));
     let mut context = Context::from_waker(&waker);

@@ -4,19 +4,32 @@
 //! compared; the collection itself owns all its memory, so that it can be dropped elsewhere, or
 //! become the value of another key in another shard, without being copied.
 //!
+//! Each state of a collection has a version, so that who has left the shard can tell later
+//! whether it is still as it was: each time it is put or lent to be changed it gets the next one.
+//!
 //! # Invariants
 //!
 //! 1. Each number in use belongs to one record.
 //! 2. A number without a collection is in `vacant`, or its collection is on its way to another
 //!    key ([`Boxes::take`]).
+//! 3. No version was given twice by the same `Boxes`.
 
 use value::Big;
 
 /// See the module's page.
 #[derive(Default)]
 pub(crate) struct Boxes {
-    places: Vec<Option<Box<Big>>>,
+    places: Vec<Place>,
     vacant: Vec<u32>,
+    /// The version given last.
+    versions: u64,
+}
+
+/// A number's collection, while there is one.
+#[derive(Default)]
+struct Place {
+    big: Option<Box<Big>>,
+    version: u64,
 }
 
 impl Boxes {
@@ -28,7 +41,7 @@ impl Boxes {
         let number = u32::try_from(self.places.len());
         // 16 GiB of records of at least 12 bytes, each with one number.
         let number = number.expect("there are fewer than 2^32 large collections in a shard");
-        self.places.push(None);
+        self.places.push(Place::default());
         self.vacant.push(number);
         number
     }
@@ -38,41 +51,53 @@ impl Boxes {
         if self.vacant.last() == Some(&number) {
             self.vacant.pop();
         }
-        self.places[number as usize] = Some(big);
+        self.versions += 1;
+        self.places[number as usize] = Place { big: Some(big), version: self.versions };
     }
 
     /// The collection with this number.
     pub(crate) fn get(&self, number: u32) -> &Big {
-        let place = self.places.get(number as usize).and_then(Option::as_deref);
+        let place = self.places.get(number as usize).and_then(|place| place.big.as_deref());
         place.expect("a record's number leads to a collection")
+    }
+
+    /// The version of the collection with this number.
+    pub(crate) fn version(&self, number: u32) -> u64 {
+        self.places.get(number as usize).map_or(0, |place| place.version)
     }
 
     /// The collection with this number, to be changed.
     pub(crate) fn get_mut(&mut self, number: u32) -> &mut Big {
-        let place = self.places.get_mut(number as usize).and_then(Option::as_deref_mut);
-        place.expect("a record's number leads to a collection")
+        self.versions += 1;
+        let place = self.places.get_mut(number as usize);
+        let big = place.and_then(|place| {
+            place.version = self.versions;
+            place.big.as_deref_mut()
+        });
+        big.expect("a record's number leads to a collection")
     }
 
     /// Takes a collection out and keeps its number for it.
     pub(crate) fn take(&mut self, number: Option<u32>) -> Option<Box<Big>> {
-        self.places.get_mut(number? as usize)?.take()
+        self.places.get_mut(number? as usize)?.big.take()
     }
 
     /// A copy of a collection.
     pub(crate) fn copy(&self, number: Option<u32>) -> Option<Box<Big>> {
-        self.places.get(number? as usize)?.clone()
+        self.places.get(number? as usize)?.big.clone()
     }
 
     /// Takes a collection out, if it is still there, and gives its number up.
     pub(crate) fn remove(&mut self, number: u32) -> Option<Box<Big>> {
         self.vacant.push(number);
-        self.places.get_mut(number as usize)?.take()
+        self.places.get_mut(number as usize)?.big.take()
     }
 
     /// Bytes of all collections: a walk over them.
     pub(crate) fn bytes(&self) -> usize {
-        let bigs: usize = self.places.iter().flatten().map(|big| big.bytes()).sum();
-        bigs + self.places.capacity() * size_of::<Option<Box<Big>>>()
+        let bigs = self.places.iter().filter_map(|place| place.big.as_ref());
+        let bigs: usize = bigs.map(|big| big.bytes()).sum();
+        bigs + self.places.capacity() * size_of::<Place>()
     }
 }
 
@@ -96,5 +121,20 @@ mod tests {
         assert!(boxes.remove(one).is_some());
         assert_eq!(boxes.next(), one);
         assert!(boxes.take(Some(one)).is_none() && boxes.take(Some(second)).is_some());
+    }
+
+    #[test]
+    fn each_state_of_a_collection_has_a_version_of_its_own() {
+        let mut boxes = Boxes::default();
+        let number = boxes.next();
+        boxes.put(number, Box::new(Big::Set(Default::default())));
+        let first = boxes.version(number);
+        assert_eq!(boxes.version(number), first, "a look changes nothing");
+        boxes.get_mut(number);
+        let second = boxes.version(number);
+        let big = boxes.remove(number).unwrap();
+        boxes.put(boxes.vacant[0], big);
+        let third = boxes.version(number);
+        assert!(first < second && second < third);
     }
 }

@@ -97,6 +97,8 @@ pub(crate) struct Database {
     pub(crate) volatile: usize,
     /// Large collections; a record has the number of its own.
     pub(crate) boxes: Boxes,
+    /// Tells it from those that were in its place before.
+    pub(crate) number: u64,
 }
 
 /// What is left of an entry that was removed; expensive to drop if it was big.
@@ -135,9 +137,9 @@ pub(crate) enum Value {
 }
 
 impl Database {
-    pub(crate) fn new(shard_bits: u32) -> Database {
+    pub(crate) fn new(shard_bits: u32, number: u64) -> Database {
         let (table, records, boxes) = (Table::new(shard_bits), Records::new(), Boxes::default());
-        Database { table, records, volatile: 0, boxes }
+        Database { table, records, volatile: 0, boxes, number }
     }
 
     /// Asks for the bucket that a look-up of this hash will read.
@@ -313,17 +315,34 @@ impl Database {
     /// An entry's value and what belongs to it: a copy, but for a large collection that is to
     /// `leave`, which is taken out and comes back by [`Database::give_back`] or not at all.
     pub(crate) fn detach(&mut self, handle: Handle, leave: bool) -> Detached {
+        if !leave {
+            return self.copied(handle);
+        }
+        let boxed = self.records.at(handle).boxed();
+        match self.boxes.take(boxed) {
+            // Not `copied`, which would copy what is in the box.
+            Some(big) => self.with_value(handle, Value::Big(Some(big))),
+            None => self.copied(handle),
+        }
+    }
+
+    /// A copy of an entry's value and what belongs to it.
+    pub(crate) fn copied(&self, handle: Handle) -> Detached {
         let record = self.records.at(handle);
-        let (deadline, sticky, raw) = (record.deadline(), record.is_sticky(), record.is_raw());
-        let access = record.access();
         let value = match (record.kind(), record.str()) {
-            (Kind::Boxed, _) if leave => Value::Big(self.boxes.take(record.boxed())),
             (Kind::Boxed, _) => Value::Big(self.boxes.copy(record.boxed())),
             (Kind::Str, StrRef::Inline(bytes)) => Value::Short(bytes.into()),
             (Kind::Str, StrRef::Shared(bytes)) => Value::Shared(Arc::clone(bytes)),
             (kind, bytes) => Value::Packed(kind, bytes.as_bytes().into()),
         };
-        Detached { value, deadline, sticky, access, raw }
+        self.with_value(handle, value)
+    }
+
+    /// A value with what belongs to an entry.
+    fn with_value(&self, handle: Handle, value: Value) -> Detached {
+        let record = self.records.at(handle);
+        let (deadline, sticky, raw) = (record.deadline(), record.is_sticky(), record.is_raw());
+        Detached { value, deadline, sticky, access: record.access(), raw }
     }
 
     /// Puts a large collection back that found no other place.

@@ -361,16 +361,7 @@ impl Keyspace {
         mode: Mode,
         frame: impl FnOnce() -> Frame,
     ) -> View<'_> {
-        let enter = |id: ShardId| match mode {
-            Mode::Shared => Guard::Shared(self.gate(id).read_blocking()),
-            Mode::Exclusive => Guard::Exclusive(self.gate(id).write_blocking()),
-        };
-        let entered = match plan {
-            Plan::One(id) => Entered::One(*id, enter(*id)),
-            Plan::Some(ids) => Entered::Some(ids.iter().map(|&id| (id, enter(id))).collect()),
-            Plan::All => Entered::All(self.shard_ids().map(enter).collect()),
-        };
-        View::new(self, frame(), entered)
+        gate::block_on(self.enter(plan, mode, frame))
     }
 
     /// What a shard holds; `None` if it is busy. Does not wait.

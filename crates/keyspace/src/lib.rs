@@ -36,6 +36,8 @@ mod snapshot;
 mod stream_entry;
 mod view;
 mod waiters;
+mod watch;
+mod witness;
 mod zset_entry;
 
 pub use access::Access;
@@ -46,7 +48,7 @@ pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};
 pub use hash_entry::{HashEntry, map_of};
 pub use keyspace::{Awaited, Counts, Keyspace, Mode, Plan, Usage};
-pub use list_entry::{ListEntry, list_of};
+pub use list_entry::{ListEntry, NewList, list_of};
 pub use maintain::{Due, Maintained};
 pub use packed::DEADLINE_MAX;
 pub use packed::lengths::{self, Lengths};
@@ -64,6 +66,8 @@ pub use value::zset::Limits as ZSetLimits;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
 pub use waiters::{Offer, Waiter};
+pub use watch::Watch;
+pub use witness::{Copy, Witness};
 pub use zset_entry::{ZSetEntry, zset_of};
 
 /// A moment or a span in milliseconds; moments count from the Unix epoch.

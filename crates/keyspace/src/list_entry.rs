@@ -41,40 +41,64 @@ impl View<'_> {
         Ok(ListEntry { entry: self.collection_entry(key, Type::List)? })
     }
 
-    /// Puts a list of these elements over whatever a key holds; `expiry` says what becomes of its
-    /// deadline. Without elements the key goes, which tells `del`.
+    /// Puts a list over whatever a key holds; `expiry` says what becomes of its deadline. An empty
+    /// one removes the key, which tells `del`.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
-    pub fn put_list<'t>(
+    pub fn put_list(
         &mut self,
         key: &[u8],
-        texts: impl Iterator<Item = &'t [u8]> + Clone,
+        new: NewList,
         expiry: Expiry,
         event: Event,
     ) -> Result<(), Refused> {
         let mut entry = self.collection_over(key, Type::List);
+        match new {
+            NewList::Empty => {
+                entry.remove(crate::event::DEL);
+                return Ok(());
+            }
+            NewList::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
+            NewList::Big(list) => {
+                entry.put(NewCollection::Big(Box::new(Big::List(*list))), expiry)?;
+            }
+        }
+        entry.noted(event, false);
+        Ok(())
+    }
+
+    /// The list of these elements, to be put.
+    pub fn new_list<'t>(&self, texts: impl Iterator<Item = &'t [u8]> + Clone) -> NewList {
         let (count, bytes) = amount_of(texts.clone());
         if count == 0 {
-            entry.remove(crate::event::DEL);
-            return Ok(());
+            return NewList::Empty;
         }
-        let fill = entry.layout().list_fill;
+        let fill = self.frame().layout.list_fill;
         let empty = Small::new(&[]);
-        match small_edit(empty, bytes, count, fill, |small| small.push(End::Back, texts.clone())) {
-            Some(mut edit) => entry.put(NewCollection::Packed(edit.splice().1), expiry)?,
+        let small = |small: Small<'_>| small.push(End::Back, texts.clone());
+        match small_edit(empty, bytes, count, fill, small) {
+            Some(mut edit) => NewList::Packed(edit.splice().1.into()),
             None => {
                 let mut list = List::new();
                 texts.for_each(|text| list.push(End::Back, text, fill));
                 if !fill.allows_listpack(bytes, count) {
                     list.set_long();
                 }
-                entry.put(NewCollection::Big(Box::new(Big::List(list))), expiry)?;
+                NewList::Big(Box::new(list))
             }
         }
-        entry.noted(event, false);
-        Ok(())
     }
+}
+
+/// A list that was made outside any record.
+pub enum NewList {
+    /// One without elements.
+    Empty,
+    /// A small one.
+    Packed(Box<[u8]>),
+    /// A large one.
+    Big(Box<List>),
 }
 
 /// What is stored, if it is a list.

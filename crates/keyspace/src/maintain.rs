@@ -20,7 +20,8 @@ const TIDY_FILL: usize = 4;
 /// Slabs are emptied once they hold this many bytes more than their records need, and half more.
 const SPARSE_BYTES_MIN: usize = 1 << 20;
 
-/// Fields of hashes and members of sets after which a step ends, at the next segment of the hash's own table.
+/// Fields of hashes and members of sets after which a step ends, at the next segment of the
+/// hash's own table.
 const PARTS_ENOUGH: usize = 1000;
 
 /// How far a round of maintenance over one shard has come.

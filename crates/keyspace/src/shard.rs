@@ -4,6 +4,7 @@ use crate::DbIndex;
 use crate::database::Database;
 use crate::snapshot::Snapshot;
 use crate::waiters::Waiters;
+use crate::watch::Watchers;
 
 /// Names a shard: its index among the shards of a keyspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,12 +25,16 @@ pub struct Shard {
     databases: Vec<Option<Database>>,
     pub(crate) databases_max: DbIndex,
     shard_bits: u32,
+    /// How many databases were ever made here.
+    databases_made: u64,
     /// Counts the transactions that changed this shard.
     pub(crate) position: u64,
     /// The snapshot that is being taken, if one is.
     pub(crate) snapshot: Option<Snapshot>,
     /// Who waits for keys; `None`: nobody.
     pub(crate) waiters: Option<Box<Waiters>>,
+    /// Who watches keys; `None`: nobody.
+    pub(crate) watchers: Option<Box<Watchers>>,
 }
 
 /// A database that was flushed, to be dropped where that disturbs nobody.
@@ -52,9 +57,11 @@ impl Shard {
             databases: Vec::new(),
             databases_max,
             shard_bits,
+            databases_made: 0,
             position: 0,
             snapshot: None,
             waiters: None,
+            watchers: None,
         }
     }
 
@@ -74,7 +81,11 @@ impl Shard {
         if self.databases.len() <= at {
             self.make_room(db);
         }
-        self.databases[at].get_or_insert_with(|| Database::new(shard_bits))
+        let made = &mut self.databases_made;
+        self.databases[at].get_or_insert_with(|| {
+            *made += 1;
+            Database::new(shard_bits, *made)
+        })
     }
 
     /// Makes room for a database and those before it.

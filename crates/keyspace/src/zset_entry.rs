@@ -32,25 +32,36 @@ impl View<'_> {
         Ok(ZSetEntry { entry: self.collection_entry(key, Type::ZSet)? })
     }
 
-    /// Puts a sorted set where the key is, over whatever is there and its deadline; an empty one
-    /// removes it. The events are those of a set that was put and of an entry that went.
+    /// The sorted set of these members, none of which is there twice, to be put; `None` if there
+    /// are none.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if it cannot hold so many.
+    pub fn new_zset(&self, pairs: Vec<(zset::Name, f64)>) -> Result<Option<NewZSet>, Refused> {
+        if pairs.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(NewZSet::of(pairs, &self.frame().layout.zset, self.hasher())?))
+    }
+
+    /// Puts a sorted set where the key is, over whatever is there and its deadline; none removes
+    /// it. The events are those of a set that was put and of an entry that went.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn put_zset(
         &mut self,
         key: &[u8],
-        pairs: Vec<(zset::Name, f64)>,
+        new: Option<NewZSet>,
         expiry: Expiry,
         event: Event,
     ) -> Result<(), Refused> {
-        let (hasher, limits) = (self.hasher(), self.frame().layout.zset);
         let mut entry = self.collection_over(key, Type::ZSet);
-        if pairs.is_empty() {
+        let Some(new) = new else {
             entry.remove(event::DEL);
             return Ok(());
-        }
-        match NewZSet::of(pairs, &limits, hasher)? {
+        };
+        match new {
             NewZSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
             NewZSet::Big(set) => {
                 entry.put(NewCollection::Big(Box::new(Big::ZSet(*set))), expiry)?;

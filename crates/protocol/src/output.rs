@@ -26,6 +26,9 @@ pub const SHARE_MIN: usize = 16 * 1024;
 /// The largest buffer that [`Output::clear`] keeps, in bytes.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
+/// What [`Output::cut`] cuts a buffer into, in bytes.
+const PIECE_BYTES: usize = 256 * 1024;
+
 /// The output of one connection: bytes, with long values referenced.
 #[derive(Debug, Default)]
 pub struct Output {
@@ -184,6 +187,38 @@ impl Output {
         let moved = other.shared.into_iter().skip(other.shared_sent);
         self.shared.extend(moved.map(|s| Shared { at: start + s.at - other.sent, ..s }));
         self.shared_bytes += other.shared_bytes;
+    }
+
+    /// Cuts a large buffer into values of 256 KiB, which are given back one by one as they
+    /// are written; nothing of it is moved then. Marks are stale afterwards.
+    pub fn cut(&mut self) {
+        if self.bytes.len() - self.sent <= PIECE_BYTES {
+            return;
+        }
+        let mut pieces: Vec<Shared> = Vec::new();
+        let mut values = self.shared.drain(..).skip(self.shared_sent).rev().peekable();
+        // From the end, so that the buffer becomes smaller as the pieces become more.
+        while self.bytes.len() > self.sent || values.peek().is_some() {
+            let end = self.bytes.len();
+            if let Some(value) = values.next_if(|value| value.at == end) {
+                pieces.push(Shared { at: 0, ..value });
+                continue;
+            }
+            let start = values.peek().map_or(self.sent, |value| value.at);
+            let start = start.max(end.saturating_sub(PIECE_BYTES));
+            let value = Arc::new(self.bytes.split_off(start));
+            let range = 0..value.len();
+            self.shared_bytes += range.len();
+            pieces.push(Shared { at: 0, value, range });
+            if start < self.bytes.capacity() / 2 {
+                self.bytes.shrink_to(start);
+            }
+        }
+        drop(values);
+        pieces.reverse();
+        self.shared = pieces;
+        self.bytes = Vec::new();
+        (self.sent, self.shared_sent) = (0, 0);
     }
 
     /// The buffer, to append to.
@@ -355,6 +390,32 @@ mod tests {
             out.advance(before);
             out.advance(bytes.len() - written);
             assert!(out.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_large_output_is_cut_into_pieces_and_stays_the_same() {
+        for written in [0, 5, 70_000, 2 * PIECE_BYTES + 3] {
+            let (mut out, mut bytes) = sample();
+            let mut reply = Reply::new(&mut out, Dialect::Resp2);
+            for nth in 0..3 * PIECE_BYTES / 8 {
+                reply.integer(1_000_000 + nth as i64);
+                bytes.extend(format!(":{}\r\n", 1_000_000 + nth).as_bytes());
+                if nth == 50_000 {
+                    reply.bulk_shared(&value(40_000, b'v'), 0..40_000);
+                    bytes.extend(expected(40_000, b'v'));
+                }
+            }
+            out.advance(written);
+            out.cut();
+            assert!(out.bytes.capacity() == 0 && out.chunks().count() >= 3);
+            assert!(out.chunks().all(|piece| piece.len() <= PIECE_BYTES));
+            Reply::new(&mut out, Dialect::Resp2).ok();
+            bytes.extend(b"+OK\r\n");
+            assert!(text(&out) == bytes[written..]);
+            while !out.is_empty() {
+                out.advance(out.len().min(100_000));
+            }
         }
     }
 

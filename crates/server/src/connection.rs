@@ -23,9 +23,9 @@ use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
 use crate::blocking::{Blocked, Wait};
-use crate::client::{Client, Kill, Unblock, Waits};
+use crate::client::{Kill, Unblock, Waits};
 use crate::execute::{Batch, Ran, Request, called};
-use crate::latency;
+use crate::long_work::Held;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -38,6 +38,9 @@ const OUTPUT_PAUSE_BYTES: usize = 16 << 20;
 
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
+
+/// Output that is written before others have their turn.
+const TURN_BYTES_MAX: usize = 256 << 10;
 
 /// Words of one request.
 const ARGS_MAX: usize = 1024 * 1024;
@@ -209,7 +212,14 @@ impl Connection {
         match poll_fn(|context| self.poll_news(context, to_read)).await? {
             News::Input(0) => Ok(Ended::Closing),
             News::Input(read) => Ok(self.run_input(read)),
-            News::Writable => self.write_waiting().map(|()| ended),
+            News::Writable => {
+                self.write_waiting()?;
+                if !self.output.is_empty() {
+                    // A client that reads as fast as it is written to leaves others their turn.
+                    tokio::task::yield_now().await;
+                }
+                Ok(ended)
+            }
             News::Rung => match self.session.client.killed() {
                 Kill::Now => Err(io::ErrorKind::ConnectionAborted.into()),
                 Kill::AfterReply => Ok(Ended::Closing),
@@ -255,7 +265,7 @@ impl Connection {
     async fn wait(&mut self, ran: Ran) {
         let server = Arc::clone(&self.worker.server);
         match ran {
-            Ran::Done | Ran::Refused => {}
+            Ran::Done | Ran::Refused | Ran::Queued => {}
             Ran::Rest(millis) => self.rest(millis).await,
             Ran::Paused(millis) | Ran::Later(millis) => {
                 let client = Arc::clone(&self.session.client);
@@ -409,38 +419,37 @@ impl Connection {
         let limits = limits_of(&settings, self.session.authenticated);
         let mut spans = Vec::new();
         let tail = std::mem::take(&mut self.tail);
-        let parsed = self.parser.parse(&tail, &mut spans, &limits);
-        let consumed = match parsed {
-            Ok(Parsed::Request { consumed } | Parsed::Inline { consumed }) => {
-                let inline = matches!(parsed, Ok(Parsed::Inline { .. }));
-                let request = inline.then(|| Unquoted::new(self.parser.inline_words()));
-                let words = match &request {
-                    Some(request) => request.words(),
-                    None => Words::new(&tail, &spans),
-                };
-                let worker = Rc::clone(&self.worker);
-                let batch = Batch::begin(server, &worker, &settings);
-                let request = look_up(server, words);
-                let before = self.output.len();
-                let ran = batch.run_waiting(request, &mut self.session, &mut self.output).await;
-                if matches!(ran, Ran::Done | Ran::Refused | Ran::Blocked) {
-                    let mut meter = Meter::start(batch);
-                    meter.before(request.entry, self);
-                    meter.answered(ran, request, self);
-                    meter.finish(self);
-                    if ran == Ran::Done {
-                        let written = self.output.len() - before;
-                        batch.note_large(request, &self.session, consumed, written);
-                    }
-                    consumed
-                } else {
-                    0
-                }
+        // The request is shared with the thread that runs it, if it takes long.
+        let (held, rest, consumed) = match self.parser.parse(&tail, &mut spans, &limits) {
+            Ok(Parsed::Request { consumed }) => (Held::new(tail, spans), None, consumed),
+            Ok(Parsed::Inline { consumed }) => {
+                (Held::of(self.parser.inline_words().iter()), Some(tail), consumed)
             }
-            _ => 0,
+            _ => {
+                self.tail = tail;
+                return;
+            }
         };
-        self.tail = tail;
-        self.tail.drain(..consumed);
+        let held = Arc::new(held);
+        let worker = Rc::clone(&self.worker);
+        let batch = Batch::begin(server, &worker, &settings);
+        let request = look_up(server, held.words());
+        let before = self.output.len();
+        let ran = batch.run_waiting(request, &held, &mut self.session, &mut self.output).await;
+        let is_run = matches!(ran, Ran::Done | Ran::Refused | Ran::Queued | Ran::Blocked);
+        if is_run {
+            let mut meter = Meter::start(batch);
+            meter.before(request.entry, self);
+            meter.answered(ran, request, self);
+            meter.finish(self);
+            if ran == Ran::Done {
+                let written = self.output.len() - before;
+                batch.note_large(request, &self.session, consumed, written);
+            }
+        }
+        self.tail = rest.unwrap_or_else(|| Held::into_bytes(held));
+        self.tail.drain(..if is_run { consumed } else { 0 });
+        self.obey_kill();
     }
 
     /// Runs input that was just read: `read` bytes in the scratch, or the tail if there is one.
@@ -495,7 +504,8 @@ impl Connection {
         client.query_bytes.store(self.tail.len() as u64, Ordering::Relaxed);
         client.query_capacity.store(self.tail.capacity() as u64, Ordering::Relaxed);
         let limit = self.worker.settings().query_bytes_max;
-        if self.tail.len() > limit {
+        let queued = self.session.transaction.as_ref().map_or(0, |one| one.queued_bytes());
+        if self.tail.len() + queued > limit {
             self.worker.stats().query_overflows.add(1);
             client.kill(Kill::Now);
         }
@@ -659,7 +669,7 @@ impl Connection {
         at: &mut usize,
         output: &mut Output,
     ) -> Option<Ended> {
-        let request = Unquoted::new(self.parser.inline_words());
+        let request = Held::of(self.parser.inline_words().iter());
         let words = request.words();
         let planned = plan(batch.server, words, find(batch.server, words, None));
         self.run_requests(batch, &[(planned, *at + consumed)], at, output)
@@ -692,7 +702,7 @@ impl Connection {
             meter.before(planned.entry, self);
             let ran = batch.run(request, &mut self.session, output);
             match ran {
-                Ran::Done | Ran::Refused => {
+                Ran::Done | Ran::Refused | Ran::Queued => {
                     let (read, before) = (*end - *at, written);
                     *at = *end;
                     written = output.len();
@@ -779,11 +789,14 @@ impl Connection {
         written
     }
 
-    /// Writes as much as the socket takes.
+    /// Writes as much as the socket takes and one turn allows.
     fn write(&self, output: &mut Output) -> io::Result<()> {
-        while !output.is_empty() {
-            let Some(written) = self.socket.try_write(output.chunks())? else { break };
+        let mut left = TURN_BYTES_MAX;
+        while !output.is_empty() && left > 0 {
+            let pieces = first_bytes(output.chunks(), left);
+            let Some(written) = self.socket.try_write(pieces)? else { break };
             output.advance(written);
+            left = left.saturating_sub(written);
             let stats = self.worker.stats();
             stats.writes.add(1);
             stats.bytes_out.add(written as u64);
@@ -804,6 +817,7 @@ impl Connection {
             if !ready || self.write_waiting().is_err() {
                 break;
             }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -820,24 +834,17 @@ impl Connection {
     }
 }
 
-/// An inline request with quotes, written as if it had come without them.
-struct Unquoted {
-    bytes: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-impl Unquoted {
-    fn new(words: Words<'_>) -> Unquoted {
-        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
-        protocol::decode::encode_request(words.iter(), &mut bytes);
-        let parsed = Parser::default().parse(&bytes, &mut spans, &Limits::DEFAULT);
-        debug_assert!(matches!(parsed, Ok(Parsed::Request { .. })), "a line is within all limits");
-        Unquoted { bytes, spans }
-    }
-
-    fn words(&self) -> Words<'_> {
-        Words::new(&self.bytes, &self.spans)
-    }
+/// The pieces as far as they are within the first `left` bytes.
+#[inline]
+fn first_bytes<'a>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    mut left: usize,
+) -> impl Iterator<Item = &'a [u8]> {
+    pieces.map_while(move |piece| {
+        let piece = &piece[..piece.len().min(left)];
+        left -= piece.len();
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// A request of a batch on its way.
@@ -884,7 +891,8 @@ fn plan<'a>(server: &Server, words: Words<'a>, entry: Option<&'a CommandEntry>) 
     Planned { words: Some(words), entry, hash, keyed: key.is_some(), member }
 }
 
-fn look_up<'a>(server: &'a Server, words: Words<'a>) -> Request<'a> {
+/// A request, with its command and the hash of its key.
+pub fn look_up<'a>(server: &'a Server, words: Words<'a>) -> Request<'a> {
     let planned = plan(server, words, find(server, words, None));
     Request { words, entry: planned.entry, hash: planned.hash }
 }
@@ -926,10 +934,10 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Counts a request that is answered. What was refused took no time of its command.
+    /// Counts a request that is answered. What was refused or queued took no time of its command.
     #[inline]
     fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &Connection) {
-        if ran == Ran::Refused {
+        if matches!(ran, Ran::Refused | Ran::Queued) {
             return self.refused(request, connection);
         }
         self.after(request, connection);
@@ -969,25 +977,8 @@ impl<'a> Meter<'a> {
             return 0;
         }
         let nanos = self.batch.server.clock.nanos() - self.since;
-        let stats = self.batch.worker.stats();
-        stats.commands.add(calls);
         let command = sub.unwrap_or(entry.command);
-        let each = &stats.each[entry.number_of(command)];
-        each.calls.add(calls);
-        each.nanos.add(nanos);
-        if self.batch.settings.latency_tracking {
-            each.latency.get_or_init(Default::default).record(nanos / calls, calls);
-        }
-        let client: &Client = &connection.session.client;
-        if client.admin {
-            stats.admin_commands.add(calls);
-        }
-        client.commands.add(calls);
-        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
-        client.set_last_command(entry.command, sub);
-        let fast = command.flags.has(Flags::FAST);
-        let event = if fast { latency::FAST_COMMAND } else { latency::COMMAND };
-        self.batch.worker.note_latency(self.batch.settings, event, nanos / 1000);
+        self.batch.book(entry, command, (calls, nanos), &connection.session.client);
         nanos
     }
 }
@@ -995,6 +986,7 @@ impl<'a> Meter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Client;
 
     fn size_of_future<F>(_: impl FnOnce(Box<Connection>) -> F) -> usize {
         size_of::<F>()
@@ -1006,6 +998,6 @@ mod tests {
         let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
-        assert!(state <= 512, "{state} bytes");
+        assert!(state <= 528, "{state} bytes");
     }
 }

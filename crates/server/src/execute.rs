@@ -3,13 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use command::{Args, Command, CommandError, Done, Enter, Flags, Run, Shape, Tried};
+use command::{Args, Command, CommandError, Done, Flags, Run, Shape, Tried};
 use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View, Waiter};
 use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
 use crate::blocking::{Blocked, Wait};
+use crate::client::Client;
 use crate::commands::{Call, Next};
+use crate::latency;
+use crate::long_work::Held;
 use crate::secrets;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
@@ -43,7 +46,9 @@ pub enum Ran {
     Done,
     /// It is answered with an error, before it ran.
     Refused,
-    /// A gate is busy: it must be entered by waiting. Nothing was written.
+    /// It is answered, and will run with EXEC.
+    Queued,
+    /// A gate is busy, or it would take long: it is to be run by waiting. Nothing was written.
     Busy,
     /// Commands like it are paused for so many ms. Nothing was written.
     Paused(Millis),
@@ -84,11 +89,13 @@ pub struct Request<'a> {
 }
 
 /// The shards that a request of the keyspace needs, and how.
-struct Way {
-    plan: Plan,
-    mode: Mode,
+pub struct Way {
+    /// Which shards.
+    pub plan: Plan,
+    /// With others or alone.
+    pub mode: Mode,
     /// The hashes of its keys, if there may be several.
-    hashes: SmallVec<[u64; 16]>,
+    pub hashes: SmallVec<[u64; 16]>,
 }
 
 impl<'a> Batch<'a> {
@@ -157,12 +164,15 @@ impl<'a> Batch<'a> {
         };
         view.know(request.words.get(1).unwrap_or_default(), request.hash);
         let args = Args::new(request.words, 1);
+        if self.is_long(command, args, &view) {
+            return Ran::Busy;
+        }
         let mark = output.mark();
         let mut reply = Reply::new(output, session.dialect);
         let done = guarded(|| match command.run {
             Run::Read(read) => read(args, &view, &mut reply),
             Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Block(_) | Run::Session | Run::Container => Ok(()),
+            Run::Block(_) | Run::Transaction | Run::Session | Run::Container => Ok(()),
         });
         self.settle(view.publish(), command);
         if let Err(error) = done {
@@ -182,14 +192,26 @@ impl<'a> Batch<'a> {
         let mark = output.mark();
         let admitted = self.admit(request, session);
         let rejected = admitted.is_err();
-        let answered = admitted.and_then(|(entry, command)| match command.run {
-            Run::Read(_) | Run::Write(_) | Run::Block(_) => {
-                self.run_on_keyspace(request, entry, command, session, output)
-            }
-            Run::Session | Run::Container => {
-                self.run_on_session(request, entry, command, session, output)
-            }
-        });
+        let queued = match &admitted {
+            Ok((entry, command)) => self.queue(request, entry, command, session, output),
+            Err(_) => Ok(None),
+        };
+        let rejected = rejected || queued.is_err();
+        let answered = match queued {
+            Ok(Some(ran)) => Ok(ran),
+            Err(error) => Err(error),
+            Ok(None) => admitted.and_then(|(entry, command)| match command.run {
+                Run::Read(_) | Run::Write(_) | Run::Block(_) | Run::Transaction => {
+                    self.run_on_keyspace(request, entry, command, session, output)
+                }
+                Run::Session | Run::Container => {
+                    self.run_on_session(request, entry, command, session, output)
+                }
+            }),
+        };
+        if rejected && let Some(transaction) = &mut session.transaction {
+            transaction.refuse();
+        }
         match answered {
             Ok(Ran::Busy) => Ran::Busy,
             Ok(waits @ (Ran::Paused(_) | Ran::Later(_))) => waits,
@@ -211,7 +233,7 @@ impl<'a> Batch<'a> {
 
     /// What holds for one command alone ends with it: that its reply is not kept, that CLIENT
     /// CACHING came before it.
-    fn finish(
+    pub fn finish(
         &self,
         request: Request<'_>,
         session: &mut Session,
@@ -221,7 +243,8 @@ impl<'a> Batch<'a> {
         if !session.keeps_reply() {
             output.rollback(mark);
         }
-        if session.caching {
+        // All commands of a transaction are one in this.
+        if session.caching && !session.is_queueing() {
             let command = request.entry.map(|entry| called(entry.command, request.words));
             session.caching = command.is_some_and(|command| command.name == "CACHING");
         }
@@ -229,7 +252,7 @@ impl<'a> Batch<'a> {
 
     /// Writes an error in the place of whatever reply was begun.
     #[cold]
-    fn refuse(
+    pub fn refuse(
         &self,
         request: Request<'_>,
         rejected: bool,
@@ -246,9 +269,27 @@ impl<'a> Batch<'a> {
         self.worker.count_error(number, rejected, &error);
     }
 
-    /// Whether the request may run: its command, with its subcommand, if so.
+    /// Whether the request may run now: its command, with its subcommand, if so.
     #[inline]
     fn admit(
+        &self,
+        request: Request<'a>,
+        session: &Session,
+    ) -> Result<(&'a CommandEntry, &'static Command), CommandError> {
+        let (entry, command) = self.named(request, session)?;
+        if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
+            self.worker.stats().oom_refusals.add(1);
+            return Err(CommandError::OutOfMemory);
+        }
+        Ok((entry, command))
+    }
+
+    /// The command of a request, with its subcommand, if the session may run it.
+    ///
+    /// # Errors
+    /// If there is no such command, its words are too few or too many, or the session may not.
+    #[inline]
+    pub fn named(
         &self,
         request: Request<'a>,
         session: &Session,
@@ -267,10 +308,6 @@ impl<'a> Batch<'a> {
         }
         if !session.authenticated && !command.flags.has(Flags::NO_AUTH) {
             return Err(CommandError::NoAuth);
-        }
-        if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
-            self.worker.stats().oom_refusals.add(1);
-            return Err(CommandError::OutOfMemory);
         }
         Ok((entry, command))
     }
@@ -315,7 +352,8 @@ impl<'a> Batch<'a> {
     ) {
         if !command.flags.has(Flags::SKIP_MONITOR) && !command.flags.has(Flags::ADMIN) {
             let shown = secrets::shown(entry.command.name, words);
-            self.server.monitor.tell(self.server.clock.unix_micros(), session, shown);
+            let by = (session.db, &*session.client);
+            self.server.monitor.tell(self.server.clock.unix_micros(), by, shown);
         }
     }
 
@@ -331,15 +369,20 @@ impl<'a> Batch<'a> {
     ///
     /// None of the shards if its words do not say where its keys are: then its function refuses
     /// them, in the order and the words of that command.
-    fn way(&self, request: Request<'a>, command: &Command) -> Way {
+    fn way(&self, request: Request<'a>, command: &Command, session: &Session) -> Way {
         let keyspace = &self.server.keyspace;
+        if matches!(command.run, Run::Transaction)
+            && let Some(transaction) = session.transaction.as_ref().filter(|one| one.is_queueing())
+        {
+            return transaction.way(keyspace);
+        }
         let mode = mode_of(command, request.words);
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
         let mut hashes = SmallVec::new();
-        let plan = match (shape, command.enter) {
-            (Shape::FirstWord, _) => Plan::One(keyspace.shard_of(request.hash)),
-            (_, Enter::All) => Plan::All,
-            (_, Enter::Keys) => {
+        let plan = match shape {
+            Shape::FirstWord => Plan::One(keyspace.shard_of(request.hash)),
+            _ if command.enter.is_all(request.words) => Plan::All,
+            _ => {
                 let positions = command.key_positions(request.words).unwrap_or_default();
                 let keys = positions.iter().filter_map(|&at| request.words.get(at));
                 hashes.extend(keys.map(|key| {
@@ -362,14 +405,25 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
-        if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
+        let writes = match (command.run, &session.transaction) {
+            (Run::Transaction, Some(transaction)) => transaction.writes(),
+            _ => command.writes(),
+        };
+        if let Some(rest) = self.server.pause.holds(self.now, writes) {
             return Ok(held(entry, command, session, rest));
         }
-        let way = self.way(request, command);
+        let args = args_of(request, entry, command);
+        if self.is_wordy(command, args) {
+            return Ok(Ran::Busy);
+        }
+        let way = self.way(request, command, session);
         let frame = self.frame(session);
         let Some(view) = self.server.keyspace.try_enter(frame, &way.plan, way.mode) else {
             return Ok(Ran::Busy);
         };
+        if self.is_long(command, args, &view) {
+            return Ok(Ran::Busy);
+        }
         view.prefetch(&way.hashes);
         self.run_in(view, request, entry, command, session, output)
     }
@@ -385,26 +439,7 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
-        if self.server.monitor.is_watched() {
-            self.tell_monitors(entry, command, session, request.words);
-        }
-        if entry.shape == Shape::FirstWord
-            && let Some(key) = request.words.get(1)
-        {
-            view.know(key, request.hash);
-        }
-        let container = !std::ptr::eq(entry.command, command);
-        let args = Args::new(request.words, 1 + usize::from(container));
-        let mut reply = Reply::new(output, session.dialect);
-        let done = guarded(|| match command.run {
-            Run::Read(read) => read(args, &view, &mut reply).map(|()| Tried::Answered),
-            Run::Write(write) => write(args, &mut view, &mut reply).map(|()| Tried::Answered),
-            Run::Block(block) => (block.now)(args, &mut view, &mut reply),
-            Run::Session | Run::Container => Ok(Tried::Answered),
-        });
-        if session.remembers_keys() && command.reads() {
-            self.remember_keys(request, command, session);
-        }
+        let done = self.run_row(request, (entry, command), &mut view, session, output);
         // Nobody can come between the look and the wait: the gates are still held.
         if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
             let (client, dialect) = (&session.client, session.dialect);
@@ -419,6 +454,50 @@ impl<'a> Batch<'a> {
             Tried::Answered => Ran::Done,
             Tried::Waits(_) => Ran::Blocked,
         })
+    }
+
+    /// Runs the function of a request's row in its entered shards.
+    ///
+    /// # Errors
+    /// Those of the command. Part of a reply may be written.
+    #[inline]
+    pub fn run_row(
+        &self,
+        request: Request<'a>,
+        (entry, command): (&CommandEntry, &'static Command),
+        view: &mut View<'_>,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Result<Tried, CommandError> {
+        let is_exec = matches!(command.run, Run::Transaction) && session.is_queueing();
+        if self.server.monitor.is_watched() && !is_exec {
+            self.tell_monitors(entry, command, session, request.words);
+        }
+        if entry.shape == Shape::FirstWord
+            && let Some(key) = request.words.get(1)
+        {
+            view.know(key, request.hash);
+        }
+        if matches!(command.run, Run::Transaction) {
+            self.run_transaction(request, command, view, session, output)?;
+            // It comes behind what it ran.
+            if self.server.monitor.is_watched() && is_exec {
+                self.tell_monitors(entry, command, session, request.words);
+            }
+            return Ok(Tried::Answered);
+        }
+        let args = args_of(request, entry, command);
+        let mut reply = Reply::new(output, session.dialect);
+        let done = guarded(|| match command.run {
+            Run::Read(read) => read(args, view, &mut reply).map(|()| Tried::Answered),
+            Run::Write(write) => write(args, view, &mut reply).map(|()| Tried::Answered),
+            Run::Block(block) => (block.now)(args, view, &mut reply),
+            Run::Transaction | Run::Session | Run::Container => Ok(Tried::Answered),
+        });
+        if session.remembers_keys() && command.reads() {
+            self.remember_keys(request, command, session);
+        }
+        done
     }
 
     /// Notes what holds for the reply of a command that waits.
@@ -463,10 +542,12 @@ impl<'a> Batch<'a> {
         self.server.tracking.remember(session.client.id, keys, keys_max);
     }
 
-    /// Waits for the shards of a request that found them busy, then runs it.
+    /// Waits for the shards of a request that found them busy, then runs it; on another thread if
+    /// it takes long. `held` is what its words lie in.
     pub async fn run_waiting(
         &self,
         request: Request<'a>,
+        held: &Arc<Held>,
         session: &mut Session,
         output: &mut Output,
     ) -> Ran {
@@ -474,18 +555,26 @@ impl<'a> Batch<'a> {
         let Ok((entry, command)) = admitted else {
             return self.run(request, session, output);
         };
-        if !matches!(command.run, Run::Read(_) | Run::Write(_) | Run::Block(_)) {
+        if matches!(command.run, Run::Session | Run::Container) {
             // It goes step by step; others have their turn between two of them.
             tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
-        let way = self.way(request, command);
-        self.worker.stats().gate_waits.add(1);
+        let args = args_of(request, entry, command);
+        if self.is_wordy(command, args) {
+            return self.run_elsewhere(request, held, entry, command, session, output).await;
+        }
+        let way = self.way(request, command, session);
         let now = || self.server.clock.now();
         let view = {
             let frame = || Frame { now: now(), ..self.frame(session) };
             self.server.keyspace.enter(&way.plan, way.mode, frame).await
         };
+        if self.is_long(command, args, &view) {
+            drop(view);
+            return self.run_elsewhere(request, held, entry, command, session, output).await;
+        }
+        self.worker.stats().gate_waits.add(1);
         view.prefetch(&way.hashes);
         session.began_nanos = self.server.clock.nanos();
         let mark = output.mark();
@@ -560,6 +649,33 @@ impl<'a> Batch<'a> {
         log.add(slow, entries_max);
     }
 
+    /// Counts calls of a command, the entry's or a subcommand of it, and how long they took, in ns.
+    pub fn book(
+        &self,
+        entry: &CommandEntry,
+        command: &'static Command,
+        (calls, nanos): (u64, u64),
+        client: &Client,
+    ) {
+        let stats = self.worker.stats();
+        stats.commands.add(calls);
+        let each = &stats.each[entry.number_of(command)];
+        each.calls.add(calls);
+        each.nanos.add(nanos);
+        if self.settings.latency_tracking {
+            each.latency.get_or_init(Default::default).record(nanos / calls, calls);
+        }
+        if client.admin {
+            stats.admin_commands.add(calls);
+        }
+        client.commands.add(calls);
+        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
+        client.set_last_command(entry.command, sub);
+        let fast = command.flags.has(Flags::FAST);
+        let event = if fast { latency::FAST_COMMAND } else { latency::COMMAND };
+        self.worker.note_latency(self.settings, event, nanos / 1000);
+    }
+
     /// Counts what a transaction did, and drops what it left where that disturbs nobody.
     #[inline]
     pub fn settle(&self, tally: Tally, command: &Command) {
@@ -578,14 +694,7 @@ impl<'a> Batch<'a> {
 
     #[cold]
     fn discard(&self, garbage: Box<Leftovers>, command: &Command) {
-        let lazy = garbage.lazily().unwrap_or(match command.name {
-            "UNLINK" => true,
-            "DEL" => self.settings.lazy_user_del,
-            "FLUSHALL" | "FLUSHDB" => self.settings.lazy_user_flush,
-            _ => self.settings.lazy_server_del,
-        });
-        let big = garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX;
-        if lazy && big {
+        if is_dropped_lazily(&garbage, command, self.settings) {
             self.server.background.discard(garbage);
         }
     }
@@ -598,14 +707,29 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
-        let Some(run) = entry.beside else {
-            return Err(unknown_subcommand(entry.command, request.words));
-        };
         // Somebody must be able to look around in a pause, and to end it.
         let exempt = entry.command.name == "CLIENT";
         if !exempt && let Some(rest) = self.server.pause.holds(self.now, false) {
             return Ok(held(entry, command, session, rest));
         }
+        self.call(request, entry, command, session, output)
+    }
+
+    /// Runs the function of a command of the server.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub fn call(
+        &self,
+        request: Request<'a>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Result<Ran, CommandError> {
+        let Some(run) = entry.beside else {
+            return Err(unknown_subcommand(entry.command, request.words));
+        };
         let mut call = Call::new(*self, request.words, entry, command, session, output);
         let next = guarded(|| run(&mut call));
         if !matches!(next, Ok(Next::Busy | Next::Later(_))) {
@@ -632,6 +756,25 @@ fn mode_of(command: &Command, words: Words<'_>) -> Mode {
     if command.is_exclusive(words) { Mode::Exclusive } else { Mode::Shared }
 }
 
+/// The arguments of a request that names `entry` and runs `command`: that, or a subcommand of it.
+#[inline]
+fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
+    let is_sub = !std::ptr::eq(entry.command, command);
+    Args::new(request.words, 1 + usize::from(is_sub))
+}
+
+/// Whether what a command left over is to be dropped in the background.
+#[must_use]
+pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Settings) -> bool {
+    let lazy = garbage.lazily().unwrap_or(match command.name {
+        "UNLINK" => true,
+        "DEL" => settings.lazy_user_del,
+        "FLUSHALL" | "FLUSHDB" => settings.lazy_user_flush,
+        _ => settings.lazy_server_del,
+    });
+    lazy && (garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX)
+}
+
 /// Notes what a client waits with.
 #[cold]
 fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest: Millis) -> Ran {
@@ -641,13 +784,18 @@ fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest
 }
 
 /// Runs a command; a panic, which is a bug, becomes an error of that command alone.
+///
+/// # Errors
+/// Those of the command, and that of a panic.
 #[inline]
 pub fn guarded<T>(run: impl FnOnce() -> Result<T, CommandError>) -> Result<T, CommandError> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(panicked()))
 }
 
+/// What a client is told of a bug.
 #[cold]
-fn panicked() -> CommandError {
+#[must_use]
+pub fn panicked() -> CommandError {
     tracing::error!("a command panicked; its connection got an error");
     CommandError::text("ERR internal error: this is a bug of the server, please report it")
 }

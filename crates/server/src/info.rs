@@ -214,10 +214,12 @@ fn clients(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("client_read_buffer_bytes", query_bytes(scene));
     lines.put("blocked_clients", blocked);
     lines.put("tracking_clients", server.tracking.tracked().clients);
-    lines.same(&["pubsub_clients", "watching_clients"], 0);
+    let watched = || all.iter().map(|client| client.progress().watched);
+    lines.put("pubsub_clients", 0);
+    lines.put("watching_clients", watched().filter(|&watched| watched > 0).count());
     let awaited = server.keyspace.awaited();
     lines.put("clients_in_timeout_table", server.timed_waits.load(Ordering::Relaxed));
-    lines.put("total_watched_keys", 0);
+    lines.put("total_watched_keys", watched().sum::<usize>());
     lines.put("total_blocking_keys", awaited.keys.load(Ordering::Relaxed));
     lines.put("total_blocking_keys_on_nokey", awaited.keys_to_go.load(Ordering::Relaxed));
     let rest = server.pause.holds(server.clock.now(), true);
@@ -417,6 +419,7 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("total_batches_processed", sum(|stats| stats.batches.get()));
     lines.put("total_pipelined_commands", sum(|stats| stats.batched_commands.get()));
     lines.put("total_gate_waits", sum(|stats| stats.gate_waits.get()));
+    lines.put("total_long_commands", sum(|stats| stats.long_commands.get()));
     lines.put("total_net_input_bytes", sum(|stats| stats.bytes_in.get()));
     lines.put("total_net_output_bytes", sum(|stats| stats.bytes_out.get()));
     lines.same(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"], 0);

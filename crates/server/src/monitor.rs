@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use keyspace::DbIndex;
+
 use crate::client::{Client, ClientId};
-use crate::session::Session;
 
 /// The monitors of a server.
 #[derive(Default)]
@@ -41,25 +42,28 @@ impl Monitor {
         }
     }
 
-    /// Tells all monitors of a command that runs now.
+    /// Tells all monitors of a command that a client runs now, in a database.
     #[cold]
     pub fn tell<'a>(
         &self,
         unix_micros: u64,
-        session: &Session,
+        by: (DbIndex, &Client),
         words: impl Iterator<Item = &'a [u8]>,
     ) {
-        let line: Arc<[u8]> = line(unix_micros, session, words).into_bytes().into();
+        let line: Arc<[u8]> = line(unix_micros, by, words).into_bytes().into();
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.iter().for_each(|client| client.send(Arc::clone(&line)));
     }
 }
 
 /// `+1700000000.123456 [0 127.0.0.1:5000] "SET" "a" "b"`, as clients parse it.
-fn line<'a>(unix_micros: u64, session: &Session, words: impl Iterator<Item = &'a [u8]>) -> String {
+fn line<'a>(
+    unix_micros: u64,
+    (db, client): (DbIndex, &Client),
+    words: impl Iterator<Item = &'a [u8]>,
+) -> String {
     let (seconds, micros) = (unix_micros / 1_000_000, unix_micros % 1_000_000);
-    let client = &session.client;
-    let mut line = format!("+{seconds}.{micros:06} [{} {}]", session.db, client.address);
+    let mut line = format!("+{seconds}.{micros:06} [{db} {}]", client.address);
     for word in words {
         line.push(' ');
         quote(word, &mut line);

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
 use crate::http::Guest;
 use crate::latency::LatencyMonitor;
+use crate::long_work::LongWork;
 use crate::monitor::Monitor;
 use crate::pause::Pause;
 use crate::process;
@@ -51,6 +52,8 @@ pub struct Server {
     pub timed_waits: AtomicUsize,
     /// Where big things are dropped.
     pub background: Background,
+    /// Where long commands run.
+    pub long_work: LongWork,
     /// A name for this run of the server, 40 hexadecimal digits.
     pub run_id: String,
     /// Who watches every command.
@@ -153,6 +156,7 @@ impl Server {
             pause: Pause::default(),
             timed_waits: AtomicUsize::new(0),
             background: Background::start(),
+            long_work: LongWork::start(workers),
             run_id,
             monitor: Monitor::default(),
             tracking,
@@ -407,7 +411,7 @@ impl HttpDoor {
 #[must_use]
 pub fn command_table() -> CommandTable {
     let keyspace = families::FAMILIES.iter().flat_map(|family| family.iter());
-    let keyspace = keyspace.chain(commands::READERS).map(|row: &'static Command| (row, None));
+    let keyspace = keyspace.chain(commands::ON_SHARDS).map(|row: &'static Command| (row, None));
     let own = commands::ROWS.iter().flat_map(|rows| rows.iter());
     Table::new(keyspace.chain(own.map(|row| (&row.command, Some(row.run)))))
 }

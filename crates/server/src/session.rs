@@ -10,6 +10,7 @@ use crate::blocking::Wait;
 use crate::client::Client;
 use crate::settings::Settings;
 use crate::tracking::Terms;
+use crate::transaction::Transaction;
 
 /// Whether replies are written, as CLIENT REPLY set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Session {
     pub began_nanos: u64,
     /// The request that waits for its keys, if one does.
     pub wait: Option<Box<Wait>>,
+    /// What MULTI and WATCH have begun, if anything.
+    pub transaction: Option<Box<Transaction>>,
 }
 
 impl Session {
@@ -70,6 +73,7 @@ impl Session {
             caching: false,
             began_nanos: 0,
             wait: None,
+            transaction: None,
         }
     }
 
@@ -86,6 +90,7 @@ impl Session {
         *self = Session::new(client, settings);
         self.select(0);
         self.speak(Dialect::Resp2);
+        self.tell_transaction();
     }
 
     /// SELECT.
@@ -105,7 +110,10 @@ impl Session {
     #[must_use]
     #[inline(always)]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && self.reply_mode == ReplyMode::On && self.tracking.is_none()
+        self.authenticated
+            && self.reply_mode == ReplyMode::On
+            && self.tracking.is_none()
+            && self.transaction.is_none()
     }
 
     /// Whether keys are remembered that the command reads which runs now.

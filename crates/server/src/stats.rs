@@ -165,6 +165,7 @@ pub struct WorkerStats {
     pub batches: Counter,
     pub batched_commands: Counter,
     pub gate_waits: Counter,
+    pub long_commands: Counter,
     pub oom_refusals: Counter,
     pub protocol_errors: Counter,
     pub timeouts: Counter,
@@ -198,7 +199,7 @@ impl WorkerStats {
     }
 
     /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 24] {
+    fn counters(&self) -> [&Counter; 25] {
         let WorkerStats {
             connections,
             commands,
@@ -216,6 +217,7 @@ impl WorkerStats {
             batches,
             batched_commands,
             gate_waits,
+            long_commands,
             oom_refusals,
             protocol_errors,
             timeouts,
@@ -244,6 +246,7 @@ impl WorkerStats {
             batches,
             batched_commands,
             gate_waits,
+            long_commands,
             oom_refusals,
             protocol_errors,
             timeouts,

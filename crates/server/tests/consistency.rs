@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 use std::thread;
 
-use anax::{NARROW, WIDE};
+use anax::{AWAY, NARROW, WIDE};
 use testkit::linearizability::{Counter, Event, EventOf, Op, Strings, check};
 use testkit::random::Random;
 use testkit::server::ServerProcess;
@@ -134,7 +134,7 @@ fn histories_of_single_keys(server: &ServerProcess, clients: usize, rounds: u64,
 
 #[test]
 fn operations_on_single_keys_happen_one_at_a_time() {
-    for shape in [NARROW, WIDE] {
+    for shape in [NARROW, WIDE, AWAY] {
         let server = shape.start();
         histories_of_single_keys(&server, 5, 500, 1);
         histories_of_single_keys(&server, 3, 200, 4);
@@ -161,7 +161,7 @@ fn on_many_keys(random: &mut Random, window: usize, fresh: &str) -> Op {
 fn operations_on_many_keys_happen_one_at_a_time() {
     const CLIENTS: usize = 4;
     const WINDOWS: usize = 250;
-    for shape in [NARROW, WIDE] {
+    for shape in [NARROW, WIDE, AWAY] {
         let server = shape.start();
         let (times, start) = (Counter::default(), Barrier::new(CLIENTS));
         let histories = together(&server, CLIENTS, |client, connection| {
@@ -185,7 +185,7 @@ fn operations_on_many_keys_happen_one_at_a_time() {
 
 #[test]
 fn mget_never_sees_half_an_mset() {
-    for shape in [NARROW, WIDE] {
+    for shape in [NARROW, WIDE, AWAY] {
         let server = shape.start();
         let read = format!("MGET{}", many_keys());
         together(&server, 4, |client, connection| {
@@ -244,7 +244,7 @@ fn msetnx_has_one_winner_who_sets_everything() {
 
 #[test]
 fn a_key_that_is_renamed_has_one_name_at_any_time() {
-    for shape in [NARROW, WIDE] {
+    for shape in [NARROW, WIDE, AWAY] {
         let server = shape.start();
         let mut first = server.client().expect("it listens");
         assert_eq!(say(&mut first, "SET ping 1"), Value::ok());
@@ -332,7 +332,7 @@ fn increments_of_eight_clients_are_all_counted() {
     const CLIENTS: usize = 8;
     const ROUNDS: usize = 60;
     const DEPTH: usize = 50;
-    for shape in [NARROW, WIDE] {
+    for shape in [NARROW, WIDE, AWAY] {
         let server = shape.start();
         let seen = together(&server, CLIENTS, |_, connection| {
             let batch = vec![vec!["INCR", "total"]; DEPTH];
@@ -391,7 +391,7 @@ fn scan(client: &mut Client, count: u64) -> BTreeSet<Vec<u8>> {
 fn a_scan_returns_every_key_that_is_there_throughout() {
     const STEADY: usize = 3_000;
     const STEP: usize = 200;
-    for shape in [NARROW, WIDE] {
+    for shape in [NARROW, WIDE, AWAY] {
         let server = shape.start();
         let keys = |of: &str, from: usize| -> String {
             (from..from + STEP).map(|n| format!(" {of}:{n}")).collect()
@@ -482,7 +482,7 @@ fn throw_away(copies: &mut BTreeMap<String, Value>, connection: &mut Client) {
 
 #[test]
 fn no_copy_is_stale_of_which_nothing_was_said() {
-    for shape in [NARROW, WIDE] {
+    for shape in [NARROW, WIDE, AWAY] {
         for mode in ["", "NOLOOP", "BCAST PREFIX key:"] {
             let done = Barrier::new(4);
             together(&shape.start(), 4, |client, connection| {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anax::{NARROW, Shape, WIDE};
+use anax::{AWAY, NARROW, Shape, WIDE};
 use command::Command;
 use testkit::executor::Passing;
 use testkit::transcript::{Run, Target, run_folder};
@@ -46,6 +46,16 @@ fn many_shards_answer_in_resp2() {
 #[test]
 fn many_shards_answer_in_resp3() {
     run_on(WIDE, Dialect::Resp3);
+}
+
+#[test]
+fn commands_that_leave_their_worker_answer_in_resp2() {
+    run_on(AWAY, Dialect::Resp2);
+}
+
+#[test]
+fn commands_that_leave_their_worker_answer_in_resp3() {
+    run_on(AWAY, Dialect::Resp3);
 }
 
 /// The files of all groups.

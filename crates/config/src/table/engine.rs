@@ -69,6 +69,7 @@ pub(super) const MEMORY: &[Setting] = &[
 pub(super) const THREADS: &[Setting] = &[
     live("proactor_threads", int(0, 1024), "0", "workers, the threads that serve connections; 0 is one a CPU").fixed(),
     live("num_shards", int(0, 65_536), "0", "shards of the keyspace, rounded up to a power of two; 0 chooses by the number of workers").fixed(),
+    live("long-command-steps", int(0, i64::MAX), "10000", "commands that take about so many steps of 100 ns leave the worker to others and run on a thread of their own; 0 is all commands"),
     inert("io-threads", int(1, 256), "1", "threads that read and write for one that runs commands; see `proactor_threads`"),
     inert("lookahead", int(1, i32::MAX as i64), "16", "requests that are parsed ahead"),
     inert("prefetch-batch-max-size", int(0, 128), "16", "requests whose keys are prefetched together"),

@@ -5,7 +5,8 @@ use command::{
     Run, View, event,
 };
 
-use super::words::{indexes, tell_index};
+use super::words::{indexes, tell_index, width};
+use crate::work;
 
 pub(super) const ARDEL: Command = Command {
     name: "ARDEL",
@@ -32,6 +33,12 @@ fn ardel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
 
 pub(super) const ARDELRANGE: Command = Command {
     name: "ARDELRANGE",
+    work: Some(|args, keys| {
+        work::part(args, keys, |key| {
+            let ranges = (1..args.len()).step_by(2).map(|at| width(args.skip(at)));
+            keys.elements(key).min(ranges.fold(0, u64::saturating_add)) / work::LOOKS
+        })
+    }),
     run: Run::Write(ardelrange),
     arity: Arity::AtLeast(4),
     flags: Flags::NONE,

@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 use value::entries::{Digits, Element};
 
 use super::error::ArrayError;
-use super::words::{SlotIndex, each_used, take_limit, tell_index};
+use super::words::{SlotIndex, each_used, meant, take_limit, tell_index};
 use crate::element::tell;
 use crate::glob;
 
@@ -42,6 +42,11 @@ const REGEX_COMPILED_MIN: usize = 16 << 10;
 
 pub(super) const ARGREP: Command = Command {
     name: "ARGREP",
+    work: Some(|args, keys| {
+        // Two words a predicate, behind key and ends.
+        let predicates = args.len().saturating_sub(3).div_ceil(2) as u64;
+        meant(args, keys).saturating_mul(predicates)
+    }),
     run: Run::Read(argrep),
     arity: Arity::AtLeast(6),
     keys: &[KeySpec::one(1, KeyUse::READ)],

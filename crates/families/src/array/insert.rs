@@ -9,6 +9,7 @@ use command::{
 
 use super::error::ArrayError;
 use super::words::{parse_unsigned, tell_index, tell_run};
+use crate::work;
 
 pub(super) const ARINSERT: Command = Command {
     name: "ARINSERT",
@@ -34,6 +35,13 @@ fn arinsert(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> D
 
 pub(super) const ARRING: Command = Command {
     name: "ARRING",
+    // It is laid out anew if it is too long, as far as can be said without a walk.
+    work: Some(|args, keys| {
+        let size = args.get(1).and_then(parse_unsigned).unwrap_or(u64::MAX);
+        work::part(args, keys, |key| {
+            Some(keys.elements(key)).filter(|&all| all > size).unwrap_or(0)
+        })
+    }),
     run: Run::Write(arring),
     arity: Arity::AtLeast(4),
     flags: Flags::DENY_OOM,
@@ -105,6 +113,7 @@ fn arnext(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const ARLASTITEMS: Command = Command {
     name: "ARLASTITEMS",
+    work: Some(work::taken),
     run: Run::Read(arlastitems),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::one(1, KeyUse::READ)],

@@ -15,10 +15,11 @@ use keyspace::ArrayRef;
 use protocol::format_double;
 use value::entries::Element;
 
-use super::words::{SlotIndex, each_used, tell_index};
+use super::words::{SlotIndex, each_used, meant, tell_index};
 
 pub(super) const AROP: Command = Command {
     name: "AROP",
+    work: Some(meant),
     run: Run::Read(arop),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec::one(1, KeyUse::READ)],

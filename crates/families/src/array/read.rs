@@ -8,7 +8,10 @@ use command::{
 use keyspace::array::Run;
 
 use super::error::ArrayError;
-use super::words::{SlotIndex, each_used, indexes, take_limit, tell_index, tell_maybe, tell_run};
+use super::words::{
+    SlotIndex, each_used, indexes, meant, parse_unsigned, take_limit, tell_index, tell_maybe,
+    tell_run, width,
+};
 use crate::element::tell;
 
 /// ARGETRANGE tells no more slots at once.
@@ -57,6 +60,7 @@ fn armget(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const ARGETRANGE: Command = Command {
     name: "ARGETRANGE",
+    work: Some(|args, _| width(args.skip(1)).min(SLOTS_TOLD_MAX)),
     run: command::Run::Read(argetrange),
     arity: Arity::Exactly(4),
     flags: Flags::NONE,
@@ -80,6 +84,10 @@ fn argetrange(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const ARSCAN: Command = Command {
     name: "ARSCAN",
+    work: Some(|args, keys| {
+        let limit = args.get(4).and_then(parse_unsigned);
+        meant(args, keys).min(limit.unwrap_or(u64::MAX))
+    }),
     run: command::Run::Read(arscan),
     arity: Arity::AtLeast(4),
     flags: Flags::NONE,
@@ -113,6 +121,7 @@ fn arscan(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const ARLEN: Command = Command {
     name: "ARLEN",
+    work: None,
     run: command::Run::Read(arlen),
     arity: Arity::Exactly(2),
     summary: "Returns the length of an array: one more than its greatest index.",

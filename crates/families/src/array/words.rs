@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use command::{Arg, Args, CommandError, Reply};
+use command::{Arg, Args, CommandError, Reply, View};
 use keyspace::ArrayRef;
 use keyspace::array::{INDEX_MAX, Run};
 use smallvec::SmallVec;
@@ -10,6 +10,7 @@ use value::entries::Element;
 
 use super::error::ArrayError;
 use crate::element::tell;
+use crate::work;
 
 /// An index of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,21 @@ pub(super) fn take_limit(args: &mut Args<'_>) -> Result<Option<u64>, CommandErro
         return Ok(None);
     }
     limit(args.bytes()?).map(Some)
+}
+
+/// How many values a request means at most whose second and third words are the ends of a range,
+/// which may be `-` and `+`.
+pub(super) fn meant(args: Args<'_>, keys: &View<'_>) -> u64 {
+    work::part(args, keys, |key| keys.elements(key).min(width(args.skip(1))))
+}
+
+/// How many indexes lie between pairs of ends, both included.
+pub(super) fn width(bounds: Args<'_>) -> u64 {
+    let end = |at| match bounds.get(at) {
+        Some(b"+") => INDEX_MAX,
+        word => word.and_then(parse_unsigned).unwrap_or(0),
+    };
+    end(0).abs_diff(end(1)).saturating_add(1)
 }
 
 /// Replies with an index or a number of them.

@@ -8,9 +8,11 @@ use keyspace::Expiry;
 use smallvec::SmallVec;
 
 use super::rules::{Operation, combine};
+use crate::work;
 
 pub(super) const BITOP: Command = Command {
     name: "BITOP",
+    work: Some(|args, keys| work::all(args.skip(2), keys)),
     run: Run::Write(bitop),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec::one(2, KeyUse::OVERWRITE), KeySpec::from(3, KeyUse::READ)],

@@ -8,9 +8,11 @@ use command::{
 };
 
 use super::rules::{count_ones, position};
+use crate::work;
 
 pub(super) const BITCOUNT: Command = Command {
     name: "BITCOUNT",
+    work: Some(work::looks_at_bytes),
     run: Run::Read(bitcount),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse::READ)],

@@ -1,7 +1,7 @@
 //! Whole databases: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
 //!
 //! A flush takes the tables out in one step, whatever they hold. To drop them is left to whoever
-//! publishes: ASYNC asks for the background, SYNC for the worker that answers.
+//! publishes: ASYNC asks for the background, SYNC for whoever answers.
 
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Enter, Flags, Group, Reply, Run, View,
@@ -32,6 +32,7 @@ fn dbsize(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const FLUSHDB: Command = Command {
     name: "FLUSHDB",
+    work: Some(|args, keys| flushed(args, keys.len(keys.db()))),
     run: Run::Write(flushdb),
     arity: Arity::AtLeast(1),
     enter: Enter::All,
@@ -57,6 +58,7 @@ fn flushdb(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const FLUSHALL: Command = Command {
     name: "FLUSHALL",
+    work: Some(|args, keys| flushed(args, (0..keys.databases()).map(|db| keys.len(db)).sum())),
     run: Run::Write(flushall),
     summary: "Removes all keys of all databases.",
     history: &[("4.0.0", "`ASYNC`."), ("6.2.0", "`SYNC`.")],
@@ -71,6 +73,11 @@ fn flushall(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     drop_as_asked(keys, lazily);
     reply.ok();
     Ok(())
+}
+
+/// The steps of dropping so many entries, unless that is left to the background.
+fn flushed(mut args: Args<'_>, entries: usize) -> u64 {
+    if args.word("ASYNC") { 0 } else { entries as u64 }
 }
 
 /// Whether the request says that what is flushed is dropped in the background, or that it is not.

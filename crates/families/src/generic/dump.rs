@@ -14,12 +14,12 @@ mod stream;
 use std::collections::HashSet;
 
 use command::{
-    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
-    Run, View, event,
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
+    Prepared, Reply, Run, View, event,
 };
 use incoming::Incoming;
-use keyspace::stream::NodeLimits;
-use keyspace::{Access, Expiry, KeyHasher, Millis, Refused, Stored, Type, access};
+use keyspace::stream::{NodeLimits, Stream};
+use keyspace::{Access, Expiry, KeyHasher, Millis, NewList, Refused, Stored, Type, access};
 use rdb::{
     Format, HashEncoder, HashField, ListEncoder, Options, RdbError, SetEncoder, Value, ZSetEncoder,
     encode_string,
@@ -28,10 +28,13 @@ use value::Big;
 use value::entries::Digits;
 use value::map::NewMap;
 use value::set::NewSet;
-use value::zset::Name;
+use value::zset::{Name, NewZSet};
+
+use crate::work;
 
 pub(super) const DUMP: Command = Command {
     name: "DUMP",
+    work: Some(|args, keys| DUMP_STEPS * work::whole(args, keys)),
     run: Run::Read(dump),
     arity: Arity::Exactly(2),
     keys: &[KeySpec::one(1, KeyUse::READ)],
@@ -156,9 +159,17 @@ fn encode_hash(
     encoder.finish()
 }
 
+/// Steps to write as much as is read in one: texts are compressed.
+const DUMP_STEPS: u64 = 10;
+
+/// Bytes of a dump that are restored in a step.
+const RESTORED_BYTES: u64 = 8;
+
 pub(super) const RESTORE: Command = Command {
     name: "RESTORE",
+    work: Some(|args, _| args.get(2).map_or(0, |dump| dump.len() as u64 / RESTORED_BYTES)),
     run: Run::Write(restore),
+    prepare: Some(|args, keys, _| prepare(args, keys)),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec::one(1, KeyUse::OVERWRITE)],
     flags: Flags::DENY_OOM,
@@ -218,6 +229,14 @@ impl Wishes {
         Ok(wishes)
     }
 
+    /// Makes sure that there is no such key, unless it may be written over.
+    fn check_free(&self, key: Key<'_>, keys: &View<'_>) -> Done {
+        if keys.contains_in(keys.db(), key.0) && !self.replace {
+            return Err(CommandError::text("BUSYKEY Target key name already exists."));
+        }
+        Ok(())
+    }
+
     /// The access bits that the key is to have, if they were given.
     fn access_bits(&self, keys: &View<'_>) -> Option<u32> {
         match keys.frame().access {
@@ -227,26 +246,61 @@ impl Wishes {
     }
 }
 
-fn restore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    let (key, ttl, payload): (Key<'_>, &[u8], &[u8]) = (args.take()?, args.bytes()?, args.bytes()?);
-    let wishes = Wishes::parse(args)?;
-    let db = keys.db();
-    let was_there = keys.contains_in(db, key.0);
-    if was_there && !wishes.replace {
-        return Err(CommandError::text("BUSYKEY Target key name already exists."));
-    }
-    let ttl = command::parse_integer(ttl).ok_or(CommandError::NotAnInteger)?;
-    let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
-    let ttl = Millis::try_from(ttl).map_err(refused)?;
-    let value = open(payload, keys.frame().layout.stream_node)?;
+fn restore(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    let request = Restore::parse(args)?;
+    request.wishes.check_free(request.key, keys)?;
+    let made = request.make(keys)?;
+    put(request.key, &request.wishes, made, keys, reply)
+}
 
+fn prepare(args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+    let request = Restore::parse(args)?;
+    let made = request.make(keys);
+    let (key, wishes) = (request.key.0.to_vec(), request.wishes);
+    Ok(Prepared::Put(Box::new(move |keys, reply| {
+        // That the key is there is said before what is wrong with the rest.
+        wishes.check_free(Key(&key), keys)?;
+        put(Key(&key), &wishes, made?, keys, reply)
+    })))
+}
+
+/// What is asked for.
+struct Restore<'a> {
+    key: Key<'a>,
+    ttl: &'a [u8],
+    payload: &'a [u8],
+    wishes: Wishes,
+}
+
+impl<'a> Restore<'a> {
+    fn parse(mut args: Args<'a>) -> Result<Restore<'a>, CommandError> {
+        let (key, ttl, payload) = (args.take()?, args.bytes()?, args.bytes()?);
+        Ok(Restore { key, ttl, payload, wishes: Wishes::parse(args)? })
+    }
+
+    /// The value to be put, and how long it lives.
+    fn make(&self, keys: &View<'_>) -> Result<(Made, Millis), CommandError> {
+        let ttl = command::parse_integer(self.ttl).ok_or(CommandError::NotAnInteger)?;
+        let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
+        let ttl = Millis::try_from(ttl).map_err(refused)?;
+        Ok((Made::of(open(self.payload, keys.frame().layout.stream_node)?, keys)?, ttl))
+    }
+}
+
+fn put(
+    key: Key<'_>,
+    wishes: &Wishes,
+    (made, ttl): (Made, Millis),
+    keys: &mut View<'_>,
+    reply: &mut Reply<'_>,
+) -> Done {
     let expiry = expiry_of(ttl, wishes.absolute, keys.now());
     if matches!(expiry, Expiry::At(moment) if moment <= keys.now()) {
         keys.remove(key.0, event::DEL);
         reply.ok();
         return Ok(());
     }
-    store(value, key, expiry, keys)?;
+    made.put(key, expiry, keys)?;
     if let Some(bits) = wishes.access_bits(keys) {
         keys.set_access(key.0, bits);
     }
@@ -277,55 +331,77 @@ fn open(dump: &[u8], node_limits: NodeLimits) -> Result<Incoming, CommandError> 
     })
 }
 
-/// Puts a value where the key is, over whatever is there.
-fn store(value: Incoming, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
-    match value {
-        Incoming::Plain(value) => store_plain(value, key, expiry, keys),
-        Incoming::Stream(stream) => Ok(keys.put_stream(key.0, *stream, expiry, event::RESTORE)?),
+/// A value as it is kept.
+enum Made {
+    Str(Vec<u8>),
+    Set(NewSet),
+    Hash(NewMap),
+    List(NewList),
+    ZSet(Option<NewZSet>),
+    Stream(Box<Stream>),
+}
+
+impl Made {
+    fn of(value: Incoming, keys: &View<'_>) -> Result<Made, CommandError> {
+        let value = match value {
+            Incoming::Plain(value) => value,
+            Incoming::Stream(stream) => return Ok(Made::Stream(stream)),
+        };
+        Ok(match value {
+            Value::Str(text) => Made::Str(text),
+            Value::Set(members) => Made::Set(make_set(members, keys)?),
+            Value::Hash(fields) => Made::Hash(make_hash(fields, keys)?),
+            Value::List(elements) => Made::List(keys.new_list(elements.iter().map(Vec::as_slice))),
+            Value::ZSet(members) => {
+                let distinct: HashSet<&[u8]> = members.iter().map(|(name, _)| &name[..]).collect();
+                if distinct.len() < members.len() {
+                    return Err(bad_data());
+                }
+                let pairs = members.iter().map(|(name, score)| (Name::from_slice(name), *score));
+                Made::ZSet(keys.new_zset(pairs.collect())?)
+            }
+            Value::Stream(_) => return Err(bad_data()),
+        })
+    }
+
+    /// Puts it where the key is, over whatever is there.
+    fn put(self, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
+        match self {
+            Made::Str(text) => keys.str_over(key.0).set(&text, expiry, event::RESTORE)?,
+            Made::Set(set) => keys.put_set(key.0, set, expiry, event::RESTORE)?,
+            Made::Hash(map) => keys.put_hash(key.0, map, expiry, event::RESTORE)?,
+            Made::List(list) => keys.put_list(key.0, list, expiry, event::RESTORE)?,
+            Made::ZSet(set) => keys.put_zset(key.0, set, expiry, event::RESTORE)?,
+            Made::Stream(stream) => keys.put_stream(key.0, *stream, expiry, event::RESTORE)?,
+        }
+        Ok(())
     }
 }
 
-fn store_plain(value: Value, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
-    let (layout, hasher) = (keys.frame().layout, keys.hasher());
-    match value {
-        Value::Str(text) => keys.str_over(key.0).set(&text, expiry, event::RESTORE)?,
-        Value::Set(members) => {
-            let mut set = NewSet::new();
-            for member in members {
-                if !set.insert(&member, &layout.set, hasher).map_err(Refused::from)? {
-                    return Err(bad_data());
-                }
-            }
-            keys.put_set(key.0, set, expiry, event::RESTORE)?;
+fn make_set(members: Vec<Vec<u8>>, keys: &View<'_>) -> Result<NewSet, CommandError> {
+    let (limits, hasher) = (keys.frame().layout.set, keys.hasher());
+    let mut set = NewSet::new();
+    for member in members {
+        if !set.insert(&member, &limits, hasher).map_err(Refused::from)? {
+            return Err(bad_data());
         }
-        Value::Hash(fields) => {
-            let mut map = NewMap::new();
-            for HashField { field, value, deadline_ms } in fields {
-                let is_new = map.set(&field, &value, &layout.hash, hasher);
-                if !is_new.map_err(Refused::from)? {
-                    return Err(bad_data());
-                }
-                if let Some(deadline) = deadline_ms {
-                    map.set_deadline(&field, deadline, hasher).map_err(Refused::from)?;
-                }
-            }
-            keys.put_hash(key.0, map, expiry, event::RESTORE)?;
-        }
-        Value::List(elements) => {
-            let texts = elements.iter().map(Vec::as_slice);
-            keys.put_list(key.0, texts, expiry, event::RESTORE)?;
-        }
-        Value::ZSet(members) => {
-            let distinct: HashSet<&[u8]> = members.iter().map(|(name, _)| &name[..]).collect();
-            if distinct.len() < members.len() {
-                return Err(bad_data());
-            }
-            let pairs = members.iter().map(|(name, score)| (Name::from_slice(name), *score));
-            keys.put_zset(key.0, pairs.collect(), expiry, event::RESTORE)?;
-        }
-        Value::Stream(_) => return Err(bad_data()),
     }
-    Ok(())
+    Ok(set)
+}
+
+fn make_hash(fields: Vec<HashField>, keys: &View<'_>) -> Result<NewMap, CommandError> {
+    let (limits, hasher) = (keys.frame().layout.hash, keys.hasher());
+    let mut map = NewMap::new();
+    for HashField { field, value, deadline_ms } in fields {
+        let is_new = map.set(&field, &value, &limits, hasher);
+        if !is_new.map_err(Refused::from)? {
+            return Err(bad_data());
+        }
+        if let Some(deadline) = deadline_ms {
+            map.set_deadline(&field, deadline, hasher).map_err(Refused::from)?;
+        }
+    }
+    Ok(map)
 }
 
 fn bad_data() -> CommandError {

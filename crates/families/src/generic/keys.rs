@@ -7,9 +7,11 @@ use command::{
 use keyspace::ScanCursor;
 
 use crate::glob;
+use crate::work;
 
 pub(super) const DEL: Command = Command {
     name: "DEL",
+    work: Some(work::all),
     run: Run::Write(del),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::from(1, KeyUse::DELETE)],
@@ -27,6 +29,7 @@ pub(super) const DEL: Command = Command {
 /// Big values are dropped by whoever publishes, so UNLINK has nothing to do better.
 pub(super) const UNLINK: Command = Command {
     name: "UNLINK",
+    work: None,
     flags: Flags::FAST,
     since: "4.0.0",
     summary: "Removes keys, as DEL does; in neither does anybody wait for memory to be given back.",
@@ -120,6 +123,7 @@ fn randomkey(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const KEYS: Command = Command {
     name: "KEYS",
+    work: Some(|_, keys| keys.len(keys.db()) as u64 / 2),
     run: Run::Read(list),
     arity: Arity::Exactly(2),
     enter: Enter::All,

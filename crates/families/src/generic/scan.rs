@@ -10,9 +10,11 @@ use command::{
 use keyspace::{Info, ScanCursor, Type};
 
 use crate::glob;
+use crate::work;
 
 pub(super) const SCAN: Command = Command {
     name: "SCAN",
+    work: Some(work::met_keys),
     run: Run::Read(scan),
     arity: Arity::AtLeast(2),
     enter: Enter::All,

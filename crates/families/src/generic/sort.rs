@@ -1,7 +1,7 @@
 //! `SORT` and `SORT_RO`: the elements of a list or a set, or what other keys say of them, in order.
 //!
 //! BY and GET name keys by patterns in which an element takes the place of a star, so which keys
-//! are read is not known before: these commands enter every shard.
+//! are read is not known before: with one of them, these commands enter every shard.
 //!
 //! # Invariants
 //!
@@ -13,14 +13,15 @@ use std::ops::Range;
 
 use command::{
     Args, Arity, Begin, Category, Command, CommandError, Done, Enter, Find, Flags, Group, Key,
-    KeySpec, KeyUse, Reply, Run, View, event,
+    KeySpec, KeyUse, Prepared, Reply, Run, View, event,
 };
-use keyspace::{Expiry, Type};
+use keyspace::{Expiry, NewList, Type};
 use memchr::{memchr, memmem};
 use smallvec::SmallVec;
 use value::entries::{Digits, Element};
 
 use crate::list::{Texts, reply_with};
+use crate::work;
 
 const BEHIND_PATTERNS: KeySpec = KeySpec {
     begin: Begin::Index(2),
@@ -32,7 +33,9 @@ const BEHIND_PATTERNS: KeySpec = KeySpec {
 
 pub(super) const SORT: Command = Command {
     name: "SORT",
+    work: Some(|args, keys| work::SORT_STEPS * work::whole(args, keys)),
     run: Run::Write(sort),
+    prepare: Some(prepare),
     arity: Arity::AtLeast(2),
     keys: &[
         KeySpec::one(1, KeyUse::READ),
@@ -45,7 +48,8 @@ pub(super) const SORT: Command = Command {
                    appear anywhere in the argument array",
         },
     ],
-    enter: Enter::All,
+    // What patterns name is not known before.
+    enter: Enter::AllWith(&["BY", "GET"]),
     flags: Flags::DENY_OOM.and(Flags::MOVABLE_KEYS).and(Flags::ARBITRARY_KEYS),
     category: Category::LIST.and(Category::SET).and(Category::SORTED_SET).and(Category::DANGEROUS),
     group: Group::Generic,
@@ -60,6 +64,7 @@ pub(super) const SORT: Command = Command {
 pub(super) const SORT_RO: Command = Command {
     name: "SORT_RO",
     run: Run::Read(sort_ro),
+    prepare: None,
     keys: &[KeySpec::one(1, KeyUse::READ), BEHIND_PATTERNS],
     flags: Flags::MOVABLE_KEYS.and(Flags::ARBITRARY_KEYS),
     since: "7.0.0",
@@ -73,13 +78,38 @@ fn sort(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let Some(destination) = request.store else {
         return request.answer(keys, reply);
     };
-    let mut result = Texts::default();
-    request.each(keys, |text| match text {
-        Some(element) => result.add_element(element),
-        None => result.add(b""),
-    })?;
-    keys.put_list(destination.0, result.texts(false), Expiry::Clear, event::SORTSTORE)?;
-    reply.integer(result.len() as i64);
+    let (list, count) = request.result(keys)?;
+    put(destination, list, count, keys, reply)
+}
+
+/// Sorting reads what patterns name, too, so its result is put at once if there are any.
+fn prepare(
+    args: Args<'_>,
+    keys: &View<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Prepared, CommandError> {
+    let request = Request::parse(args, true)?;
+    let Some(destination) = request.store else {
+        request.answer(keys, reply)?;
+        return Ok(Prepared::Answered);
+    };
+    if request.by.is_some() || !request.get.is_empty() {
+        return Ok(Prepared::Undone);
+    }
+    let (list, count) = request.result(keys)?;
+    let destination = destination.0.to_vec();
+    Ok(Prepared::Put(Box::new(move |keys, reply| put(Key(&destination), list, count, keys, reply))))
+}
+
+fn put(
+    destination: Key<'_>,
+    list: NewList,
+    count: usize,
+    keys: &mut View<'_>,
+    reply: &mut Reply<'_>,
+) -> Done {
+    keys.put_list(destination.0, list, Expiry::Clear, event::SORTSTORE)?;
+    reply.integer(count as i64);
     Ok(())
 }
 
@@ -136,6 +166,16 @@ impl<'a> Request<'a> {
             return Err(CommandError::Syntax);
         }
         Ok(())
+    }
+
+    /// The result as a list to be stored, and its length.
+    fn result(&self, keys: &View<'_>) -> Result<(NewList, usize), CommandError> {
+        let mut result = Texts::default();
+        self.each(keys, |text| match text {
+            Some(element) => result.add_element(element),
+            None => result.add(b""),
+        })?;
+        Ok((keys.new_list(result.texts(false)), result.len()))
     }
 
     fn answer(&self, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {

@@ -4,12 +4,15 @@
 //! [`View::transfer`], which copies long strings by reference.
 
 use command::{
-    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
-    Run, View, event,
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
+    Prepared, Reply, Run, View, event,
 };
-use keyspace::{DbIndex, Event};
+use keyspace::{DbIndex, Event, Stored};
 
 use super::DbNumber;
+
+/// Elements that are copied in a step.
+const COPIES: u64 = 4;
 
 pub(super) const RENAME: Command = Command {
     name: "RENAME",
@@ -63,7 +66,9 @@ fn renamenx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
 
 pub(super) const COPY: Command = Command {
     name: "COPY",
+    work: Some(copied),
     run: Run::Write(copy),
+    prepare: Some(|args, keys, _| prepare_copy(args, keys)),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::one(1, KeyUse::READ), KeySpec::one(2, KeyUse::OVERWRITE)],
     flags: Flags::DENY_OOM,
@@ -88,6 +93,31 @@ fn copy(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     let copied = free && keys.transfer((db, from.0), (to_db, to.0), (None, event::COPY_TO))?;
     reply.integer(i64::from(copied));
     Ok(())
+}
+
+/// A small value, and a string, which is not copied, take no time worth the mention.
+fn copied(args: Args<'_>, keys: &View<'_>) -> u64 {
+    let is_large = |key| matches!(keys.stored(key), Some(Stored::Big(_)));
+    args.get(0).filter(|key| is_large(key)).map_or(0, |key| keys.weight(key) / COPIES)
+}
+
+fn prepare_copy(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+    let (from, to): (Key<'_>, Key<'_>) = (args.take()?, args.take()?);
+    let (to_db, replace) = parse_copy_options(args, keys.db(), keys.databases())?;
+    if (to_db, to) == (keys.db(), from) {
+        return Err(CommandError::SameObject);
+    }
+    let copy = keys.look(from.0).and_then(|_| keys.copy(from.0));
+    let to = to.0.to_vec();
+    Ok(Prepared::Put(Box::new(move |keys, reply| {
+        let copy = copy.filter(|_| replace || !keys.contains_in(to_db, &to));
+        let is_copied = copy.is_some();
+        if let Some(copy) = copy {
+            keys.put_copy((to_db, &to), copy, event::COPY_TO)?;
+        }
+        reply.integer(i64::from(is_copied));
+        Ok(())
+    })))
 }
 
 fn parse_copy_options(

@@ -9,14 +9,18 @@ use command::{
     Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Reply, Run,
     View, event,
 };
+use keyspace::zset_of;
 use value::zset::ZSetRef;
 
 use super::places::{GEOADD, take_point};
 use super::search::{Search, member_place, take_radius};
+use crate::sorted_set::Outcome;
+use crate::work;
 
 pub(super) const GEORADIUS: Command = Command {
     name: "GEORADIUS",
     run: Run::Write(|args, keys, reply| find_or_store(Middle::Point, args, keys, reply)),
+    work: Some(|args, keys| visited(Middle::Point, args, keys)),
     arity: Arity::AtLeast(6),
     keys: &[
         KeySpec::one(1, KeyUse::READ),
@@ -40,6 +44,7 @@ pub(super) const GEORADIUS: Command = Command {
 pub(super) const GEORADIUSBYMEMBER: Command = Command {
     name: "GEORADIUSBYMEMBER",
     run: Run::Write(|args, keys, reply| find_or_store(Middle::Member, args, keys, reply)),
+    work: Some(|args, keys| visited(Middle::Member, args, keys)),
     arity: Arity::AtLeast(5),
     keys: &[
         KeySpec::one(1, KeyUse::READ),
@@ -59,6 +64,7 @@ pub(super) const GEORADIUSBYMEMBER: Command = Command {
 pub(super) const GEORADIUS_RO: Command = Command {
     name: "GEORADIUS_RO",
     run: Run::Read(|args, keys, reply| find(Middle::Point, args, keys, reply)),
+    work: Some(|args, keys| visited(Middle::Point, args, keys)),
     keys: &[KeySpec::one(1, KeyUse::READ)],
     flags: Flags::NONE,
     since: "3.2.10",
@@ -72,6 +78,7 @@ pub(super) const GEORADIUS_RO: Command = Command {
 pub(super) const GEORADIUSBYMEMBER_RO: Command = Command {
     name: "GEORADIUSBYMEMBER_RO",
     run: Run::Read(|args, keys, reply| find(Middle::Member, args, keys, reply)),
+    work: Some(|args, keys| visited(Middle::Member, args, keys)),
     arity: Arity::AtLeast(5),
     summary: "Returns the places within a circle around a member.",
     syntax: "key member radius <M|KM|FT|MI> [WITHCOORD] [WITHDIST] [WITHHASH] \
@@ -154,9 +161,15 @@ fn find_or_store(
         search.answer(set, reply);
         return Ok(());
     };
-    let pairs = search.pairs(set);
-    let count = pairs.len();
-    keys.put_zset(destination, pairs, keyspace::Expiry::Clear, event::GEORADIUSSTORE)?;
-    reply.integer(count as i64);
-    Ok(())
+    let found = Outcome::of(search.pairs(set), keys)?;
+    found.put(Key(destination), event::GEORADIUSSTORE, keys, reply)
+}
+
+/// How many places a search looks at.
+fn visited(middle: Middle, args: Args<'_>, keys: &View<'_>) -> u64 {
+    work::part(args, keys, |key| {
+        let set = keys.stored(key).and_then(|stored| zset_of(stored, keys.hasher()));
+        let search = middle.take(&mut args.skip(1), set).ok();
+        search.map_or(0, |search| search.visited(set))
+    })
 }

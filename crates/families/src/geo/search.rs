@@ -1,8 +1,10 @@
 //! Places within a shape: GEOSEARCH, GEOSEARCHSTORE.
 
 use command::{
-    Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Reply, Run, View, event,
+    Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Prepared, Reply, Run,
+    View, event,
 };
+use keyspace::zset_of;
 use value::entries::Element;
 use value::zset::{Name, ZSetRef};
 
@@ -11,10 +13,12 @@ use super::hash::Point;
 use super::places::{GEOADD, take_point, take_unit, tell_point};
 use super::shape::{Shape, Unit, distance_text};
 use crate::element::tell;
-use crate::sorted_set::name_of;
+use crate::sorted_set::{Outcome, name_of};
+use crate::work;
 
 pub(super) const GEOSEARCH: Command = Command {
     name: "GEOSEARCH",
+    work: Some(|args, keys| visited(false, args, keys)),
     run: Run::Read(geosearch),
     arity: Arity::AtLeast(7),
     keys: &[KeySpec::one(1, KeyUse::READ)],
@@ -32,7 +36,9 @@ pub(super) const GEOSEARCH: Command = Command {
 
 pub(super) const GEOSEARCHSTORE: Command = Command {
     name: "GEOSEARCHSTORE",
+    work: Some(|args, keys| work::INSERT_STEPS * visited(true, args.skip(1), keys)),
     run: Run::Write(geosearchstore),
+    prepare: Some(|args, keys, _| prepare(args, keys)),
     arity: Arity::AtLeast(8),
     keys: &[KeySpec::one(1, KeyUse::OVERWRITE), KeySpec::one(2, KeyUse::READ)],
     flags: Flags::DENY_OOM,
@@ -294,6 +300,14 @@ impl Search {
         found.map(|found| (name_of(found.name), score(&found))).collect()
     }
 
+    /// How many places it looks at.
+    pub(super) fn visited(&self, set: Option<ZSetRef<'_>>) -> u64 {
+        let Some((set, (shape, _))) = set.zip(self.shape()) else { return 0 };
+        let rank = |score: u64| set.count_below(score as f64, false) as u64;
+        let ranges = area::ranges(&shape).into_iter();
+        ranges.map(|scores| rank(scores.end).saturating_sub(rank(scores.start))).sum()
+    }
+
     fn tell(&self, found: &Found<'_>, unit: Unit, reply: &mut Reply<'_>) {
         let parts = [self.with_distance, self.with_hash, self.with_point];
         let parts = parts.into_iter().filter(|&is_wanted| is_wanted).count();
@@ -328,6 +342,15 @@ pub(super) fn take_radius(args: &mut Args<'_>) -> Result<Around, CommandError> {
     Ok(Around::Radius(radius, take_unit(args)?))
 }
 
+/// How many places a search looks at.
+fn visited(stores: bool, args: Args<'_>, keys: &View<'_>) -> u64 {
+    work::part(args, keys, |key| {
+        let set = keys.stored(key).and_then(|stored| zset_of(stored, keys.hasher()));
+        let search = Search::parse(args.skip(1), stores, set).ok();
+        search.map_or(0, |search| search.visited(set))
+    })
+}
+
 fn take_length(args: &mut Args<'_>, refusal: &str) -> Result<f64, CommandError> {
     command::parse_float(args.bytes()?).ok_or_else(|| CommandError::text(refusal))
 }
@@ -352,11 +375,17 @@ fn geosearch(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done
 }
 
 fn geosearchstore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    let (destination, source): (Key<'_>, Key<'_>) = (args.take()?, args.take()?);
+    let destination: Key<'_> = args.take()?;
+    stored(args, keys)?.put(destination, event::GEOSEARCHSTORE, keys, reply)
+}
+
+fn prepare(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+    let destination = args.bytes()?.to_vec();
+    Ok(stored(args, keys)?.later(destination, event::GEOSEARCHSTORE))
+}
+
+fn stored(mut args: Args<'_>, keys: &View<'_>) -> Result<Outcome, CommandError> {
+    let source: Key<'_> = args.take()?;
     let set = keys.zset(source.0)?;
-    let pairs = Search::parse(args, true, set)?.pairs(set);
-    let count = pairs.len();
-    keys.put_zset(destination.0, pairs, keyspace::Expiry::Clear, event::GEOSEARCHSTORE)?;
-    reply.integer(count as i64);
-    Ok(())
+    Outcome::of(Search::parse(args, true, set)?.pairs(set), keys)
 }

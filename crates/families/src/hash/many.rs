@@ -8,9 +8,11 @@ use value::map::MapRef;
 use super::fields::HGET;
 use crate::element::tell;
 use crate::walk::Walk;
+use crate::work;
 
 pub(super) const HGETALL: Command = Command {
     name: "HGETALL",
+    work: Some(work::whole),
     run: Run::Read(hgetall),
     arity: Arity::Exactly(2),
     keys: &[KeySpec::one(1, KeyUse::READ)],
@@ -68,6 +70,7 @@ fn hvals(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const HSCAN: Command = Command {
     name: "HSCAN",
+    work: Some(work::met),
     run: Run::Read(hscan),
     arity: Arity::AtLeast(3),
     since: "2.8.0",

@@ -12,9 +12,11 @@ use super::fields::HGET;
 use super::tell_maybe;
 use crate::chance::{Chances, check_count, check_repeated};
 use crate::element::{tell, tell_count, tell_pair_head};
+use crate::work;
 
 pub(super) const HRANDFIELD: Command = Command {
     name: "HRANDFIELD",
+    work: Some(work::drawn),
     run: Run::Read(hrandfield),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse::READ)],

@@ -8,9 +8,11 @@ use command::{
 use super::estimate::estimate;
 use super::header;
 use super::registers::Registers;
+use crate::work;
 
 pub(super) const PFCOUNT: Command = Command {
     name: "PFCOUNT",
+    work: Some(work::registers),
     run: Run::Write(pfcount),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::from(1, KeyUse::CACHE)],

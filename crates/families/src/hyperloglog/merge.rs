@@ -10,9 +10,11 @@ use super::hash::Mark;
 use super::header::{self, Encoding};
 use super::registers::Registers;
 use super::sketch::Sketch;
+use crate::work;
 
 pub(super) const PFMERGE: Command = Command {
     name: "PFMERGE",
+    work: Some(work::registers),
     run: Run::Write(pfmerge),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse(&["RW", "access", "insert"])), KeySpec::from(2, KeyUse::READ)],

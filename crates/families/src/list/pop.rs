@@ -8,9 +8,11 @@ use keyspace::End;
 
 use super::end::{Side, popped};
 use super::reply_with;
+use crate::work;
 
 pub(super) const LPOP: Command = Command {
     name: "LPOP",
+    work: Some(work::taken),
     run: Run::Write(lpop),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse::TAKE)],
@@ -99,6 +101,7 @@ fn reply_popped(
 
 pub(super) const LMPOP: Command = Command {
     name: "LMPOP",
+    work: Some(work::taken_of_any),
     run: Run::Write(lmpop),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec {

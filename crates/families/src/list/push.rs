@@ -7,6 +7,7 @@ use command::{
 use keyspace::End;
 
 use super::end::pushed;
+use crate::work;
 
 pub(super) const LPUSH: Command = Command {
     name: "LPUSH",
@@ -81,6 +82,7 @@ fn push_if_there(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>,
 
 pub(super) const LINSERT: Command = Command {
     name: "LINSERT",
+    work: Some(work::looks),
     run: Run::Write(linsert),
     arity: Arity::Exactly(5),
     flags: Flags::DENY_OOM,

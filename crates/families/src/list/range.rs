@@ -8,9 +8,11 @@ use command::{
 };
 
 use super::reply_with;
+use crate::work;
 
 pub(super) const LRANGE: Command = Command {
     name: "LRANGE",
+    work: Some(kept),
     run: Run::Read(lrange),
     arity: Arity::Exactly(4),
     keys: &[KeySpec::one(1, KeyUse::READ)],
@@ -40,6 +42,10 @@ fn lrange(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const LTRIM: Command = Command {
     name: "LTRIM",
+    work: Some(|args, keys| {
+        let left = work::whole(args, keys).saturating_sub(kept(args, keys));
+        left / work::LOOKS
+    }),
     run: Run::Write(ltrim),
     keys: &[KeySpec::one(1, KeyUse::PRUNE)],
     summary: "Removes the elements of a list that are not between two positions, both included.",
@@ -54,6 +60,15 @@ fn ltrim(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     entry.trim(kept, event::LTRIM)?;
     reply.ok();
     Ok(())
+}
+
+/// How many elements a request means.
+fn kept(args: Args<'_>, keys: &View<'_>) -> u64 {
+    work::part(args, keys, |key| {
+        let parsed = args.parse::<(Key<'_>, Index, Index)>();
+        let len = usize::try_from(keys.elements(key)).unwrap_or(usize::MAX);
+        parsed.map_or(0, |(_, start, stop)| span(start, stop, len).len() as u64)
+    })
 }
 
 /// The part of `0..len` between two positions, both included.

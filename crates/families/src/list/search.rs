@@ -7,8 +7,11 @@ use command::{
 use keyspace::{End, ListRef};
 use value::entries::Element;
 
+use crate::work;
+
 pub(super) const LPOS: Command = Command {
     name: "LPOS",
+    work: Some(work::looks),
     run: Run::Read(lpos),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::one(1, KeyUse::READ)],

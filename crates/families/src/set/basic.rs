@@ -9,6 +9,7 @@ use value::set::SetRef;
 
 use crate::element::tell;
 use crate::walk::Walk;
+use crate::work;
 
 pub(super) const SADD: Command = Command {
     name: "SADD",
@@ -156,6 +157,7 @@ fn smismember(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Don
 
 pub(super) const SMEMBERS: Command = Command {
     name: "SMEMBERS",
+    work: Some(work::whole),
     run: Run::Read(smembers),
     keys: &[KeySpec::one(1, KeyUse::READ)],
     flags: Flags::NONE,
@@ -178,6 +180,7 @@ fn smembers(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const SSCAN: Command = Command {
     name: "SSCAN",
+    work: Some(work::met),
     run: Run::Read(sscan),
     arity: Arity::AtLeast(3),
     since: "2.8.0",

@@ -2,7 +2,7 @@
 
 use command::{
     Args, Arity, Begin, Category, Command, CommandError, Done, Find, Flags, Group, Key, KeySpec,
-    KeyUse, Reply, Run, View, event,
+    KeyUse, Prepared, Reply, Run, View, event,
 };
 use keyspace::{Event, Expiry, Refused};
 use smallvec::SmallVec;
@@ -10,6 +10,7 @@ use value::entries::{Digits, Element};
 use value::set::{NewSet, SetRef};
 
 use crate::element::tell;
+use crate::work;
 
 /// How sets are put together.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,7 @@ enum Operation {
 
 pub(super) const SINTER: Command = Command {
     name: "SINTER",
+    work: Some(work::smallest),
     run: Run::Read(|args, keys, reply| combine(Operation::Intersection, args, keys, reply)),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::from(1, KeyUse::READ)],
@@ -39,6 +41,7 @@ pub(super) const SINTER: Command = Command {
 
 pub(super) const SUNION: Command = Command {
     name: "SUNION",
+    work: Some(|args, keys| work::INSERT_STEPS * work::all(args, keys)),
     run: Run::Read(|args, keys, reply| combine(Operation::Union, args, keys, reply)),
     summary: "Returns the members that any of several sets has.",
     complexity: "O(N)",
@@ -47,6 +50,7 @@ pub(super) const SUNION: Command = Command {
 
 pub(super) const SDIFF: Command = Command {
     name: "SDIFF",
+    work: Some(work::first),
     run: Run::Read(|args, keys, reply| combine(Operation::Difference, args, keys, reply)),
     summary: "Returns the members of a set that no other of several sets has.",
     complexity: "O(N)",
@@ -55,9 +59,11 @@ pub(super) const SDIFF: Command = Command {
 
 pub(super) const SINTERSTORE: Command = Command {
     name: "SINTERSTORE",
+    work: Some(|args, keys| work::smallest(args.skip(1), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Intersection, event::SINTERSTORE, args, keys, reply)
     }),
+    prepare: Some(|args, keys, _| prepare(Operation::Intersection, event::SINTERSTORE, args, keys)),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::one(1, KeyUse::OVERWRITE), KeySpec::from(2, KeyUse::READ)],
     flags: Flags::DENY_OOM,
@@ -69,9 +75,11 @@ pub(super) const SINTERSTORE: Command = Command {
 
 pub(super) const SUNIONSTORE: Command = Command {
     name: "SUNIONSTORE",
+    work: Some(|args, keys| work::INSERT_STEPS * work::all(args.skip(1), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Union, event::SUNIONSTORE, args, keys, reply)
     }),
+    prepare: Some(|args, keys, _| prepare(Operation::Union, event::SUNIONSTORE, args, keys)),
     summary: "Stores the members that any of several sets has.",
     complexity: "O(N)",
     ..SINTERSTORE
@@ -79,9 +87,11 @@ pub(super) const SUNIONSTORE: Command = Command {
 
 pub(super) const SDIFFSTORE: Command = Command {
     name: "SDIFFSTORE",
+    work: Some(|args, keys| work::first(args.skip(1), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Difference, event::SDIFFSTORE, args, keys, reply)
     }),
+    prepare: Some(|args, keys, _| prepare(Operation::Difference, event::SDIFFSTORE, args, keys)),
     summary: "Stores the members of a set that no other of several sets has.",
     complexity: "O(N)",
     ..SINTERSTORE
@@ -89,6 +99,7 @@ pub(super) const SDIFFSTORE: Command = Command {
 
 pub(super) const SINTERCARD: Command = Command {
     name: "SINTERCARD",
+    work: Some(|args, keys| work::smallest(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| count(Operation::Intersection, args, keys, reply)),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec {
@@ -107,6 +118,7 @@ pub(super) const SINTERCARD: Command = Command {
 
 pub(super) const SUNIONCARD: Command = Command {
     name: "SUNIONCARD",
+    work: Some(|args, keys| work::INSERT_STEPS * work::all(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| count(Operation::Union, args, keys, reply)),
     since: "8.10.0",
     summary: "Returns how many members several sets have together.",
@@ -117,6 +129,7 @@ pub(super) const SUNIONCARD: Command = Command {
 
 pub(super) const SDIFFCARD: Command = Command {
     name: "SDIFFCARD",
+    work: Some(|args, keys| work::first(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| count(Operation::Difference, args, keys, reply)),
     since: "8.10.0",
     summary: "Returns how many members a set has that no other of several sets has.",
@@ -202,6 +215,29 @@ fn store(
 ) -> Done {
     let destination: Key<'_> = args.take()?;
     let result = result_of(operation, args, keys)?;
+    put(destination, result, event, keys, reply)
+}
+
+fn prepare(
+    operation: Operation,
+    event: Event,
+    mut args: Args<'_>,
+    keys: &View<'_>,
+) -> Result<Prepared, CommandError> {
+    let destination = args.bytes()?.to_vec();
+    let result = result_of(operation, args, keys)?;
+    Ok(Prepared::Put(Box::new(move |keys, reply| {
+        put(Key(&destination), result, event, keys, reply)
+    })))
+}
+
+fn put(
+    destination: Key<'_>,
+    result: NewSet,
+    event: Event,
+    keys: &mut View<'_>,
+    reply: &mut Reply<'_>,
+) -> Done {
     let count = result.as_ref(keys.hasher()).len();
     keys.put_set(destination.0, result, Expiry::Clear, event)?;
     reply.integer(count as i64);

@@ -12,9 +12,11 @@ use value::set::SetRef;
 use super::positive;
 use crate::chance::{Chances, check_count, check_repeated};
 use crate::element::tell;
+use crate::work;
 
 pub(super) const SPOP: Command = Command {
     name: "SPOP",
+    work: Some(|args, keys| work::REMOVE_STEPS * work::taken(args, keys)),
     run: Run::Write(spop),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse::TAKE)],
@@ -87,6 +89,7 @@ fn pop_some(
 
 pub(super) const SRANDMEMBER: Command = Command {
     name: "SRANDMEMBER",
+    work: Some(work::drawn),
     run: Run::Read(srandmember),
     keys: &[KeySpec::one(1, KeyUse::READ)],
     flags: Flags::NONE,

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use command::{
-    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Reply, Run,
-    View, event,
+    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Prepared,
+    Reply, Run, View, event,
 };
 use keyspace::{Event, Refused};
 use smallvec::SmallVec;
@@ -15,8 +15,9 @@ use value::set::SetRef;
 use value::zset::{self, Name, Pair, ZSetRef};
 
 use super::add::ZADD;
-use super::{name_of, tell_pair};
+use super::{Outcome, name_of, tell_pair};
 use crate::element::tell_count;
+use crate::work;
 
 /// How sets are put together.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,7 @@ const STORED_KEYS: &[KeySpec] =
 
 pub(super) const ZUNION: Command = Command {
     name: "ZUNION",
+    work: Some(|args, keys| work::SORT_STEPS * work::all(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| combine(Operation::Union, "zunion", args, keys, reply)),
     arity: Arity::AtLeast(3),
     keys: &[READ_KEYS],
@@ -104,6 +106,7 @@ pub(super) const ZUNION: Command = Command {
 
 pub(super) const ZINTER: Command = Command {
     name: "ZINTER",
+    work: Some(|args, keys| work::INSERT_STEPS * work::smallest(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| {
         combine(Operation::Intersection, "zinter", args, keys, reply)
     }),
@@ -114,6 +117,7 @@ pub(super) const ZINTER: Command = Command {
 
 pub(super) const ZDIFF: Command = Command {
     name: "ZDIFF",
+    work: Some(|args, keys| work::INSERT_STEPS * work::first(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| combine(Operation::Difference, "zdiff", args, keys, reply)),
     summary: "Returns the members of a sorted set that no other of several has.",
     complexity: "O(N*K) for K sets, the first of N members",
@@ -124,8 +128,12 @@ pub(super) const ZDIFF: Command = Command {
 
 pub(super) const ZUNIONSTORE: Command = Command {
     name: "ZUNIONSTORE",
+    work: Some(|args, keys| work::SORT_STEPS * work::all(work::counted(args.skip(1)), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Union, "zunionstore", event::ZUNIONSTORE, args, keys, reply)
+    }),
+    prepare: Some(|args, keys, _| {
+        prepare(Operation::Union, "zunionstore", event::ZUNIONSTORE, args, keys)
     }),
     arity: Arity::AtLeast(4),
     keys: STORED_KEYS,
@@ -138,8 +146,12 @@ pub(super) const ZUNIONSTORE: Command = Command {
 
 pub(super) const ZINTERSTORE: Command = Command {
     name: "ZINTERSTORE",
+    work: Some(|args, keys| work::SORT_STEPS * work::smallest(work::counted(args.skip(1)), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Intersection, "zinterstore", event::ZINTERSTORE, args, keys, reply)
+    }),
+    prepare: Some(|args, keys, _| {
+        prepare(Operation::Intersection, "zinterstore", event::ZINTERSTORE, args, keys)
     }),
     summary: "Stores the members that several sorted sets have in common.",
     complexity: "O(N*K)+O(M*log(M)) for K sets, the smallest of N members, and M members stored",
@@ -148,8 +160,12 @@ pub(super) const ZINTERSTORE: Command = Command {
 
 pub(super) const ZDIFFSTORE: Command = Command {
     name: "ZDIFFSTORE",
+    work: Some(|args, keys| work::SORT_STEPS * work::first(work::counted(args.skip(1)), keys)),
     run: Run::Write(|args, keys, reply| {
         store(Operation::Difference, "zdiffstore", event::ZDIFFSTORE, args, keys, reply)
+    }),
+    prepare: Some(|args, keys, _| {
+        prepare(Operation::Difference, "zdiffstore", event::ZDIFFSTORE, args, keys)
     }),
     since: "6.2.0",
     summary: "Stores the members of a sorted set that no other of several has.",
@@ -161,6 +177,7 @@ pub(super) const ZDIFFSTORE: Command = Command {
 
 pub(super) const ZINTERCARD: Command = Command {
     name: "ZINTERCARD",
+    work: Some(|args, keys| work::smallest(work::counted(args), keys)),
     run: Run::Read(zintercard),
     since: "7.0.0",
     summary: "Returns how many members several sorted sets have in common.",
@@ -383,13 +400,31 @@ fn store(
     reply: &mut Reply<'_>,
 ) -> Done {
     let destination: Key<'_> = args.take()?;
+    let result = result_of(operation, name, args, keys)?;
+    result.put(destination, event, keys, reply)
+}
+
+fn prepare(
+    operation: Operation,
+    name: &str,
+    event: Event,
+    mut args: Args<'_>,
+    keys: &View<'_>,
+) -> Result<Prepared, CommandError> {
+    let destination = args.bytes()?.to_vec();
+    let result = result_of(operation, name, args, keys)?;
+    Ok(result.later(destination, event))
+}
+
+fn result_of(
+    operation: Operation,
+    name: &str,
+    args: Args<'_>,
+    keys: &View<'_>,
+) -> Result<Outcome, CommandError> {
     let weights = operation != Operation::Difference;
     let allowed = Allowed { weights, scores: false, limit: false };
-    let pairs = Asked::parse(args, name, &allowed, keys)?.result(operation);
-    let count = pairs.len();
-    keys.put_zset(destination.0, pairs, keyspace::Expiry::Clear, event)?;
-    reply.integer(count as i64);
-    Ok(())
+    Outcome::of(Asked::parse(args, name, &allowed, keys)?.result(operation), keys)
 }
 
 fn zintercard(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {

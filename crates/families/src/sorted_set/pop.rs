@@ -11,6 +11,7 @@ use super::add::ZADD;
 use super::read::positive;
 use super::tell_pair;
 use crate::element::{tell, tell_count};
+use crate::work;
 
 /// An end of a sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +123,7 @@ pub(super) fn tell_popped<'a>(
 
 pub(super) const ZPOPMIN: Command = Command {
     name: "ZPOPMIN",
+    work: Some(|args, keys| work::REMOVE_STEPS * work::taken(args, keys)),
     run: Run::Write(|args, keys, reply| pop_one_key(End::Min, args, keys, reply)),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse::TAKE)],
@@ -176,6 +178,7 @@ fn pop_one_key(end: End, mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Re
 
 pub(super) const ZMPOP: Command = Command {
     name: "ZMPOP",
+    work: Some(|args, keys| work::REMOVE_STEPS * work::taken_of_any(args, keys)),
     run: Run::Write(zmpop),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec {

@@ -11,9 +11,11 @@ use super::add::ZADD;
 use super::tell_pair;
 use crate::chance::{Chances, check_count, check_repeated};
 use crate::element::{tell, tell_count};
+use crate::work;
 
 pub(super) const ZRANDMEMBER: Command = Command {
     name: "ZRANDMEMBER",
+    work: Some(work::drawn),
     run: Run::Read(zrandmember),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse::READ)],

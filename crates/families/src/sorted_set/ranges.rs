@@ -1,18 +1,21 @@
 //! Parts of a sorted set: ZRANGE and its older names, ZRANGESTORE, ZREMRANGEBY*.
 
 use command::{
-    Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Reply, Run, View, event,
+    Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Prepared, Reply, Run,
+    View, event,
 };
-use keyspace::Event;
+use keyspace::{Event, zset_of};
 use value::zset::{Name, ZSetRef};
 
 use super::add::ZADD;
 use super::range::{By, Limit, Part};
-use super::{name_of, tell_pair};
+use super::{Outcome, name_of, tell_pair};
 use crate::element::tell_count;
+use crate::work;
 
 pub(super) const ZRANGE: Command = Command {
     name: "ZRANGE",
+    work: Some(|args, keys| amount(None, None, args, keys)),
     run: Run::Read(|args, keys, reply| range(None, None, args, keys, reply)),
     keys: &[KeySpec::one(1, KeyUse::READ)],
     flags: Flags::NONE,
@@ -25,6 +28,7 @@ pub(super) const ZRANGE: Command = Command {
 
 pub(super) const ZREVRANGE: Command = Command {
     name: "ZREVRANGE",
+    work: Some(|args, keys| amount(Some(By::Rank), Some(true), args, keys)),
     run: Run::Read(|args, keys, reply| range(Some(By::Rank), Some(true), args, keys, reply)),
     summary: "Returns the members of a range of ranks, counted from the greatest score.",
     syntax: "key start stop [WITHSCORES]",
@@ -35,6 +39,7 @@ pub(super) const ZREVRANGE: Command = Command {
 
 pub(super) const ZRANGEBYSCORE: Command = Command {
     name: "ZRANGEBYSCORE",
+    work: Some(|args, keys| amount(Some(By::Score), Some(false), args, keys)),
     run: Run::Read(|args, keys, reply| range(Some(By::Score), Some(false), args, keys, reply)),
     since: "1.0.5",
     summary: "Returns the members with scores within a range.",
@@ -46,6 +51,7 @@ pub(super) const ZRANGEBYSCORE: Command = Command {
 
 pub(super) const ZREVRANGEBYSCORE: Command = Command {
     name: "ZREVRANGEBYSCORE",
+    work: Some(|args, keys| amount(Some(By::Score), Some(true), args, keys)),
     run: Run::Read(|args, keys, reply| range(Some(By::Score), Some(true), args, keys, reply)),
     since: "2.2.0",
     summary: "Returns the members with scores within a range, the greatest first.",
@@ -57,6 +63,7 @@ pub(super) const ZREVRANGEBYSCORE: Command = Command {
 
 pub(super) const ZRANGEBYLEX: Command = Command {
     name: "ZRANGEBYLEX",
+    work: Some(|args, keys| amount(Some(By::Lex), Some(false), args, keys)),
     run: Run::Read(|args, keys, reply| range(Some(By::Lex), Some(false), args, keys, reply)),
     since: "2.8.9",
     summary: "Returns the members within a range of bytes, where all have the same score.",
@@ -68,6 +75,7 @@ pub(super) const ZRANGEBYLEX: Command = Command {
 
 pub(super) const ZREVRANGEBYLEX: Command = Command {
     name: "ZREVRANGEBYLEX",
+    work: Some(|args, keys| amount(Some(By::Lex), Some(true), args, keys)),
     run: Run::Read(|args, keys, reply| range(Some(By::Lex), Some(true), args, keys, reply)),
     since: "2.8.9",
     summary: "Returns the members within a range of bytes, the last one first.",
@@ -79,7 +87,9 @@ pub(super) const ZREVRANGEBYLEX: Command = Command {
 
 pub(super) const ZRANGESTORE: Command = Command {
     name: "ZRANGESTORE",
+    work: Some(|args, keys| work::SORT_STEPS * amount(None, None, args.skip(1), keys)),
     run: Run::Write(zrangestore),
+    prepare: Some(|args, keys, _| prepare(args, keys)),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec::one(1, KeyUse::OVERWRITE), KeySpec::one(2, KeyUse::READ)],
     flags: Flags::DENY_OOM,
@@ -146,6 +156,28 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// How many members a request means.
+fn amount(by: Option<By>, reverse: Option<bool>, args: Args<'_>, keys: &View<'_>) -> u64 {
+    work::part(args, keys, |key| {
+        let asked = Asked::parse(args.skip(1), by, reverse, true).ok();
+        let set = keys.stored(key).and_then(|stored| zset_of(stored, keys.hasher()));
+        let ranks = asked.zip(set).map(|(asked, set)| asked.ranks(set));
+        ranks.map_or(0, |ranks| ranks.len() as u64)
+    })
+}
+
+/// How much it takes to take a part out.
+fn removed(by: By, args: Args<'_>, keys: &View<'_>) -> u64 {
+    let ends = || Some((args.get(1)?, args.get(2)?));
+    let members = work::part(args, keys, |key| {
+        let part = ends().and_then(|(min, max)| Part::parse(by, min, max).ok());
+        let set = keys.stored(key).and_then(|stored| zset_of(stored, keys.hasher()));
+        let ranks = part.zip(set).map(|(part, set)| part.ranks(set, false));
+        ranks.map_or(0, |ranks| ranks.len() as u64)
+    });
+    work::REMOVE_STEPS * members
+}
+
 fn check(by: By, limit: Limit, with_scores: bool) -> Result<(), CommandError> {
     if limit.count != -1 && by == By::Rank {
         return Err(CommandError::text(
@@ -185,7 +217,17 @@ fn range(
 }
 
 fn zrangestore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    let (destination, source): (Key<'_>, Key<'_>) = (args.take()?, args.take()?);
+    let destination: Key<'_> = args.take()?;
+    stored(args, keys)?.put(destination, event::ZRANGESTORE, keys, reply)
+}
+
+fn prepare(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+    let destination = args.bytes()?.to_vec();
+    Ok(stored(args, keys)?.later(destination, event::ZRANGESTORE))
+}
+
+fn stored(mut args: Args<'_>, keys: &View<'_>) -> Result<Outcome, CommandError> {
+    let source: Key<'_> = args.take()?;
     let asked = Asked::parse(args, None, None, false)?;
     let pairs: Vec<(Name, f64)> = match keys.zset(source.0)? {
         None => Vec::new(),
@@ -193,14 +235,12 @@ fn zrangestore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -
             set.range(asked.ranks(set)).map(|(name, score)| (name_of(name), score)).collect()
         }
     };
-    let count = pairs.len();
-    keys.put_zset(destination.0, pairs, keyspace::Expiry::Clear, event::ZRANGESTORE)?;
-    reply.integer(count as i64);
-    Ok(())
+    Outcome::of(pairs, keys)
 }
 
 pub(super) const ZREMRANGEBYRANK: Command = Command {
     name: "ZREMRANGEBYRANK",
+    work: Some(|args, keys| removed(By::Rank, args, keys)),
     run: Run::Write(|args, keys, reply| {
         remove(By::Rank, event::ZREMRANGEBYRANK, args, keys, reply)
     }),
@@ -217,6 +257,7 @@ pub(super) const ZREMRANGEBYRANK: Command = Command {
 
 pub(super) const ZREMRANGEBYSCORE: Command = Command {
     name: "ZREMRANGEBYSCORE",
+    work: Some(|args, keys| removed(By::Score, args, keys)),
     run: Run::Write(|args, keys, reply| {
         remove(By::Score, event::ZREMRANGEBYSCORE, args, keys, reply)
     }),
@@ -228,6 +269,7 @@ pub(super) const ZREMRANGEBYSCORE: Command = Command {
 
 pub(super) const ZREMRANGEBYLEX: Command = Command {
     name: "ZREMRANGEBYLEX",
+    work: Some(|args, keys| removed(By::Lex, args, keys)),
     run: Run::Write(|args, keys, reply| remove(By::Lex, event::ZREMRANGEBYLEX, args, keys, reply)),
     since: "2.8.9",
     summary: "Takes the members within a range of bytes out of a sorted set.",

@@ -11,6 +11,7 @@ use value::zset::ZSetRef;
 use super::add::ZADD;
 use super::range::{By, Part};
 use crate::walk::Walk;
+use crate::work;
 
 pub(super) const ZCARD: Command = Command {
     name: "ZCARD",
@@ -153,6 +154,7 @@ fn count(by: By, args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done
 
 pub(super) const ZSCAN: Command = Command {
     name: "ZSCAN",
+    work: Some(work::met),
     run: Run::Read(zscan),
     arity: Arity::AtLeast(3),
     flags: Flags::NONE,

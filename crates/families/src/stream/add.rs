@@ -4,12 +4,14 @@ use command::{
     Arg, Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
     Reply, Run, View, event,
 };
-use keyspace::StreamEntry;
 use keyspace::stream::{NodeLimits, NotAdded, References, Stream, StreamId, Trim, Until};
+use keyspace::{Stored, StreamEntry};
+use value::Big;
 
 use super::error::StreamError;
 use super::producer::Message;
 use super::words::{Id, take_references, tell_id};
+use crate::work;
 
 /// The most entries that a nearly exact trim removes, whatever the settings say.
 const LIMIT_MAX: u64 = 1_000_000;
@@ -263,9 +265,30 @@ fn added_before(
     Some(id)
 }
 
+/// How much it takes to remove what a request of XTRIM means, about.
+fn trimmed(args: Args<'_>, keys: &View<'_>) -> u64 {
+    work::part(args, keys, |key| {
+        let mut options = args.skip(1);
+        let is_len = options.word("MAXLEN");
+        let _ = is_len || options.word("MINID");
+        let _ = options.word("=") || options.word("~");
+        let threshold = options.get(0).unwrap_or_default();
+        let removed = if is_len {
+            let len = command::parse_integer(threshold).map_or(0, i64::unsigned_abs);
+            keys.elements(key).saturating_sub(len)
+        } else {
+            let Some(Stored::Big(Big::Stream(stream))) = keys.stored(key) else { return 0 };
+            let id = StreamId::parse(threshold, 0).unwrap_or(StreamId::ZERO);
+            stream.log.about(StreamId::ZERO, id)
+        };
+        removed / work::LOOKS
+    })
+}
+
 pub(super) const XTRIM: Command = Command {
     name: "XTRIM",
     run: Run::Write(xtrim),
+    work: Some(trimmed),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec::one(1, KeyUse(&["RW", "delete"]))],
     category: Category::STREAM,

@@ -1,12 +1,15 @@
 //! XLEN, XRANGE, XREVRANGE: what is in a stream.
 
 use command::{
-    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
-    Run, View,
+    Arg, Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
+    Reply, Run, View,
 };
+use keyspace::Stored;
 use keyspace::stream::StreamId;
+use value::Big;
 
 use super::words::{End, Start, at_least_zero, tell_entries};
+use crate::work;
 
 pub(super) const XLEN: Command = Command {
     name: "XLEN",
@@ -31,6 +34,7 @@ fn xlen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const XRANGE: Command = Command {
     name: "XRANGE",
+    work: Some(|args, keys| amount(args.get(1), args.get(2), args, keys)),
     run: Run::Read(xrange),
     arity: Arity::AtLeast(4),
     keys: &[KeySpec::one(1, KeyUse::READ)],
@@ -52,6 +56,7 @@ fn xrange(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const XREVRANGE: Command = Command {
     name: "XREVRANGE",
+    work: Some(|args, keys| amount(args.get(2), args.get(1), args, keys)),
     run: Run::Read(xrevrange),
     summary: "Returns the entries of a stream between two ids, the last one first.",
     syntax: "key end start [COUNT count]",
@@ -62,8 +67,19 @@ fn xrevrange(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done
     let (key, end): (Key<'_>, &[u8]) = (args.take()?, args.bytes()?);
     // The start is looked at first, though it comes last.
     let Start(from) = args.take()?;
-    let End(to) = command::Arg::parse(end)?;
+    let End(to) = Arg::parse(end)?;
     tell_range(args, keys, reply, Range { key, from, to, back: true })
+}
+
+/// About how many entries a request means.
+fn amount(from: Option<&[u8]>, to: Option<&[u8]>, args: Args<'_>, keys: &View<'_>) -> u64 {
+    work::part(args, keys, |key| {
+        let from = from.and_then(|from| Start::parse(from).ok());
+        let to = to.and_then(|to| End::parse(to).ok());
+        let Some((Start(from), End(to))) = from.zip(to) else { return 0 };
+        let Some(Stored::Big(Big::Stream(stream))) = keys.stored(key) else { return 0 };
+        stream.log.about(from, to).min(work::limit(args.skip(3)))
+    })
 }
 
 /// The entries that are asked for.

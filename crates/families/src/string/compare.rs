@@ -10,6 +10,8 @@ use command::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::work;
+
 /// Hexadecimal digits of a digest.
 const DIGEST_DIGITS: usize = 16;
 
@@ -126,6 +128,7 @@ fn write_digest(hash: u64) -> [u8; DIGEST_DIGITS] {
 
 pub(super) const DIGEST: Command = Command {
     name: "DIGEST",
+    work: Some(work::looks_at_bytes),
     run: Run::Read(digest),
     arity: Arity::Exactly(2),
     keys: &[KeySpec::one(1, KeyUse::READ)],

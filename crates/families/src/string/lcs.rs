@@ -18,6 +18,7 @@ use keyspace::Refused;
 
 pub(super) const LCS: Command = Command {
     name: "LCS",
+    work: Some(cells),
     run: Run::Read(lcs),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec {
@@ -35,6 +36,13 @@ pub(super) const LCS: Command = Command {
     syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
     ..Command::BASE
 };
+
+/// The steps of filling the table.
+fn cells(args: Args<'_>, keys: &View<'_>) -> u64 {
+    const CELLS: u64 = 50;
+    let len = |nth| args.get(nth).map_or(0, |key| keys.elements(key));
+    len(0).saturating_mul(len(1)) / CELLS
+}
 
 fn lcs(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (one, other): (Key<'_>, Key<'_>) = (args.take()?, args.take()?);

@@ -97,7 +97,9 @@ impl InProcess {
                     (block.nothing)(reply);
                 }
             }),
-            Run::Session | Run::Container => panic!("{} needs a server", command.name),
+            Run::Transaction | Run::Session | Run::Container => {
+                panic!("{} needs a server", command.name)
+            }
         };
         let _ = view.publish();
         done
@@ -134,7 +136,7 @@ impl InProcess {
     /// The shards of a request. If its words do not say where its keys are it gets none, and its
     /// function says what is wrong.
     fn plan(&self, command: &Command, words: Words<'_>) -> Plan {
-        if command.enter == command::Enter::All {
+        if command.enter.is_all(words) {
             return Plan::All;
         }
         let positions = command.key_positions(words).unwrap_or_default();

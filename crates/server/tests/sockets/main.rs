@@ -4,10 +4,12 @@
 mod blocking;
 mod clients;
 mod lifetime;
+mod long_work;
 mod output;
 mod pause;
 mod requests;
 mod together;
+mod transactions;
 
 use std::fmt::Write as _;
 use std::io;

@@ -195,6 +195,15 @@ impl Log {
         Ascending { log: self, node, entries: None, from, to }
     }
 
+    /// About how many entries lie between two ids, both included: as many as their nodes hold on
+    /// average.
+    #[must_use]
+    pub fn about(&self, from: StreamId, to: StreamId) -> u64 {
+        let (Some(last), false) = (self.node_of(to), from > to) else { return 0 };
+        let nodes = (last + 1).saturating_sub(self.node_of(from).unwrap_or(0)) as u64;
+        nodes.saturating_mul(self.len() / (self.nodes.len() as u64).max(1) + 1)
+    }
+
     /// The entries between two ids, both included, the last one first.
     #[must_use]
     pub fn range_back(&self, from: StreamId, to: StreamId) -> Descending<'_> {

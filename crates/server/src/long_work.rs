@@ -1,0 +1,459 @@
+//! Commands that take long: they run on threads of their own, not on the worker of the connection.
+//!
+//! Any thread can enter a shard, so a command that would keep a worker from its other connections
+//! for about a millisecond or more leaves it: the worker hands the request over as an [`Errand`],
+//! and the connection waits for the [`Answer`] as it does for a busy gate. Requests behind it wait
+//! with it, so a client's replies stay in order; the worker's other connections go on.
+//!
+//! A reader holds the gates of its keys as long as it runs, with other readers. A writer that says
+//! what it does before it changes anything ([`Command::prepare`]) does that under shared gates of
+//! its sources, leaves them, enters all its gates exclusively and makes sure that no source has
+//! changed meanwhile ([`keyspace::Witness`]); then it puts what it has. If one has changed, it
+//! begins again, and the last time it holds everything as long as it takes.
+//!
+//! # Invariants
+//!
+//! 1. An errand runs once or, if its client was killed before its turn came, not at all; either way
+//!    it is answered.
+//! 2. A thread that waits for a gate holds others only as [`Keyspace::enter`] does, and whoever is
+//!    inside a gate waits for no errand: there is no deadlock, however few threads there are.
+//!
+//! [`Keyspace::enter`]: keyspace::Keyspace::enter
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use command::{Args, Command, Done, Prepare, Prepared, Put, Run, View, WORD_STEPS};
+use keyspace::{Frame, Millis, Mode, Plan, Tally, Witness};
+use protocol::{Dialect, Limits, Output, Parsed, Parser, Reply, Span, Words};
+use tokio::sync::oneshot;
+
+use crate::client::{Client, Kill};
+use crate::execute::{Batch, Ran, Request, guarded, is_dropped_lazily, panicked};
+use crate::secrets;
+use crate::server::{CommandEntry, Server};
+use crate::session::Session;
+
+/// How many threads there are, at least and at most; as many as workers between these.
+const THREADS: std::ops::RangeInclusive<usize> = 2..=8;
+
+/// The threads' niceness: when the processors do not suffice, the workers, who keep many waiting,
+/// come first.
+const NICENESS: i32 = 5;
+
+/// How often a result is computed without keeping writers from its sources.
+const ROUNDS_MAX: usize = 3;
+
+/// How long a thread has nothing to do before it gives memory back, and from then on again. What it
+/// allocated and others have freed meanwhile, replies above all, is given back by itself alone.
+const REST_FIRST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(10);
+
+/// The threads that long commands run on.
+pub struct LongWork {
+    queue: Arc<Queue>,
+}
+
+/// Errands that wait for a thread, at most one of each connection.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Something is waiting, or nothing more will come.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    errands: VecDeque<Errand>,
+    is_closed: bool,
+}
+
+/// What a thread is to do next.
+enum Next {
+    Run(Box<Errand>),
+    /// Nothing has come for a while.
+    Tidy,
+    End,
+}
+
+/// A request that is kept while it waits, to be shared with the thread that runs it.
+pub struct Held {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+/// A request on its way to a thread.
+struct Errand {
+    server: Arc<Server>,
+    held: Arc<Held>,
+    /// The command that is named first, and the one that runs: itself or a subcommand of it.
+    named: &'static Command,
+    command: &'static Command,
+    frame: Frame,
+    dialect: Dialect,
+    client: Arc<Client>,
+    /// Whether the client is to be told when the keys change that the command reads.
+    remembers: bool,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What became of an errand.
+struct Answer {
+    output: Output,
+    done: Done,
+    tally: Tally,
+    /// When it began to run, in ns of the clock.
+    began_nanos: u64,
+    /// It did not run, since commands like it are paused for so many ms.
+    paused: Option<Millis>,
+}
+
+/// What became of a try to compute what a command puts.
+enum Round {
+    /// What its sources were, what is to be put, and what was counted.
+    Put(Vec<Witness>, Put, Tally),
+    /// It is answered.
+    Over(Box<Answer>),
+    /// It must run as a whole.
+    Undone,
+}
+
+impl LongWork {
+    /// Starts the threads. They end with the server.
+    #[must_use]
+    pub fn start(workers: usize) -> LongWork {
+        let queue = Arc::new(Queue::default());
+        for nth in 0..workers.clamp(*THREADS.start(), *THREADS.end()) {
+            let queue = Arc::clone(&queue);
+            let name = format!("anax-long-{nth}");
+            crate::threads::start(&name, Some(NICENESS), move || work(&queue));
+        }
+        LongWork { queue }
+    }
+
+    fn hand_over(&self, errand: Errand) {
+        self.queue.lock().errands.push_back(errand);
+        self.queue.changed.notify_one();
+    }
+}
+
+impl Drop for LongWork {
+    fn drop(&mut self) {
+        self.queue.lock().is_closed = true;
+        self.queue.changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to do, so long at most.
+    fn next(&self, rest: Duration) -> Next {
+        let is_idle = |waiting: &mut Waiting| waiting.errands.is_empty() && !waiting.is_closed;
+        let waited = self.changed.wait_timeout_while(self.lock(), rest, is_idle);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match waiting.errands.pop_front() {
+            Some(errand) => Next::Run(Box::new(errand)),
+            None if waiting.is_closed => Next::End,
+            None => Next::Tidy,
+        }
+    }
+}
+
+fn work(queue: &Queue) {
+    let mut rest = REST_FIRST;
+    loop {
+        match queue.next(rest) {
+            Next::Run(errand) => {
+                errand.run();
+                rest = REST_FIRST;
+            }
+            Next::Tidy => {
+                memory::heap::purge();
+                rest = REST;
+            }
+            Next::End => return,
+        }
+    }
+}
+
+impl Held {
+    /// A request as it was parsed, and whatever lies behind it.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>, spans: Vec<Span>) -> Held {
+        Held { bytes, spans }
+    }
+
+    /// A request of these words, written as if it had come so: a copy, or an inline request without
+    /// its quotes.
+    #[must_use]
+    pub fn of<'w>(words: impl ExactSizeIterator<Item = &'w [u8]>) -> Held {
+        const UNBOUNDED: Limits = Limits { bulk_bytes_max: u64::MAX, ..Limits::DEFAULT };
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        protocol::decode::encode_request(words, &mut bytes);
+        let parsed = Parser::default().parse(&bytes, &mut spans, &UNBOUNDED);
+        debug_assert!(matches!(parsed, Ok(Parsed::Request { .. })), "what was a request is one");
+        Held { bytes, spans }
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn words(&self) -> Words<'_> {
+        Words::new(&self.bytes, &self.spans)
+    }
+
+    /// What it was made of, when nobody else has it any more.
+    #[must_use]
+    pub fn into_bytes(self: Arc<Self>) -> Vec<u8> {
+        match Arc::try_unwrap(self) {
+            Ok(held) => held.bytes,
+            Err(held) => held.bytes.clone(),
+        }
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// Whether a request would keep the worker from its other connections for too long.
+    #[inline]
+    pub fn is_long(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> bool {
+        self.is_wordy(command, args)
+            || command.work.is_some()
+                && may_leave(command)
+                && self.measure(command, args, view) >= self.settings.long_command_steps
+    }
+
+    /// Whether a request would do so by its number of words alone: then not even its keys are
+    /// looked for.
+    #[inline]
+    pub fn is_wordy(&self, command: &Command, args: Args<'_>) -> bool {
+        args.len() as u64 * WORD_STEPS >= self.settings.long_command_steps && may_leave(command)
+    }
+
+    fn measure(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> u64 {
+        // What is dropped in the background is no work of the command.
+        let is_light = match command.name {
+            "DEL" => self.settings.lazy_user_del,
+            "FLUSHALL" | "FLUSHDB" => self.settings.lazy_user_flush && args.is_empty(),
+            _ => false,
+        };
+        let Some(work) = command.work.filter(|_| !is_light) else { return 0 };
+        // A panic is a bug; the command itself will tell of it.
+        guarded(|| Ok(work(args, view))).unwrap_or(0)
+    }
+
+    /// Has a request run on another thread, and waits for its answer.
+    pub async fn run_elsewhere(
+        &self,
+        request: Request<'a>,
+        held: &Arc<Held>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Ran {
+        let (sender, receiver) = oneshot::channel();
+        let errand = Errand {
+            server: Arc::clone(&self.worker.server),
+            held: Arc::clone(held),
+            named: entry.command,
+            command,
+            frame: self.frame(session),
+            dialect: session.dialect,
+            client: Arc::clone(&session.client),
+            remembers: session.remembers_keys() && command.reads(),
+            answer: sender,
+        };
+        let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
+        session.client.set_last_command(entry.command, sub);
+        self.worker.stats().long_commands.add(1);
+        // Who waits for this is not idle.
+        session.client.blocked.store(true, Ordering::Relaxed);
+        self.server.long_work.hand_over(errand);
+        let answer = receiver.await.unwrap_or_else(|_| Answer::empty(Err(panicked())));
+        session.client.blocked.store(false, Ordering::Relaxed);
+        if let Some(rest) = answer.paused {
+            return Ran::Paused(rest);
+        }
+        session.began_nanos = answer.began_nanos;
+        let mark = output.mark();
+        self.settle(answer.tally, command);
+        match answer.done {
+            Ok(()) => output.push_output(answer.output),
+            Err(error) => self.refuse(request, false, error, session, output, mark),
+        }
+        self.finish(request, session, output, mark);
+        Ran::Done
+    }
+}
+
+/// Whether a command needs nothing of its worker.
+fn may_leave(command: &Command) -> bool {
+    matches!(command.run, Run::Read(_) | Run::Write(_))
+}
+
+impl Answer {
+    fn empty(done: Done) -> Answer {
+        let (output, tally) = (Output::new(), Tally::default());
+        Answer { output, done, tally, began_nanos: 0, paused: None }
+    }
+}
+
+impl Errand {
+    /// Runs it, and answers.
+    fn run(self) {
+        let answer = match self.command.prepare {
+            // Its connection ends, whatever the answer is.
+            _ if self.client.killed() == Kill::Now => Answer::empty(Ok(())),
+            Some(prepare) => self.run_prepared(prepare),
+            None => self.run_at_once(),
+        };
+        let Errand { held, answer: to, .. } = self;
+        // Whoever is answered has the request to itself again.
+        drop(held);
+        drop(to.send(answer));
+    }
+
+    fn args(&self) -> Args<'_> {
+        let is_sub = !std::ptr::eq(self.named, self.command);
+        Args::new(self.held.words(), 1 + usize::from(is_sub))
+    }
+
+    /// The keys at these positions; none if its words do not say where they are: then its function
+    /// refuses them.
+    fn keys_at<E>(
+        &self,
+        positions: Result<smallvec::SmallVec<[usize; 8]>, E>,
+    ) -> impl Iterator<Item = &[u8]> + Clone {
+        let positions = positions.unwrap_or_default().into_iter();
+        positions.filter_map(|at| self.held.words().get(at))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.keys_at(self.command.key_positions(self.held.words()))
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.keys_at(self.command.source_positions(self.held.words()))
+    }
+
+    /// Enters the shards of these keys; of all, if it needs all.
+    fn enter<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, mode: Mode) -> View<'_> {
+        let keyspace = &self.server.keyspace;
+        let plan = match self.command.enter.is_all(self.held.words()) {
+            true => Plan::All,
+            false => keyspace.plan(keys.map(|key| keyspace.hash(key))),
+        };
+        let frame = || Frame { now: self.server.clock.now(), ..self.frame };
+        keyspace.enter_blocking(&plan, mode, frame)
+    }
+
+    /// Runs it in one go, holding all its gates.
+    fn run_at_once(&self) -> Answer {
+        let mode = if self.command.writes() { Mode::Exclusive } else { Mode::Shared };
+        let view = self.enter(self.keys(), mode);
+        self.run_in(view, |view, reply| match self.command.run {
+            Run::Read(read) => read(self.args(), view, reply),
+            Run::Write(write) => write(self.args(), view, reply),
+            Run::Block(_) | Run::Transaction | Run::Session | Run::Container => Ok(()),
+        })
+    }
+
+    /// Computes what it puts under shared gates, then puts it.
+    fn run_prepared(&self, prepare: Prepare) -> Answer {
+        for _ in 0..ROUNDS_MAX {
+            let (seen, put, looked) = match self.prepare(prepare) {
+                Round::Put(seen, put, looked) => (seen, put, looked),
+                Round::Over(answer) => return *answer,
+                Round::Undone => break,
+            };
+            let view = self.enter(self.keys(), Mode::Exclusive);
+            if self.sources().map(|key| view.witness(key)).eq(seen) {
+                let mut answer = self.run_in(view, |view, reply| put(view, reply));
+                answer.tally.hits += looked.hits;
+                answer.tally.misses += looked.misses;
+                return answer;
+            }
+            // The gates are left before the result is dropped, which takes long.
+            drop(view);
+        }
+        self.run_at_once()
+    }
+
+    /// One try to compute what it puts.
+    fn prepare(&self, prepare: Prepare) -> Round {
+        let view = self.enter(self.sources(), Mode::Shared);
+        let began_nanos = self.server.clock.nanos();
+        let seen = self.sources().map(|key| view.witness(key)).collect();
+        let mut output = Output::new();
+        let mut reply = Reply::new(&mut output, self.dialect);
+        let done = match guarded(|| prepare(self.args(), &view, &mut reply)) {
+            Ok(Prepared::Put(put)) => return Round::Put(seen, put, view.publish()),
+            Ok(Prepared::Undone) => return Round::Undone,
+            Ok(Prepared::Answered) => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.tell_monitors();
+        let tally = view.publish();
+        output.cut();
+        Round::Over(Box::new(Answer { output, done, tally, began_nanos, paused: None }))
+    }
+
+    /// Runs it in its entered shards, publishes what it did and leaves them.
+    fn run_in(
+        &self,
+        mut view: View<'_>,
+        run: impl FnOnce(&mut View<'_>, &mut Reply<'_>) -> Done,
+    ) -> Answer {
+        let began_nanos = self.server.clock.nanos();
+        if self.command.writes()
+            && let Some(rest) = self.server.pause.holds(view.now(), true)
+        {
+            return Answer { paused: Some(rest), ..Answer::empty(Ok(())) };
+        }
+        self.tell_monitors();
+        let mut output = Output::new();
+        let mut reply = Reply::new(&mut output, self.dialect);
+        let done = guarded(|| run(&mut view, &mut reply));
+        if self.remembers {
+            self.remember_keys();
+        }
+        let mut tally = view.publish();
+        self.discard(&mut tally);
+        output.cut();
+        Answer { output, done, tally, began_nanos, paused: None }
+    }
+
+    fn tell_monitors(&self) {
+        let monitor = &self.server.monitor;
+        if monitor.is_watched() {
+            let shown = secrets::shown(self.named.name, self.held.words());
+            monitor.tell(self.server.clock.unix_micros(), (self.frame.db, &self.client), shown);
+        }
+    }
+
+    /// Notes which keys were read; their gates are still held.
+    fn remember_keys(&self) {
+        let keyspace = &self.server.keyspace;
+        let keys = self.keys().map(|key| (keyspace.shard_of(keyspace.hash(key)), key));
+        let keys_max = self.server.settings().tracked_keys_max;
+        self.server.tracking.remember(self.client.id, keys, keys_max);
+    }
+
+    /// Drops what was left over: here and now, unless that is to be done in the background.
+    fn discard(&self, tally: &mut Tally) {
+        let Some(garbage) = tally.garbage.take() else { return };
+        if is_dropped_lazily(&garbage, self.command, &self.server.settings()) {
+            self.server.background.discard(garbage);
+        }
+    }
+}
