@@ -121,7 +121,6 @@ fn arscan(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const ARLEN: Command = Command {
     name: "ARLEN",
-    work: None,
     run: command::Run::Read(arlen),
     arity: Arity::Exactly(2),
     summary: "Returns the length of an array: one more than its greatest index.",
