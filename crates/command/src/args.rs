@@ -238,8 +238,8 @@ pub fn parse_float(raw: &[u8]) -> Option<f64> {
     (!number.is_nan() && (number.is_finite() || says_infinity)).then_some(number)
 }
 
-/// `0x` numbers, which C's reader takes too: `0x1f`, `-0xa.8`, `0x1p-3`. `Some(None)` is one that no
-/// double is near enough to.
+/// `0x` numbers, which C's reader takes too: `0x1f`, `-0xa.8`, `0x1p-3`. `Some(None)` is one that
+/// no double is near enough to.
 fn parse_hexadecimal(text: &str) -> Option<Option<f64>> {
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

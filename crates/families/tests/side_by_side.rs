@@ -9,8 +9,8 @@
 //! * The order of replies that have none.
 //! * Which members a random command chooses: they must be members, as many as asked for, and what
 //!   SPOP takes from one server is taken from the other.
-//! * Texts of errors of servers older than Redis 8, encodings of strings, lists and sets, and digits
-//!   of ZSCAN, see `docs/differences.md`.
+//! * Texts of errors of servers older than Redis 8, encodings of strings, lists and sets, and
+//!   digits of ZSCAN, see `docs/differences.md`.
 
 mod in_process;
 #[path = "side_by_side/replies.rs"]

@@ -13,7 +13,7 @@ use testkit::transcript::{Run, Target, run_folder};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/transcripts");
 
 /// The folders of the groups whose commands are here.
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 11] = [
     "string",
     "bitmap",
     "list",
@@ -22,6 +22,7 @@ const GROUPS: [&str; 10] = [
     "sorted_set",
     "geo",
     "stream",
+    "array",
     "hyperloglog",
     "generic",
 ];

@@ -227,6 +227,7 @@ fn packed_kind(kind: Type) -> Kind {
         Type::Set => Kind::Set,
         Type::Hash => Kind::Hash,
         Type::ZSet => Kind::ZSet,
+        Type::Array => Kind::Array,
         Type::String | Type::Stream => unreachable!("strings and streams are not packed"),
     }
 }

@@ -221,6 +221,7 @@ impl Database {
             Kind::Set => Stored::Packed(Type::Set, record.str().as_bytes()),
             Kind::Hash => Stored::Packed(Type::Hash, record.str().as_bytes()),
             Kind::ZSet => Stored::Packed(Type::ZSet, record.str().as_bytes()),
+            Kind::Array => Stored::Packed(Type::Array, record.str().as_bytes()),
         }
     }
 

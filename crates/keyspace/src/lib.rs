@@ -19,6 +19,7 @@
 //! transaction says what time it is.
 
 pub mod access;
+mod array_entry;
 mod boxes;
 mod changes;
 mod collection;
@@ -40,6 +41,7 @@ mod witness;
 mod zset_entry;
 
 pub use access::Access;
+pub use array_entry::{ArrayEntry, array_of};
 pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
 pub use collection::{CollectionEntry, NewCollection};
 pub use database::{Info, Stored, Str};
@@ -55,6 +57,7 @@ pub use set_entry::{SetEntry, set_of};
 pub use shard::{Discarded, Shard, ShardId};
 pub use snapshot::{Copied, SnapshotSink};
 pub use stream_entry::{StreamEntry, stream_of};
+pub use value::array::{self, ArrayRef};
 pub use value::list::{End, Fill as ListFill, ListRef};
 pub use value::map::Limits as HashLimits;
 pub use value::set::Limits as SetLimits;

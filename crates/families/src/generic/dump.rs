@@ -89,6 +89,8 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
             Type::ZSet => encode_zset(stored, hasher, options, &mut out),
             Type::Stream => encode_stream(stored, options, &mut out),
             Type::String => Ok(()),
+            // No format of it is known.
+            Type::Array => Err(RdbError::Unsupported),
         },
     };
     encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
