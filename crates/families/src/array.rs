@@ -1,7 +1,7 @@
 //! Arrays: values under indexes of 64 bits, most of which hold none.
 //!
-//! What an array is, and how its slots lie, is in [`keyspace::array`]; here is what its commands ask
-//! and tell. They are those of Redis 8.8, as it is documented.
+//! What an array is, and how its slots lie, is in [`keyspace::array`]; here is what its commands
+//! ask and tell. They are those of Redis 8.8, as it is documented.
 //!
 //! # Invariants
 //!

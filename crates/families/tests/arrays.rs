@@ -333,7 +333,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn commands_answer_as_a_map_would(steps in prop::collection::vec(step(index().boxed()), 1..60)) {
+    fn commands_answer_as_a_map_would(
+        steps in prop::collection::vec(step(index().boxed()), 1..60),
+    ) {
         check(&steps);
     }
 

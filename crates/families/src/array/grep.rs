@@ -125,7 +125,7 @@ enum Kind {
 /// A predicate, ready to be asked.
 enum Test<'a> {
     Exact(&'a [u8]),
-    Within(Finder<'a>),
+    Within(Box<Finder<'a>>),
     Glob(&'a [u8]),
     Regex(Regex),
 }
@@ -180,9 +180,10 @@ impl<'a> Search<'a> {
             Ok::<_, CommandError>(match kind {
                 Kind::Exact => Test::Exact(text),
                 Kind::Within if self.fold => {
-                    Test::Within(Finder::new(&text.to_ascii_lowercase()).into_owned())
+                    let finder = Finder::new(&text.to_ascii_lowercase()).into_owned();
+                    Test::Within(Box::new(finder))
                 }
-                Kind::Within => Test::Within(Finder::new(text)),
+                Kind::Within => Test::Within(Box::new(Finder::new(text))),
                 Kind::Glob => Test::Glob(text),
                 Kind::Regex => Test::Regex(regex(text, self.fold, bytes_max)?),
             })

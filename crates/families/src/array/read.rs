@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use command::{
     Args, Arity, Category, Command, Done, Flags, Group, Key, KeySpec, KeyUse, Reply, View,
 };
+use keyspace::ArrayRef;
 use keyspace::array::Run;
 
 use super::error::ArrayError;
@@ -130,7 +131,7 @@ pub(super) const ARLEN: Command = Command {
 
 fn arlen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    tell_index(keys.array(key.0)?.map_or(0, |array| array.len()), reply);
+    tell_index(keys.array(key.0)?.map_or(0, ArrayRef::len), reply);
     Ok(())
 }
 
@@ -143,6 +144,6 @@ pub(super) const ARCOUNT: Command = Command {
 
 fn arcount(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    tell_index(keys.array(key.0)?.map_or(0, |array| array.count()), reply);
+    tell_index(keys.array(key.0)?.map_or(0, ArrayRef::count), reply);
     Ok(())
 }
