@@ -8,6 +8,7 @@ use protocol::{Reply, Words};
 use crate::args::Args;
 use crate::block::Block;
 use crate::error::{CommandError, Done};
+use crate::fieldsets::Fieldsets;
 use crate::work::{Prepare, Work};
 
 /// All there is to know of a command, but for what its function does.
@@ -66,6 +67,8 @@ pub enum Run {
     Write(fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Done),
     /// Changes the entered shards, or waits until it can.
     Block(Block),
+    /// Changes the entered shards by what the session has prepared.
+    Import(fn(Args<'_>, &Fieldsets, &mut View<'_>, &mut Reply<'_>) -> Done),
     /// Concerns a transaction of the session and the shards that it needs; the server runs it.
     Transaction,
     /// Concerns the session or the server, which runs it.
@@ -530,6 +533,13 @@ impl Arity {
         }
     }
 
+    /// The least number of words.
+    #[must_use]
+    pub fn least(self) -> usize {
+        let (Arity::Exactly(least) | Arity::AtLeast(least)) = self;
+        usize::from(least)
+    }
+
     /// Whether a request of so many words is right.
     #[must_use]
     #[inline]
@@ -570,7 +580,7 @@ impl Command {
     #[must_use]
     pub fn writes(&self) -> bool {
         match self.run {
-            Run::Write(_) => true,
+            Run::Write(_) | Run::Import(_) => true,
             Run::Block(block) => block.reads.is_none(),
             Run::Read(_) | Run::Transaction | Run::Session | Run::Container => false,
         }
@@ -581,7 +591,7 @@ impl Command {
     #[inline]
     pub fn is_exclusive(&self, words: Words<'_>) -> bool {
         match self.run {
-            Run::Write(_) => true,
+            Run::Write(_) | Run::Import(_) => true,
             Run::Block(block) => block.reads.is_none_or(|waits| waits(Args::new(words, 1))),
             Run::Transaction => true,
             Run::Read(_) | Run::Session | Run::Container => false,
@@ -594,7 +604,9 @@ impl Command {
         let reads = match self.run {
             Run::Read(_) => true,
             Run::Block(block) => block.reads.is_some(),
-            Run::Write(_) | Run::Transaction | Run::Session | Run::Container => false,
+            Run::Write(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
+                false
+            }
         };
         reads && !self.flags.has(Flags::READS_NOTHING)
     }

@@ -6,6 +6,7 @@
 mod databases;
 mod dump;
 pub(crate) mod expire;
+pub(crate) mod fields;
 mod keys;
 mod object;
 mod scan;
@@ -36,6 +37,8 @@ pub const COMMANDS: &[Command] = &[
     expire::EXPIRETIME,
     expire::PEXPIRETIME,
     expire::PERSIST,
+    fields::FIELDEXPIRE,
+    fields::FIELDTTL,
     transfer::RENAME,
     transfer::RENAMENX,
     transfer::COPY,

@@ -8,12 +8,15 @@
 mod count;
 mod expire;
 mod fields;
+mod import;
 mod lifetime;
 mod many;
 mod random;
 
 use command::{Command, Reply};
 use value::entries::Element;
+
+pub use import::IMPORT;
 
 use crate::element::tell;
 

@@ -9,6 +9,7 @@
 
 mod basic;
 mod combine;
+mod lifetime;
 mod random;
 
 use command::{Command, CommandError};
@@ -16,6 +17,7 @@ use command::{Command, CommandError};
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
     basic::SADD,
+    lifetime::SADDEX,
     basic::SREM,
     basic::SMOVE,
     basic::SCARD,

@@ -1,6 +1,7 @@
 //! The guard of a set's entry, and sets as a view reads them.
 
 use value::entries::{Digits, Element};
+use value::map::{Map, Until};
 use value::set::{self, NewSet, SetRef, Step};
 use value::{Big, Type};
 
@@ -9,7 +10,7 @@ use crate::collection::{CollectionEntry, NewCollection};
 use crate::database::Stored;
 use crate::entry::Expiry;
 use crate::view::View;
-use crate::{KeyHasher, Refused};
+use crate::{KeyHasher, Millis, Refused};
 
 impl<'g> View<'g> {
     /// Reads a set. Counts as a use of the key.
@@ -19,7 +20,7 @@ impl<'g> View<'g> {
     #[inline]
     pub fn set(&self, key: &[u8]) -> Result<Option<SetRef<'_>>, Refused> {
         let found = self.collection(key, Type::Set)?;
-        Ok(found.and_then(|stored| set_of(stored, self.hasher())))
+        Ok(found.and_then(|stored| set_of(stored, self.hasher(), self.now())))
     }
 
     /// The guard of a key that holds a set or nothing.
@@ -61,12 +62,13 @@ fn put(entry: &mut CollectionEntry<'_>, new: NewSet, expiry: Expiry) -> Result<(
     }
 }
 
-/// A set as it lies; `None` if it is something else.
+/// A set as it lies, as of now; `None` if it is something else.
 #[must_use]
-pub fn set_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<SetRef<'a>> {
+pub fn set_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher, now: Millis) -> Option<SetRef<'a>> {
     match stored {
         Stored::Packed(_, bytes) => Some(SetRef::packed(bytes)),
         Stored::Big(Big::Set(set)) => Some(SetRef::Big(set, hasher)),
+        Stored::Big(Big::DatedSet(map)) => Some(SetRef::Dated(map, hasher, now)),
         Stored::Big(_) | Stored::Str(_) => None,
     }
 }
@@ -82,7 +84,7 @@ impl SetEntry<'_> {
     #[must_use]
     #[inline]
     pub fn get(&self) -> Option<SetRef<'_>> {
-        set_of(self.entry.stored()?, self.entry.hasher())
+        set_of(self.entry.stored()?, self.entry.hasher(), self.entry.now())
     }
 
     /// How many members there are.
@@ -94,7 +96,13 @@ impl SetEntry<'_> {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.get().is_none_or(|set| set.is_empty())
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.entry.now()
     }
 
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
@@ -136,14 +144,19 @@ impl SetEntry<'_> {
         Ok(added)
     }
 
-    /// Adds a member; tells whether it is new.
+    /// Adds a member; tells whether it is new. One that is there keeps its deadline.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     #[inline]
     pub fn insert(&mut self, text: &[u8]) -> Result<bool, Refused> {
-        if let Some((Big::Set(set), hasher)) = self.entry.big_mut() {
-            return Ok(set::insert_into_big(set, text, hasher)?);
+        match self.entry.big_mut() {
+            Some((Big::Set(set), hasher)) => return Ok(set::insert_into_big(set, text, hasher)?),
+            Some(_) => {
+                let is_new = self.get().is_some_and(|set| !set.contains(text));
+                return if is_new { self.put_dated(text, Until::Never) } else { Ok(false) };
+            }
+            None => {}
         }
         let limits = self.entry.layout().set;
         let step = match self.entry.stored() {
@@ -170,14 +183,47 @@ impl SetEntry<'_> {
         Ok(true)
     }
 
+    /// Adds a member that is there up to a deadline, or gives one that is there this deadline;
+    /// tells whether it is new.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then but that the set may
+    /// be one of members with deadlines.
+    pub fn insert_until(&mut self, text: &[u8], deadline: Millis) -> Result<bool, Refused> {
+        if !matches!(self.entry.stored(), Some(Stored::Big(Big::DatedSet(_)))) {
+            let dated = match self.get() {
+                Some(set) => set.to_dated(self.entry.hasher())?,
+                None => Map::new(),
+            };
+            let big = Box::new(Big::DatedSet(dated));
+            self.entry.put(NewCollection::Big(big), Expiry::Keep)?;
+        }
+        let is_new = self.put_dated(text, Until::At(deadline))?;
+        self.entry.note_due();
+        Ok(is_new)
+    }
+
+    /// Puts a member into a set of such with deadlines; tells whether it is new.
+    fn put_dated(&mut self, text: &[u8], until: Until) -> Result<bool, Refused> {
+        let now = self.entry.now();
+        let Some((Big::DatedSet(map), hasher)) = self.entry.big_mut() else { return Ok(false) };
+        let has_lapsed = map.has_lapsed(text, now, hasher);
+        let is_new = map.set(text, &[], until, now, hasher)?;
+        self.entry.lapsed += usize::from(has_lapsed);
+        Ok(is_new)
+    }
+
     /// Takes a member out; tells whether it was there.
     ///
     /// # Errors
     /// [`Refused::Full`] if a smaller record found no room; nothing has changed then.
     #[inline]
     pub fn remove(&mut self, text: &[u8]) -> Result<bool, Refused> {
-        if let Some((Big::Set(set), hasher)) = self.entry.big_mut() {
-            return Ok(set::remove_from_big(set, text, hasher));
+        let now = self.entry.now();
+        match self.entry.big_mut() {
+            Some((Big::Set(set), hasher)) => return Ok(set::remove_from_big(set, text, hasher)),
+            Some((Big::DatedSet(map), hasher)) => return Ok(map.remove(text, now, hasher)),
+            _ => {}
         }
         let step = match self.entry.stored() {
             Some(Stored::Packed(_, bytes)) => set::remove(bytes, text),
@@ -214,9 +260,15 @@ impl SetEntry<'_> {
         self.entry.noted(event, true);
     }
 
-    /// Notes that members came or went; the entry goes if there are none left.
+    /// Notes that members came or went; the entry goes if there are none left, and with it those
+    /// whose deadlines have passed.
     pub fn noted(&mut self, event: Event) {
         let is_empty = self.is_empty();
         self.entry.noted(event, is_empty);
+    }
+
+    /// Notes one more event for subscribers, before [`SetEntry::noted`] is told the last.
+    pub fn also(&mut self, event: Event) {
+        self.entry.also(event);
     }
 }

@@ -1,4 +1,4 @@
-//! Fields of hashes that expire: nobody has to ask for them to go.
+//! Fields of hashes and members of sets that expire: nobody has to ask for them to go.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is amiss")]
 
@@ -96,4 +96,39 @@ fn a_hash_whose_fields_are_over_goes_though_they_were_asked_for() {
     assert_eq!(write(&keyspace, |view| view.len(0)), 1);
     maintain(&keyspace, 20, 0);
     assert_eq!(write(&keyspace, |view| view.len(0)), 0);
+}
+
+fn members_at(keyspace: &Keyspace, db: keyspace::DbIndex, key: &[u8], now: Millis) -> usize {
+    let len = |view: &mut keyspace::View<'_>| view.set(key).unwrap().map_or(0, |set| set.len());
+    write_in(keyspace, frame(db, now), len).0
+}
+
+#[test]
+fn members_go_as_fields_do_and_take_their_deadlines_along() {
+    let keyspace = keyspace(4);
+    write(&keyspace, |view| {
+        let mut entry = view.set_entry(b"set").unwrap();
+        for n in 0..5_000_u64 {
+            let member = n.to_le_bytes();
+            match n.is_multiple_of(5) {
+                true => entry.insert(&member).unwrap(),
+                false => entry.insert_until(&member, 10).unwrap(),
+            };
+        }
+        entry.noted(event::SADD);
+        let mut entry = view.set_entry(b"all").unwrap();
+        assert!(entry.insert(b"a").unwrap());
+        assert!(!entry.insert_until(b"a", 20).unwrap());
+        entry.noted(event::SEXPIRE);
+        assert!(view.transfer((0, b"all"), (1, b"copy"), (None, event::COPY_TO)).unwrap());
+    });
+    assert_eq!(members_at(&keyspace, 0, b"set", 10), 5_000, "a deadline is the last moment");
+    assert_eq!(members_at(&keyspace, 0, b"set", 11), 1_000);
+    let (_, steps) = maintain(&keyspace, 11, 0);
+    assert!(steps > 2, "{steps}");
+    assert_eq!(members_at(&keyspace, 0, b"set", 0), 1_000);
+    assert_eq!(members_at(&keyspace, 1, b"copy", 0), 1);
+    maintain(&keyspace, 21, 0);
+    assert_eq!(write(&keyspace, |view| (view.len(0), view.len(1))), (1, 0));
+    assert_eq!(maintain(&keyspace, 1_000, 0), (0, 0), "all done");
 }

@@ -260,3 +260,31 @@ fn a_field_that_outlives_its_deadline_is_told_of_once() {
     maintain(&keyspace, 20, 0);
     assert_eq!(told(), [note(b"hash", "hexpired", Effect::Set)]);
 }
+
+#[test]
+fn a_member_that_outlives_its_deadline_is_told_of_as_a_field_is() {
+    let (keyspace, told) = listened(1);
+    let add = |view: &mut keyspace::View<'_>| {
+        let mut entry = view.set_entry(b"set").unwrap();
+        for member in [b"a", b"b"] {
+            entry.insert_until(member, 10).unwrap();
+        }
+        entry.noted(event::SEXPIRE);
+    };
+    write_in(&keyspace, frame(0, 0), add);
+    told.try_iter().for_each(drop);
+    let again = |view: &mut keyspace::View<'_>| {
+        let mut entry = view.set_entry(b"set").unwrap();
+        assert!(entry.is_empty() && entry.insert(b"a").unwrap());
+        entry.noted(event::SADD);
+        assert!(entry.remove(b"a").unwrap());
+        entry.noted(event::SREM);
+    };
+    let (_, tally) = write_in(&keyspace, frame(0, 20), again);
+    assert_eq!(tally.lapsed, 2);
+    let expired = note(b"set", "sexpired", Effect::Nothing);
+    let gone = note(b"set", "del", Effect::Delete);
+    let (added, removed) = (note(b"set", "sadd", Effect::Set), note(b"set", "srem", Effect::Set));
+    let told: Vec<_> = told.try_iter().flat_map(|told| notes(&told)).collect();
+    assert_eq!(told, [expired.clone(), added, removed, expired, gone]);
+}

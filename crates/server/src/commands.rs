@@ -9,6 +9,7 @@ mod command;
 pub mod config;
 mod connection;
 mod debug;
+mod himport;
 mod info;
 mod latency;
 mod memory;
@@ -62,6 +63,7 @@ pub const ROWS: &[&[SessionRow]] = &[
     command::ROWS,
     config::ROWS,
     debug::ROWS,
+    himport::ROWS,
     info::ROWS,
     latency::ROWS,
     memory::ROWS,

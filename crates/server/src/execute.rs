@@ -172,7 +172,9 @@ impl<'a> Batch<'a> {
         let done = guarded(|| match command.run {
             Run::Read(read) => read(args, &view, &mut reply),
             Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Block(_) | Run::Transaction | Run::Session | Run::Container => Ok(()),
+            Run::Block(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
+                Ok(())
+            }
         });
         self.settle(view.publish(), command);
         if let Err(error) = done {
@@ -201,7 +203,11 @@ impl<'a> Batch<'a> {
             Ok(Some(ran)) => Ok(ran),
             Err(error) => Err(error),
             Ok(None) => admitted.and_then(|(entry, command)| match command.run {
-                Run::Read(_) | Run::Write(_) | Run::Block(_) | Run::Transaction => {
+                Run::Read(_)
+                | Run::Write(_)
+                | Run::Block(_)
+                | Run::Import(_)
+                | Run::Transaction => {
                     self.run_on_keyspace(request, entry, command, session, output)
                 }
                 Run::Session | Run::Container => {
@@ -492,6 +498,9 @@ impl<'a> Batch<'a> {
             Run::Read(read) => read(args, view, &mut reply).map(|()| Tried::Answered),
             Run::Write(write) => write(args, view, &mut reply).map(|()| Tried::Answered),
             Run::Block(block) => (block.now)(args, view, &mut reply),
+            Run::Import(import) => {
+                import(args, session.fieldsets(), view, &mut reply).map(|()| Tried::Answered)
+            }
             Run::Transaction | Run::Session | Run::Container => Ok(Tried::Answered),
         });
         if session.remembers_keys() && command.reads() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use command::Fieldsets;
 use keyspace::DbIndex;
 use protocol::Dialect;
 
@@ -53,7 +54,12 @@ pub struct Session {
     pub wait: Option<Box<Wait>>,
     /// What MULTI and WATCH have begun, if anything.
     pub transaction: Option<Box<Transaction>>,
+    /// What HIMPORT PREPARE has prepared, if anything.
+    fieldsets: Option<Box<Fieldsets>>,
 }
+
+/// Those of a session that has prepared none.
+static NO_FIELDSETS: Fieldsets = Fieldsets::NONE;
 
 impl Session {
     /// The session of a new connection.
@@ -74,6 +80,7 @@ impl Session {
             began_nanos: 0,
             wait: None,
             transaction: None,
+            fieldsets: None,
         }
     }
 
@@ -91,6 +98,17 @@ impl Session {
         self.select(0);
         self.speak(Dialect::Resp2);
         self.tell_transaction();
+    }
+
+    /// What HIMPORT PREPARE has prepared.
+    #[must_use]
+    pub fn fieldsets(&self) -> &Fieldsets {
+        self.fieldsets.as_deref().unwrap_or(&NO_FIELDSETS)
+    }
+
+    /// The same, to be changed.
+    pub fn fieldsets_mut(&mut self) -> &mut Fieldsets {
+        self.fieldsets.get_or_insert_default()
     }
 
     /// SELECT.

@@ -67,6 +67,8 @@ impl Type {
 pub enum Big {
     /// A set.
     Set(Set),
+    /// A set some of whose members have deadlines.
+    DatedSet(Map),
     /// A list.
     List(List),
     /// A hash.
@@ -84,7 +86,7 @@ impl Big {
     #[must_use]
     pub const fn kind(&self) -> Type {
         match self {
-            Big::Set(_) => Type::Set,
+            Big::Set(_) | Big::DatedSet(_) => Type::Set,
             Big::List(_) => Type::List,
             Big::Hash(_) => Type::Hash,
             Big::ZSet(_) => Type::ZSet,
@@ -98,7 +100,7 @@ impl Big {
     pub fn encoding(&self) -> &'static str {
         match self {
             Big::Hash(map) if map.is_compact() => "listpackex",
-            Big::Set(_) | Big::Hash(_) => "hashtable",
+            Big::Set(_) | Big::DatedSet(_) | Big::Hash(_) => "hashtable",
             Big::List(list) if list.is_long() => "quicklist",
             Big::List(_) => "listpack",
             Big::Stream(_) => "stream",
@@ -112,7 +114,7 @@ impl Big {
     pub fn prefetch(&self, hash: u64) {
         match self {
             Big::Set(set) => set.prefetch(hash),
-            Big::Hash(map) => map.prefetch(hash),
+            Big::Hash(map) | Big::DatedSet(map) => map.prefetch(hash),
             Big::ZSet(set) => set.prefetch(hash),
             Big::List(_) | Big::Stream(_) | Big::Array(_) => {}
         }
@@ -123,7 +125,7 @@ impl Big {
     pub fn prefetch_record(&self, hash: u64) {
         match self {
             Big::Set(set) => set.prefetch_record(hash),
-            Big::Hash(map) => map.prefetch_record(hash),
+            Big::Hash(map) | Big::DatedSet(map) => map.prefetch_record(hash),
             Big::ZSet(set) => set.prefetch_record(hash),
             Big::List(_) | Big::Stream(_) | Big::Array(_) => {}
         }
@@ -133,7 +135,7 @@ impl Big {
     #[must_use]
     pub fn dated(&self) -> Option<&Map> {
         match self {
-            Big::Hash(map) => Some(map),
+            Big::Hash(map) | Big::DatedSet(map) => Some(map),
             Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) | Big::Array(_) => None,
         }
     }
@@ -141,7 +143,7 @@ impl Big {
     /// The same, to be changed.
     pub fn dated_mut(&mut self) -> Option<&mut Map> {
         match self {
-            Big::Hash(map) => Some(map),
+            Big::Hash(map) | Big::DatedSet(map) => Some(map),
             Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) | Big::Array(_) => None,
         }
     }
@@ -159,7 +161,7 @@ impl Big {
         match self {
             Big::Set(set) => set.bytes(),
             Big::List(list) => list.memory_bytes(),
-            Big::Hash(map) => map.bytes(),
+            Big::Hash(map) | Big::DatedSet(map) => map.bytes(),
             Big::ZSet(set) => set.bytes(),
             Big::Stream(stream) => stream.bytes(),
             Big::Array(array) => array.bytes(),

@@ -6,10 +6,13 @@
 //! small, integers only   width: 2, 4 or 8 | integers, rising            (see `intset`)
 //! small                  0 | count: u16 LE | element element ...        (see `entries`)
 //! large                  members without a tail                         (see `members`)
+//! with deadlines         the fields of a hash whose values are empty    (see `map`)
 //! ```
 //!
 //! Which of them a set is follows from what came into it and from [`Limits`]; it becomes larger,
-//! never smaller again.
+//! never smaller again. Only where members have, or had, deadlines of their own is it the last of
+//! them: no other set pays for those. A member is there up to its deadline, as a field of a
+//! hash is.
 //!
 //! # Invariants
 //!
@@ -25,10 +28,14 @@ use crate::KeyHasher;
 use crate::entries::{self, Digits, Element, Encoded, Entries};
 use crate::heap::Full;
 use crate::intset::{self, Edit, IntSet};
+use crate::map::{self, Map, MapRef, Until};
 use crate::members::{self, Bare, Members};
 
-/// A large set.
+/// A large set whose members have no deadlines.
 pub type Set = Members<Bare>;
+
+/// How many elements are looked up together at most.
+pub const BLOCK: usize = u32::BITS as usize;
 
 /// How a small set of elements begins.
 const TAG: u8 = 0;
@@ -83,6 +90,8 @@ pub enum SetRef<'a> {
     Entries(Entries<'a>, usize),
     /// A large set, and the hash its members are found by.
     Big(&'a Set, &'a KeyHasher),
+    /// A set of members with deadlines, the hash they are found by, and what time it is.
+    Dated(&'a Map, &'a KeyHasher, u64),
 }
 
 impl<'a> SetRef<'a> {
@@ -105,13 +114,26 @@ impl<'a> SetRef<'a> {
             SetRef::Ints(ints) => ints.len(),
             SetRef::Entries(_, count) => *count,
             SetRef::Big(set, _) => set.len(),
+            SetRef::Dated(map, hasher, now) => MapRef::Big(map, hasher, *now).len(),
         }
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        match self {
+            SetRef::Dated(map, hasher, now) => MapRef::Big(map, hasher, *now).is_empty(),
+            other => other.len() == 0,
+        }
+    }
+
+    /// The deadline of a member, if it has one; `None` if there is no such member.
+    #[must_use]
+    pub fn deadline(&self, text: &[u8]) -> Option<Option<u64>> {
+        match self {
+            SetRef::Dated(map, hasher, now) => MapRef::Big(map, hasher, *now).deadline(text),
+            other => other.contains(text).then_some(None),
+        }
     }
 
     /// Whether this is a member.
@@ -124,6 +146,7 @@ impl<'a> SetRef<'a> {
             }
             SetRef::Entries(entries, _) => entries.find(text, 1).is_some(),
             SetRef::Big(set, hasher) => set.contains(hasher.hash(text), text),
+            SetRef::Dated(map, hasher, now) => MapRef::Big(map, hasher, *now).get(text).is_some(),
         }
     }
 
@@ -137,6 +160,24 @@ impl<'a> SetRef<'a> {
         }
     }
 
+    /// Which of at most [`BLOCK`] elements are members: bit `i` stands for the `i`th. The memory
+    /// that the look-ups read is asked for beforehand, for all of them.
+    #[must_use]
+    pub fn contains_each(&self, elements: &[Element<'_>]) -> u32 {
+        let mut hashes: SmallVec<[u64; BLOCK]> = SmallVec::new();
+        if let SetRef::Big(set, hasher) = self {
+            let hash_of = |element: &Element<'_>| hasher.hash(element.to_text(&mut Digits::new()));
+            hashes.extend(elements.iter().map(hash_of));
+            set.prefetch_all(&hashes);
+        }
+        let is_member = |nth: usize, element: Element<'_>| match self {
+            SetRef::Big(set, _) => set.contains(hashes[nth], element.to_text(&mut Digits::new())),
+            small => small.contains_element(element),
+        };
+        let bits = elements.iter().enumerate();
+        bits.fold(0, |bits, (nth, element)| bits | u32::from(is_member(nth, *element)) << nth)
+    }
+
     /// All members.
     #[must_use]
     pub fn iter(&self) -> Iter<'a> {
@@ -144,18 +185,30 @@ impl<'a> SetRef<'a> {
             SetRef::Ints(ints) => Iter::Ints(ints.iter()),
             SetRef::Entries(entries, _) => Iter::Entries(entries.iter()),
             SetRef::Big(set, _) => Iter::Big(set.iter()),
+            SetRef::Dated(map, hasher, now) => Iter::Dated(MapRef::Big(map, hasher, *now).iter()),
         }
     }
 
     /// Some member, chosen by `chance` (any 64 random bits).
     #[must_use]
     pub fn random(&self, chance: u64) -> Option<Element<'a>> {
-        let index = usize::try_from(chance % self.len().max(1) as u64).ok()?;
+        let index = |len: usize| usize::try_from(chance % len.max(1) as u64).ok();
         match self {
-            SetRef::Ints(ints) => ints.get(index).map(Element::Int),
-            SetRef::Entries(entries, _) => entries.nth(index).map(|(element, _)| element),
+            SetRef::Ints(ints) => ints.get(index(ints.len())?).map(Element::Int),
+            SetRef::Entries(entries, count) => {
+                entries.nth(index(*count)?).map(|(element, _)| element)
+            }
             SetRef::Big(set, _) => set.random(chance).map(|member| Element::Bytes(member.name)),
+            SetRef::Dated(map, hasher, now) => {
+                MapRef::Big(map, hasher, *now).random(chance).map(|(member, _)| member)
+            }
         }
+    }
+
+    /// Whether it is small: clients get all of it at once where they walk through it.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        matches!(self, SetRef::Ints(_) | SetRef::Entries(..))
     }
 
     /// Meets the members of one place, as [`Members::scan`] does; a small set is met at once.
@@ -163,6 +216,9 @@ impl<'a> SetRef<'a> {
         match self {
             SetRef::Big(set, hasher) => {
                 set.scan(cursor, hasher, |member| meet(Element::Bytes(member.name)))
+            }
+            SetRef::Dated(map, hasher, now) => {
+                MapRef::Big(map, hasher, *now).scan(cursor, |(member, _)| meet(member))
             }
             small => {
                 small.iter().for_each(meet);
@@ -184,6 +240,19 @@ impl<'a> SetRef<'a> {
         }
         Ok(set)
     }
+
+    /// The same members in a set of such with deadlines, though they have none.
+    ///
+    /// # Errors
+    /// [`Full`] if it cannot hold so many.
+    pub fn to_dated(self, hasher: &KeyHasher) -> Result<Map, Full> {
+        let mut map = Map::new();
+        for element in self.iter() {
+            let mut digits = Digits::new();
+            map.set(element.to_text(&mut digits), &[], Until::Never, 0, hasher)?;
+        }
+        Ok(map)
+    }
 }
 
 /// All members of a set; made by [`SetRef::iter`].
@@ -194,6 +263,8 @@ pub enum Iter<'a> {
     Entries(entries::Iter<'a>),
     /// Of a large set.
     Big(members::Iter<'a, Bare>),
+    /// Of a set of members with deadlines.
+    Dated(map::Iter<'a>),
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -205,6 +276,7 @@ impl<'a> Iterator for Iter<'a> {
             Iter::Ints(ints) => ints.next().map(Element::Int),
             Iter::Entries(entries) => entries.next(),
             Iter::Big(members) => members.next().map(|member| Element::Bytes(member.name)),
+            Iter::Dated(pairs) => pairs.next().map(|(member, _)| member),
         }
     }
 }
@@ -237,7 +309,7 @@ pub fn insert(bytes: &[u8], text: &[u8], limits: &Limits) -> Step {
             entries::encode(&mut more, text);
             Step::Splice(bytes.len()..bytes.len(), more)
         }
-        SetRef::Big(..) => Step::Grow,
+        SetRef::Big(..) | SetRef::Dated(..) => Step::Grow,
     }
 }
 
@@ -275,7 +347,7 @@ pub fn remove(bytes: &[u8], text: &[u8]) -> Step {
             }
             None => Step::Nothing,
         },
-        SetRef::Big(..) => Step::Grow,
+        SetRef::Big(..) | SetRef::Dated(..) => Step::Grow,
     }
 }
 
@@ -313,7 +385,7 @@ fn entries_of<'a>(elements: impl Iterator<Item = Element<'a>>) -> Vec<u8> {
 pub fn encoding(bytes: &[u8]) -> &'static str {
     match SetRef::packed(bytes) {
         SetRef::Ints(_) => "intset",
-        SetRef::Entries(..) | SetRef::Big(..) => "listpack",
+        SetRef::Entries(..) | SetRef::Big(..) | SetRef::Dated(..) => "listpack",
     }
 }
 
@@ -374,6 +446,36 @@ impl NewSet {
             }
         }
         Ok(true)
+    }
+}
+
+impl NewSet {
+    /// Adds the members of another set. Into a large set they go block by block, see
+    /// [`SetRef::contains_each`].
+    ///
+    /// # Errors
+    /// [`Full`] if it cannot hold so many.
+    pub fn insert_all<'e>(
+        &mut self,
+        mut elements: impl Iterator<Item = Element<'e>>,
+        limits: &Limits,
+        hasher: &KeyHasher,
+    ) -> Result<(), Full> {
+        let mut block: SmallVec<[Element<'e>; BLOCK]> = SmallVec::new();
+        loop {
+            block.clear();
+            block.extend(elements.by_ref().take(BLOCK));
+            if block.is_empty() {
+                return Ok(());
+            }
+            let there = match self {
+                NewSet::Big(_) => self.as_ref(hasher).contains_each(&block),
+                NewSet::Packed(_) => 0,
+            };
+            for (_, element) in block.iter().enumerate().filter(|(nth, _)| there >> nth & 1 == 0) {
+                self.insert(element.to_text(&mut Digits::new()), limits, hasher)?;
+            }
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use rdb::{
 };
 use value::Big;
 use value::entries::Digits;
-use value::map::NewMap;
+use value::map::{MapRef, NewMap};
 use value::set::NewSet;
 use value::zset::{Name, NewZSet};
 
@@ -63,17 +63,17 @@ fn dump(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     Ok(())
 }
 
-/// Whether it is a hash whose fields have all outlived their deadlines. Nothing could be restored
-/// of it.
+/// Whether all parts of it have outlived their deadlines, so that nothing could be restored.
 fn is_hollow(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> bool {
-    matches!(stored, Stored::Big(Big::Hash(_)))
-        && keyspace::map_of(stored, hasher, now).is_some_and(|map| map.is_empty())
+    let Stored::Big(Big::Hash(map) | Big::DatedSet(map)) = stored else { return false };
+    MapRef::Big(map, hasher, now).is_empty()
 }
 
 /// The dump of a value: for every server from Redis 7.2 and Valkey 7.2 on; that of a hash with
-/// deadlines of fields for Redis from 7.4 on, as no format of them is known to both.
+/// deadlines of fields for Redis from 7.4 on, as no format of them is known to both. Of members of
+/// a set no format knows deadlines.
 fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8>, CommandError> {
-    let is_dated = matches!(stored, Stored::Big(big) if big.due() != Millis::MAX);
+    let is_dated = matches!(stored, Stored::Big(Big::Hash(map)) if map.due() != Millis::MAX);
     let format = if is_dated { Format::Redis12 } else { Format::Redis11 };
     let options = Options { format, compress: true };
     let mut out = Vec::new();
@@ -83,7 +83,7 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
             Ok(())
         }
         _ => match stored.kind() {
-            Type::Set => encode_set(stored, hasher, options, &mut out),
+            Type::Set => encode_set(stored, (hasher, now), options, &mut out),
             Type::Hash => encode_hash(stored, (hasher, now), options, &mut out),
             Type::List => encode_list(stored, options, &mut out),
             Type::ZSet => encode_zset(stored, hasher, options, &mut out),
@@ -134,11 +134,11 @@ fn encode_zset(
 
 fn encode_set(
     stored: Stored<'_>,
-    hasher: &KeyHasher,
+    (hasher, now): (&KeyHasher, Millis),
     options: Options,
     out: &mut Vec<u8>,
 ) -> Result<(), RdbError> {
-    let Some(set) = keyspace::set_of(stored, hasher) else { return Ok(()) };
+    let Some(set) = keyspace::set_of(stored, hasher, now) else { return Ok(()) };
     let mut encoder = SetEncoder::new(set.len(), options, out);
     set.iter().for_each(|member| encoder.member(member.to_text(&mut Digits::new())));
     encoder.finish()

@@ -10,6 +10,7 @@ use value::map::Until;
 use super::expire::not_negative;
 use super::fields::{HSET, take_fields};
 use super::tell_maybe;
+use crate::generic::fields::in_seconds;
 
 pub(super) const HGETEX: Command = Command {
     name: "HGETEX",
@@ -96,7 +97,7 @@ fn take_deadline(
 pub(super) const HSETEX: Command = Command {
     name: "HSETEX",
     run: Run::Write(hsetex),
-    arity: Arity::AtLeast(6),
+    arity: Arity::AtLeast(5),
     since: "8.0.0",
     summary: "Sets fields of a hash, and when they expire.",
     syntax: "key [NX | XX] [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | \
@@ -105,9 +106,17 @@ pub(super) const HSETEX: Command = Command {
     ..HSET
 };
 
+/// A form of Redis and Valkey; that of Dragonfly where a number stands in the place of FIELDS.
 fn hsetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let now = keys.now();
+    if let Some(brief) = Brief::parse(&mut args, now)? {
+        reply.integer(brief.set(args, &mut keys.hash_entry(key.0)?)?);
+        return Ok(());
+    }
+    if args.len() < FIELDS_WORDS_MIN {
+        return Err(CommandError::WrongArity("hsetex".into()));
+    }
     let wishes = Wishes::parse(&mut args, now)?;
     let mut entry = keys.hash_entry(key.0)?;
     let is_met = wishes.are_met(&entry, args);
@@ -149,7 +158,68 @@ fn set_until(entry: &mut HashEntry<'_>, args: Args<'_>, until: Until) -> Done {
     Ok(())
 }
 
-/// The options of HSETEX.
+/// The words behind the key in the forms of Redis and Valkey: `FIELDS 1 field value`.
+const FIELDS_WORDS_MIN: usize = 4;
+
+/// The options of HSETEX in Dragonfly's form: `[NX|FNX|FXX] [KEEPTTL] seconds field value ...`.
+struct Brief {
+    /// Whether all fields must be there (`FXX`), or none may (`FNX`).
+    fields: Option<bool>,
+    /// Fields that are there stay as they are (`NX`).
+    only_new: bool,
+    /// Fields that are there keep their deadlines (`KEEPTTL`).
+    keeps: bool,
+    deadline: Millis,
+}
+
+impl Brief {
+    /// Takes the options up to the first field; `None` if the request has another form.
+    fn parse(args: &mut Args<'_>, now: Millis) -> Result<Option<Brief>, CommandError> {
+        let mut words = *args;
+        let only_new = words.word("NX");
+        let mut conditions = [("FNX", false), ("FXX", true)].into_iter();
+        let given = conditions.find(|(word, _)| !only_new && words.word(word));
+        let fields = given.map(|(_, there)| there);
+        let keeps = words.word("KEEPTTL");
+        let Some(number) = words.get(0).filter(|raw| command::parse_integer(raw).is_some()) else {
+            return Ok(None);
+        };
+        let pairs = words.skip(1);
+        if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
+            return Err(CommandError::WrongArity("hsetex".into()));
+        }
+        *args = pairs;
+        Ok(Some(Brief { fields, only_new, keeps, deadline: in_seconds(number, now)? }))
+    }
+
+    /// Sets the fields; returns how many are new.
+    fn set(&self, pairs: Args<'_>, entry: &mut HashEntry<'_>) -> Result<i64, CommandError> {
+        let wishes = Wishes { fields: self.fields, ..Wishes::default() };
+        if !wishes.are_met(entry, pairs) {
+            return Ok(0);
+        }
+        let (mut added, mut changed) = (0, false);
+        for (field, value) in pairs.rest().step_by(2).zip(pairs.skip(1).rest().step_by(2)) {
+            let is_there = entry.get().is_some_and(|map| map.deadline(field).is_some());
+            if is_there && self.only_new {
+                continue;
+            }
+            let until = match is_there && self.keeps {
+                true => Until::Same,
+                false => Until::At(self.deadline),
+            };
+            added += i64::from(entry.set_until(field, value, until)?);
+            changed = true;
+        }
+        if changed {
+            entry.also(event::HSET);
+            entry.noted(event::HEXPIRE);
+        }
+        Ok(added)
+    }
+}
+
+/// The options of HSETEX in the forms of Redis and Valkey.
 #[derive(Default)]
 struct Wishes {
     /// Whether the key must be there (`XX`), or must not (`NX`).

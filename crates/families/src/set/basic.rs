@@ -5,7 +5,6 @@ use command::{
     event,
 };
 use keyspace::Type;
-use value::set::SetRef;
 
 use crate::element::tell;
 use crate::walk::Walk;
@@ -75,17 +74,25 @@ pub(super) const SMOVE: Command = Command {
     ..SADD
 };
 
+/// A member that is new to the destination takes its deadline along.
 fn smove(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (from, to, member): (Key<'_>, Key<'_>, &[u8]) = args.parse()?;
     let source = keys.set_entry(from.0)?;
     let is_there = !source.is_empty();
-    let moved = source.get().is_some_and(|set| set.contains(member));
+    let found = source.get().and_then(|set| set.deadline(member));
     if is_there {
         // The type of the destination matters even if nothing moves.
         keys.set_entry(to.0)?;
     }
-    if moved && from.0 != to.0 {
-        let is_new = keys.set_entry(to.0)?.insert(member)?;
+    if let Some(deadline) = found
+        && from.0 != to.0
+    {
+        let mut destination = keys.set_entry(to.0)?;
+        let is_there = destination.get().is_some_and(|set| set.contains(member));
+        let is_new = match deadline.filter(|_| !is_there) {
+            Some(deadline) => destination.insert_until(member, deadline)?,
+            None => destination.insert(member)?,
+        };
         let mut source = keys.set_entry(from.0)?;
         source.remove(member)?;
         source.noted(event::SREM);
@@ -93,7 +100,7 @@ fn smove(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
             keys.set_entry(to.0)?.noted(event::SADD);
         }
     }
-    reply.integer(i64::from(moved));
+    reply.integer(i64::from(found.is_some()));
     Ok(())
 }
 
@@ -196,6 +203,7 @@ fn sscan(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let mut walk = Walk::begin(&mut args)?;
     let Some(set) = keys.set(key.0)? else { return walk.tell_nothing(reply) };
     walk.parse(args, Type::Set)?;
-    let small = !matches!(set, SetRef::Big(..));
-    walk.run(small, reply, |cursor, found| set.scan(cursor, |element| found.element(element)))
+    walk.run(set.is_small(), reply, |cursor, found| {
+        set.scan(cursor, |element| found.element(element))
+    })
 }

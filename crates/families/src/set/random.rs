@@ -112,7 +112,7 @@ fn srandmember(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Do
         return Err(CommandError::Syntax);
     }
     let count = check_count(args.take()?)?;
-    let set = keys.set(key.0)?;
+    let set = keys.set(key.0)?.filter(|set| !set.is_empty());
     match (set, usize::try_from(count)) {
         (None, _) | (_, Ok(0)) => reply.array(0),
         (Some(set), Ok(count)) => tell_different(set, count, &mut chances, reply),

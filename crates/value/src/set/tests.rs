@@ -1,10 +1,11 @@
 //! Sets of every layout against a set of the standard library.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::map::DEADLINE_MAX;
 
 fn hasher() -> KeyHasher {
     KeyHasher::new([1, 9])
@@ -63,6 +64,12 @@ proptest! {
             let seen = set.as_ref(&hasher);
             prop_assert_eq!(seen.contains(text), adds);
             prop_assert_eq!(seen.contains_element(Element::of(text)), adds);
+            let asked: Vec<_> =
+                [text, b"-1", b"text"].into_iter().map(Element::of).collect();
+            let found = seen.contains_each(&asked);
+            for (nth, element) in asked.iter().enumerate() {
+                prop_assert_eq!(found >> nth & 1 == 1, seen.contains_element(*element));
+            }
             if !model.is_empty() {
                 let some = seen.random(number as u64 * 7919).unwrap();
                 prop_assert!(model.contains(some.to_text(&mut Digits::new())));
@@ -104,4 +111,60 @@ fn layouts_change_where_those_of_redis_do() {
     assert_eq!(of(&set), "listpack");
     set.insert(&[b'x'; 65], &limits, &hasher).unwrap();
     assert_eq!(of(&set), "hashtable");
+}
+
+proptest! {
+    /// What a field of a hash does at its deadline has its own test; here a set reads it.
+    #[test]
+    fn a_member_is_there_up_to_its_deadline(
+        small in prop::collection::btree_set(0..60_i64, 0..40),
+        steps in prop::collection::vec((0..3_u8, 0..60_i64, 0..30_u64), 1..150),
+    ) {
+        let (hasher, limits) = (hasher(), Limits::default());
+        let mut from = NewSet::new();
+        for number in &small {
+            from.insert(number.to_string().as_bytes(), &limits, &hasher).unwrap();
+        }
+        let mut set = from.as_ref(&hasher).to_dated(&hasher).unwrap();
+        let mut model: BTreeMap<Vec<u8>, u64> =
+            small.iter().map(|number| (number.to_string().into_bytes(), DEADLINE_MAX)).collect();
+        let mut now = 0;
+        for (kind, number, moment) in steps {
+            let text = number.to_string().into_bytes();
+            model.retain(|_, deadline| *deadline >= now);
+            match kind {
+                0 => {
+                    let was_there = model.remove(&text).is_some();
+                    prop_assert_eq!(set.remove(&text, now, &hasher), was_there);
+                }
+                1 => {
+                    let until = Until::At(now + moment);
+                    let is_new = set.set(&text, &[], until, now, &hasher).unwrap();
+                    let old = model.insert(text.clone(), now + moment);
+                    prop_assert_eq!(is_new, old.is_none());
+                }
+                _ => now += moment / 6,
+            }
+            model.retain(|_, deadline| *deadline >= now);
+            let seen = SetRef::Dated(&set, &hasher, now);
+            prop_assert_eq!(seen.contains(&text), model.contains_key(&text));
+            prop_assert_eq!(seen.contains_element(Element::Int(number)), seen.contains(&text));
+            let deadline = seen.deadline(&text).map(|at| at.unwrap_or(DEADLINE_MAX));
+            prop_assert_eq!(deadline, model.get(&text).copied());
+            prop_assert_eq!(seen.is_empty(), model.is_empty());
+            let drawn = seen.random(moment).map(|some| some.to_text(&mut Digits::new()).to_vec());
+            prop_assert_eq!(drawn.is_some(), !model.is_empty());
+            prop_assert!(drawn.is_none_or(|text| model.contains_key(&text)));
+        }
+        let seen = SetRef::Dated(&set, &hasher, now);
+        prop_assert_eq!(texts(seen), model.into_keys().collect());
+        let mut met = BTreeSet::new();
+        let mut cursor = Some(Cursor::START);
+        while let Some(at) = cursor {
+            cursor = seen.scan(at, |member| {
+                met.insert(member.to_text(&mut Digits::new()).to_vec());
+            });
+        }
+        prop_assert_eq!(met, texts(seen));
+    }
 }
