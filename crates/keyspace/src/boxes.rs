@@ -108,6 +108,22 @@ impl Boxes {
 mod tests {
     use super::*;
 
+    /// A large collection was put over another large one. The number of the old one came back
+    /// after the new one had been offered its own, which stayed vacant so, and was given to the
+    /// next collection but one: two keys held the same.
+    #[test]
+    fn a_number_is_taken_though_another_came_back_meanwhile() {
+        let mut boxes = Boxes::default();
+        let old = boxes.next();
+        boxes.put(old, Box::new(Big::Set(Default::default())));
+        let new = boxes.next();
+        assert!(boxes.remove(old).is_some());
+        boxes.put(new, Box::new(Big::Set(Default::default())));
+        let third = boxes.next();
+        boxes.put(third, Box::new(Big::Set(Default::default())));
+        assert!(third == old && boxes.next() != new);
+    }
+
     #[test]
     fn numbers_are_used_again_and_a_collection_may_leave_without_its_number() {
         let mut boxes = Boxes::default();

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! * A value that is no number is passed over; a number is what INCRBYFLOAT takes, if it is finite.
-//! * A sum of integers is exact, however large.
+//! * A sum of integers is exact, however large; one of doubles is rounded about once.
 
 use std::ops::ControlFlow;
 
@@ -149,20 +149,38 @@ fn tell_number(number: Option<Number>, reply: &mut Reply<'_>) {
     }
 }
 
+/// Doubles summed with what rounding has lost on the way, so that their number hardly matters.
+#[derive(Clone, Copy, Default)]
+struct Doubles {
+    total: f64,
+    lost: f64,
+}
+
+impl Doubles {
+    fn add(&mut self, number: f64) {
+        let total = self.total + number;
+        self.lost += if self.total.abs() >= number.abs() {
+            (self.total - total) + number
+        } else {
+            (number - total) + self.total
+        };
+        self.total = total;
+    }
+
+    fn total(self) -> f64 {
+        if self.total.is_finite() { self.total + self.lost } else { self.total }
+    }
+}
+
 fn sum(numbers: impl FnOnce(&mut dyn FnMut(Number))) -> Option<Number> {
-    let (mut integers, mut floats, mut any) = (0_i128, None, false);
-    numbers(&mut |number| {
-        any = true;
-        match number {
-            Number::Int(integer) => integers += integer,
-            Number::Float(float) => *floats.get_or_insert(0.0) += float,
-        }
+    let (mut integers, mut doubles): (Option<i128>, Option<Doubles>) = (None, None);
+    numbers(&mut |number| match number {
+        Number::Int(integer) => *integers.get_or_insert_default() += integer,
+        Number::Float(float) => doubles.get_or_insert_default().add(float),
     });
-    let total = match floats {
-        None => Number::Int(integers),
-        Some(floats) => Number::Float(integers as f64 + floats),
-    };
-    any.then_some(total)
+    let Some(mut doubles) = doubles else { return integers.map(Number::Int) };
+    doubles.add(integers.unwrap_or(0) as f64);
+    Some(Number::Float(doubles.total()))
 }
 
 /// The first number that is better than those before it, and than which none is better.
@@ -231,6 +249,8 @@ mod tests {
         assert_eq!(bitwise(&none, Bits::And), None);
         let some = numbers(&["x", "1.5", "2"]);
         assert_eq!(sum(&some), Some(Number::Float(3.5)));
+        assert_eq!(sum(numbers(&["0.1"; 10])), Some(Number::Float(1.0)));
+        assert_eq!(sum(numbers(&["1e308", "1e308"])), Some(Number::Float(f64::INFINITY)));
         assert_eq!(bitwise(&some, Bits::Or), Some(3));
         assert_eq!(bitwise(numbers(&["1e300", "-7.9"]), Bits::Xor), Some(i64::MAX ^ -7));
     }
