@@ -470,6 +470,12 @@ impl Records {
         Self { slabs: Slabs::new(), externals: Externals::new(), lengths: Lengths::default() }
     }
 
+    /// Leaves no more room than so many regions have, so that tests get to see what happens when
+    /// there is none. What lies in others stays there.
+    pub fn limit_regions(&mut self, regions_max: usize) {
+        self.slabs.limit_regions(regions_max);
+    }
+
     // --- Reading ----------------------------------------------------------
 
     /// The record, to be read: what several calls with the handle would find out

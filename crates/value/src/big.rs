@@ -1,11 +1,11 @@
 //! The types of values, and what is large of them.
 
 use crate::array::Array;
-use crate::list::List;
-use crate::map::Map;
-use crate::set::{self, Set};
+use crate::list::{List, Small};
+use crate::map::{Map, MapRef};
+use crate::set::{self, Set, SetRef};
 use crate::stream::Stream;
-use crate::zset::ZSet;
+use crate::zset::{ZSet, ZSetRef};
 
 /// What clients know arrays of any size by.
 const ARRAY_ENCODING: &str = "sliced-array";
@@ -57,6 +57,19 @@ impl Type {
             Type::Set => set::encoding(bytes),
             Type::Array => ARRAY_ENCODING,
             _ => "listpack",
+        }
+    }
+
+    /// How many elements a small collection of this type has: members, fields, or elements.
+    #[must_use]
+    #[inline]
+    pub fn packed_len(self, bytes: &[u8]) -> usize {
+        match self {
+            Type::List => Small::new(bytes).len(),
+            Type::Set => SetRef::packed(bytes).len(),
+            Type::Hash => MapRef::packed(bytes).len(),
+            Type::ZSet => ZSetRef::packed(bytes).len(),
+            Type::String | Type::Stream | Type::Array => 0,
         }
     }
 }
@@ -153,6 +166,27 @@ impl Big {
     #[must_use]
     pub fn due(&self) -> u64 {
         self.dated().map_or(u64::MAX, Map::due)
+    }
+
+    /// How many elements there are, or entries; fields whose deadlines have passed count as long as
+    /// they are there.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self {
+            Big::Set(set) => set.len(),
+            Big::List(list) => list.len(),
+            Big::Hash(map) | Big::DatedSet(map) => map.held(),
+            Big::ZSet(set) => set.len(),
+            Big::Stream(stream) => usize::try_from(stream.log.len()).unwrap_or(usize::MAX),
+            Big::Array(array) => usize::try_from(array.count()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Bytes on the heap.

@@ -1,4 +1,7 @@
-//! How much a chunk may hold: the setting `list-max-listpack-size`.
+//! How much a chunk may hold, and how many at the ends are not compressed: the settings
+//! `list-max-listpack-size` and `list-compress-depth`.
+
+use std::ops::Range;
 
 /// What a chunk that is limited by its number of elements may hold in bytes.
 const BYTES_BESIDE_COUNT: usize = 8 << 10;
@@ -6,11 +9,12 @@ const BYTES_BESIDE_COUNT: usize = 8 << 10;
 /// What Redis' nodes take beside their elements.
 const LISTPACK_BYTES: usize = 7;
 
-/// How much a chunk may hold.
+/// How much a chunk may hold, and how many chunks at each end are never compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {
     bytes: usize,
     count: usize,
+    plain: usize,
 }
 
 impl Fill {
@@ -19,10 +23,25 @@ impl Fill {
     pub fn from_setting(setting: i64) -> Self {
         if setting >= 0 {
             let count = usize::try_from(setting).unwrap_or(usize::MAX).max(1);
-            return Self { bytes: BYTES_BESIDE_COUNT, count };
+            return Self { bytes: BYTES_BESIDE_COUNT, count, plain: 0 };
         }
         let doublings = setting.max(-5).unsigned_abs() - 1;
-        Self { bytes: (4 << 10) << doublings, count: usize::MAX }
+        Self { bytes: (4 << 10) << doublings, count: usize::MAX, plain: 0 }
+    }
+
+    /// The same with so many chunks at each end plain and all others compressed; 0: none is.
+    #[must_use]
+    pub fn with_plain_ends(self, plain: usize) -> Self {
+        Self { plain, ..self }
+    }
+
+    /// The chunks that are to be compressed, of so many.
+    #[inline]
+    pub(super) fn packed(self, chunks: usize) -> Range<usize> {
+        match self.plain {
+            0 => 0..0,
+            plain => plain.min(chunks)..chunks.saturating_sub(plain),
+        }
     }
 
     /// Whether so many elements in so many bytes are within it.
@@ -76,5 +95,14 @@ mod tests {
         assert!(!Fill::from_setting(128).allows(1, 129));
         assert!(Fill::from_setting(i64::MIN).allows(64 << 10, 1));
         assert_eq!(Fill::default(), Fill::from_setting(-2));
+    }
+
+    #[test]
+    fn chunks_between_the_ends_are_compressed() {
+        let packed = |plain, chunks| Fill::default().with_plain_ends(plain).packed(chunks);
+        assert!(packed(0, 9).is_empty());
+        assert_eq!(packed(1, 9), 1..8);
+        assert_eq!(packed(3, 9), 3..6);
+        assert!(packed(3, 6).is_empty() && packed(5, 6).is_empty() && packed(9, 6).is_empty());
     }
 }

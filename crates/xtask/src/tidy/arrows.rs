@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("packed", &["memory"]),
     ("dash", &["memory"]),
     ("tree", &[]),
-    ("value", &["dash", "tree"]),
+    ("value", &["dash", "rdb", "tree"]),
     ("rdb", &[]),
     ("keyspace", &["gate", "packed", "dash", "value"]),
     ("command", &["keyspace", "protocol"]),
