@@ -144,9 +144,10 @@ impl CollectionEntry<'_> {
         self.writing.database()?.place_of(self.handle()?)
     }
 
-    /// Counts the collection where its length is now.
+    /// Counts the collection where its length is now: a guard that has changed it does so before it
+    /// goes, at the latest when it notes the change.
     #[inline]
-    fn recount(&mut self) {
+    pub(crate) fn recount(&mut self) {
         let place = self.place_now();
         if place != self.place {
             self.writing.database_mut().sizes.change(self.place, place);

@@ -176,6 +176,12 @@ impl SetEntry<'_> {
         Ok(true)
     }
 
+    /// Counts the set where its length is now, for a guard that goes before the change is noted by
+    /// another one.
+    pub fn recount(&mut self) {
+        self.entry.recount();
+    }
+
     /// Adds a member that is there up to a deadline, or gives one that is there this deadline;
     /// tells whether it is new.
     ///

@@ -91,6 +91,8 @@ fn smove(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
             Some(deadline) => destination.insert_until(member, deadline)?,
             None => destination.insert(member)?,
         };
+        // The source is told of first.
+        destination.recount();
         let mut source = keys.set_entry(from.0)?;
         let removed = source.remove(member);
         if removed.is_ok() {
