@@ -249,8 +249,8 @@ mod tests {
         assert_eq!(bitwise(&none, Bits::And), None);
         let some = numbers(&["x", "1.5", "2"]);
         assert_eq!(sum(&some), Some(Number::Float(3.5)));
-        assert_eq!(sum(&numbers(&["0.1"; 10])), Some(Number::Float(1.0)));
-        assert_eq!(sum(&numbers(&["1e308", "1e308"])), Some(Number::Float(f64::INFINITY)));
+        assert_eq!(sum(numbers(&["0.1"; 10])), Some(Number::Float(1.0)));
+        assert_eq!(sum(numbers(&["1e308", "1e308"])), Some(Number::Float(f64::INFINITY)));
         assert_eq!(bitwise(&some, Bits::Or), Some(3));
         assert_eq!(bitwise(numbers(&["1e300", "-7.9"]), Bits::Xor), Some(i64::MAX ^ -7));
     }
