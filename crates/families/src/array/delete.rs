@@ -18,7 +18,7 @@ pub(super) const ARDEL: Command = Command {
     group: Group::Array,
     since: "8.8.0",
     summary: "Removes the values under indexes of an array.",
-    complexity: "O(N) where N is the number of indexes",
+    complexity: "O(1) for each index",
     syntax: "key index ...",
     ..Command::BASE
 };

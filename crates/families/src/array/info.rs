@@ -8,9 +8,12 @@ use keyspace::ArrayRef;
 use keyspace::array::{SLICE_SLOTS, Shape};
 
 use super::words::tell_index;
+use crate::work;
 
 pub(super) const ARINFO: Command = Command {
     name: "ARINFO",
+    // Slices hold many values, mostly.
+    work: Some(work::looks),
     run: Run::Read(arinfo),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse::READ)],

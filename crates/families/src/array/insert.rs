@@ -21,7 +21,7 @@ pub(super) const ARINSERT: Command = Command {
     group: Group::Array,
     since: "8.8.0",
     summary: "Puts values behind the ones that were inserted into an array before.",
-    complexity: "O(N) where N is the number of values",
+    complexity: "O(1) for each value",
     syntax: "key value ...",
     ..Command::BASE
 };

@@ -43,7 +43,7 @@ pub(super) const ARMGET: Command = Command {
     run: command::Run::Read(armget),
     arity: Arity::AtLeast(3),
     summary: "Returns the values under indexes of an array.",
-    complexity: "O(N) where N is the number of indexes",
+    complexity: "O(1) for each index",
     syntax: "key index ...",
     ..ARGET
 };

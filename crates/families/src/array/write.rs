@@ -19,7 +19,7 @@ pub(super) const ARSET: Command = Command {
     group: Group::Array,
     since: "8.8.0",
     summary: "Puts values under an index of an array and those behind it.",
-    complexity: "O(N) where N is the number of values",
+    complexity: "O(1) for each value",
     syntax: "key index value ...",
     ..Command::BASE
 };
@@ -41,7 +41,7 @@ pub(super) const ARMSET: Command = Command {
     name: "ARMSET",
     run: Run::Write(armset),
     summary: "Puts values under indexes of an array.",
-    complexity: "O(N) where N is the number of indexes",
+    complexity: "O(1) for each index",
     syntax: "key (index value) ...",
     ..ARSET
 };
