@@ -69,6 +69,8 @@ pub enum Run {
     Block(Block),
     /// Changes the entered shards by what the session has prepared.
     Import(fn(Args<'_>, &Fieldsets, &mut View<'_>, &mut Reply<'_>) -> Done),
+    /// Concerns a transaction of the session and the shards that it needs; the server runs it.
+    Transaction,
     /// Concerns the session or the server, which runs it.
     Session,
     /// Only its subcommands run.
@@ -493,6 +495,7 @@ pub enum Group {
     Connection,
     Cluster,
     Server,
+    Transactions,
 }
 
 impl Group {
@@ -513,6 +516,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Cluster => "cluster",
             Group::Server => "server",
+            Group::Transactions => "transactions",
         }
     }
 }
@@ -569,7 +573,7 @@ impl Command {
         match self.run {
             Run::Write(_) | Run::Import(_) => true,
             Run::Block(block) => block.reads.is_none(),
-            Run::Read(_) | Run::Session | Run::Container => false,
+            Run::Read(_) | Run::Transaction | Run::Session | Run::Container => false,
         }
     }
 
@@ -580,6 +584,7 @@ impl Command {
         match self.run {
             Run::Write(_) | Run::Import(_) => true,
             Run::Block(block) => block.reads.is_none_or(|waits| waits(Args::new(words, 1))),
+            Run::Transaction => true,
             Run::Read(_) | Run::Session | Run::Container => false,
         }
     }
@@ -590,7 +595,9 @@ impl Command {
         let reads = match self.run {
             Run::Read(_) => true,
             Run::Block(block) => block.reads.is_some(),
-            Run::Write(_) | Run::Import(_) | Run::Session | Run::Container => false,
+            Run::Write(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
+                false
+            }
         };
         reads && !self.flags.has(Flags::READS_NOTHING)
     }

@@ -105,7 +105,7 @@ impl Both {
         }
         let mut anax = InProcess::new(8);
         let time = client.command(&["TIME"]).expect("it answers");
-        let now_ms = 1000 * replies::parts(&time).next().map_or(0, |part| replies::number(part));
+        let now_ms = 1000 * replies::parts(&time).next().map_or(0, replies::number);
         anax.now = now_ms;
         anax.layout = layout();
         Some(Both { anax, client, now_ms, is_redis8, _oracle: oracle })

@@ -35,6 +35,7 @@ mod snapshot;
 mod stream_entry;
 mod view;
 mod waiters;
+mod watch;
 mod witness;
 mod zset_entry;
 
@@ -62,6 +63,7 @@ pub use value::zset::Limits as ZSetLimits;
 pub use value::{KeyHasher, Type};
 pub use view::{Frame, Layout, Leftovers, Tally, View};
 pub use waiters::{Offer, Waiter};
+pub use watch::Watch;
 pub use witness::{Copy, Witness};
 pub use zset_entry::{ZSetEntry, zset_of};
 

@@ -4,6 +4,7 @@ use crate::DbIndex;
 use crate::database::Database;
 use crate::snapshot::Snapshot;
 use crate::waiters::Waiters;
+use crate::watch::Watchers;
 
 /// Names a shard: its index among the shards of a keyspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +33,8 @@ pub struct Shard {
     pub(crate) snapshot: Option<Snapshot>,
     /// Who waits for keys; `None`: nobody.
     pub(crate) waiters: Option<Box<Waiters>>,
+    /// Who watches keys; `None`: nobody.
+    pub(crate) watchers: Option<Box<Watchers>>,
 }
 
 /// A database that was flushed, to be dropped where that disturbs nobody.
@@ -58,6 +61,7 @@ impl Shard {
             position: 0,
             snapshot: None,
             waiters: None,
+            watchers: None,
         }
     }
 

@@ -245,6 +245,12 @@ impl<'g> View<'g> {
         &self.frame
     }
 
+    /// Has the next request of a transaction run: in this database, with this chance.
+    pub fn turn_to(&mut self, db: DbIndex, chance: u64) {
+        self.frame = Frame { db, chance, ..self.frame };
+        self.forget_known();
+    }
+
     /// The database the view shows.
     #[must_use]
     pub fn db(&self) -> DbIndex {
@@ -638,6 +644,7 @@ impl<'g> View<'g> {
         let mut flushed = 0;
         for id in self.ids() {
             let keyspace = self.keyspace;
+            self.touch_databases(id, &[db]);
             let shard = self.shard_mut(id);
             shard.before_discard(db, keyspace.hasher());
             if let Some(discarded) = shard.discard(db) {
@@ -660,6 +667,7 @@ impl<'g> View<'g> {
     pub fn swap(&mut self, one: DbIndex, other: DbIndex) {
         for id in self.ids() {
             let keyspace = self.keyspace;
+            self.touch_databases(id, &[one, other]);
             let shard = self.shard_mut(id);
             shard.before_discard(one, keyspace.hasher());
             shard.before_discard(other, keyspace.hasher());
@@ -905,8 +913,8 @@ impl Writing<'_> {
     #[inline(always)]
     pub(crate) fn note(&mut self, key: &[u8], event: Event, effect: Effect) {
         self.log.changes += u64::from(effect != Effect::Nothing);
-        if self.shard.waiters.is_some() {
-            self.ready(key);
+        if self.shard.waiters.is_some() || self.shard.watchers.is_some() {
+            self.tell_clients(key, event, effect);
         }
         if self.log.listening {
             let (shard, db) = (self.id, self.frame.db);
@@ -916,6 +924,17 @@ impl Writing<'_> {
 }
 
 impl Writing<'_> {
+    /// Tells clients of a change that wait for the key or watch it.
+    #[cold]
+    fn tell_clients(&mut self, key: &[u8], event: Event, effect: Effect) {
+        self.ready(key);
+        if effect != Effect::Nothing
+            && let Some(watchers) = &mut self.shard.watchers
+        {
+            watchers.touch(self.frame.db, key, event);
+        }
+    }
+
     /// Notes that a key may be ready, if somebody waits for it.
     #[cold]
     fn ready(&mut self, key: &[u8]) {

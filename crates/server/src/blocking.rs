@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use command::{Args, Block, Command, Tried, Until};
 use keyspace::{Offer, View, Waiter};
-use protocol::{Dialect, Output, Reply, Span, Words};
+use protocol::{Dialect, Output, Reply, Words};
 use smallvec::SmallVec;
 
 use crate::client::{Client, Ticket, Unblock, Waits};
 use crate::execute::guarded;
+use crate::long_work::Held;
 
 /// See the module's page.
 pub struct Blocked {
@@ -22,8 +23,7 @@ pub struct Blocked {
     ticket: Ticket,
     block: Block,
     dialect: Dialect,
-    request: Vec<u8>,
-    spans: Vec<Span>,
+    request: Held,
     /// Which words are its keys.
     keys: SmallVec<[usize; 8]>,
     answer: Mutex<Answer>,
@@ -65,19 +65,13 @@ impl Blocked {
         let pinned = |place: usize| pins.iter().find(|(at, _)| at + 1 == place);
         let kept = words.iter().enumerate();
         let kept = kept.map(|(place, word)| pinned(place).map_or(word, |(_, pin)| pin));
-        let (mut request, mut spans) = (Vec::new(), Vec::new());
-        protocol::decode::encode_request(kept, &mut request);
-        let limits = protocol::Limits { bulk_bytes_max: u64::MAX, ..protocol::Limits::DEFAULT };
-        let parsed = protocol::Parser::default().parse(&request, &mut spans, &limits);
-        debug_assert!(parsed.is_ok(), "what was a request is one");
         Blocked {
             client: Arc::clone(client),
             ticket: client.begin_wait(),
             block,
             dialect,
             keys: command.key_positions(words).unwrap_or_default(),
-            request,
-            spans,
+            request: Held::of(kept),
             answer: Mutex::default(),
         }
     }
@@ -87,7 +81,7 @@ impl Blocked {
     }
 
     fn words(&self) -> Words<'_> {
-        Words::new(&self.request, &self.spans)
+        self.request.words()
     }
 
     /// All its keys.

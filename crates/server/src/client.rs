@@ -47,6 +47,19 @@ pub struct Names {
     pub user: Vec<u8>,
     /// What CLIENT TRACKING has set, while it is on.
     pub tracking: Option<Arc<Terms>>,
+    /// How far its transaction has got.
+    pub progress: Progress,
+}
+
+/// How far a transaction has got that a client has begun.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// How many requests MULTI has queued; `None`: it queues none.
+    pub queued: Option<usize>,
+    /// Bytes of memory that they take.
+    pub queued_bytes: usize,
+    /// How many keys it watches.
+    pub watched: usize,
 }
 
 /// The class that CLIENT LIST and CLIENT KILL tell clients apart by.
@@ -232,6 +245,12 @@ impl Client {
     #[must_use]
     pub fn names(&self) -> Names {
         lock(&self.names).as_deref().cloned().unwrap_or_default()
+    }
+
+    /// How far its transaction has got.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        lock(&self.names).as_ref().map_or_else(Progress::default, |names| names.progress)
     }
 
     /// Changes the words.

@@ -16,6 +16,7 @@ mod memory;
 mod monitor;
 mod server;
 mod slowlog;
+mod transactions;
 
 pub(crate) use connection::REDIS_VERSION;
 
@@ -69,6 +70,7 @@ pub const ROWS: &[&[SessionRow]] = &[
     monitor::ROWS,
     server::ROWS,
     slowlog::ROWS,
+    transactions::ROWS,
 ];
 
 /// The row of a container's HELP.
@@ -83,8 +85,8 @@ const HELP: Command = Command {
     ..Command::BASE
 };
 
-/// The server's commands that read all databases at one moment, as those of families do.
-pub const READERS: &[Command] = &[server::LOLWUT];
+/// The server's commands that run in entered shards, as those of families do.
+pub const ON_SHARDS: &[Command] = &[server::LOLWUT, transactions::EXEC, transactions::WATCH];
 
 /// One call of a command of the server.
 pub struct Call<'a> {

@@ -23,9 +23,8 @@ use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
 use crate::blocking::{Blocked, Wait};
-use crate::client::{Client, Kill, Unblock, Waits};
+use crate::client::{Kill, Unblock, Waits};
 use crate::execute::{Batch, Ran, Request, called};
-use crate::latency;
 use crate::long_work::Held;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
@@ -266,7 +265,7 @@ impl Connection {
     async fn wait(&mut self, ran: Ran) {
         let server = Arc::clone(&self.worker.server);
         match ran {
-            Ran::Done | Ran::Refused => {}
+            Ran::Done | Ran::Refused | Ran::Queued => {}
             Ran::Rest(millis) => self.rest(millis).await,
             Ran::Paused(millis) | Ran::Later(millis) => {
                 let client = Arc::clone(&self.session.client);
@@ -424,7 +423,7 @@ impl Connection {
         let (held, rest, consumed) = match self.parser.parse(&tail, &mut spans, &limits) {
             Ok(Parsed::Request { consumed }) => (Held::new(tail, spans), None, consumed),
             Ok(Parsed::Inline { consumed }) => {
-                (Held::unquoted(self.parser.inline_words()), Some(tail), consumed)
+                (Held::of(self.parser.inline_words().iter()), Some(tail), consumed)
             }
             _ => {
                 self.tail = tail;
@@ -437,7 +436,7 @@ impl Connection {
         let request = look_up(server, held.words());
         let before = self.output.len();
         let ran = batch.run_waiting(request, &held, &mut self.session, &mut self.output).await;
-        let is_run = matches!(ran, Ran::Done | Ran::Refused | Ran::Blocked);
+        let is_run = matches!(ran, Ran::Done | Ran::Refused | Ran::Queued | Ran::Blocked);
         if is_run {
             let mut meter = Meter::start(batch);
             meter.before(request.entry, self);
@@ -505,7 +504,8 @@ impl Connection {
         client.query_bytes.store(self.tail.len() as u64, Ordering::Relaxed);
         client.query_capacity.store(self.tail.capacity() as u64, Ordering::Relaxed);
         let limit = self.worker.settings().query_bytes_max;
-        if self.tail.len() > limit {
+        let queued = self.session.transaction.as_ref().map_or(0, |one| one.queued_bytes());
+        if self.tail.len() + queued > limit {
             self.worker.stats().query_overflows.add(1);
             client.kill(Kill::Now);
         }
@@ -669,7 +669,7 @@ impl Connection {
         at: &mut usize,
         output: &mut Output,
     ) -> Option<Ended> {
-        let request = Held::unquoted(self.parser.inline_words());
+        let request = Held::of(self.parser.inline_words().iter());
         let words = request.words();
         let planned = plan(batch.server, words, find(batch.server, words, None));
         self.run_requests(batch, &[(planned, *at + consumed)], at, output)
@@ -702,7 +702,7 @@ impl Connection {
             meter.before(planned.entry, self);
             let ran = batch.run(request, &mut self.session, output);
             match ran {
-                Ran::Done | Ran::Refused => {
+                Ran::Done | Ran::Refused | Ran::Queued => {
                     let (read, before) = (*end - *at, written);
                     *at = *end;
                     written = output.len();
@@ -891,7 +891,8 @@ fn plan<'a>(server: &Server, words: Words<'a>, entry: Option<&'a CommandEntry>) 
     Planned { words: Some(words), entry, hash, keyed: key.is_some(), member }
 }
 
-fn look_up<'a>(server: &'a Server, words: Words<'a>) -> Request<'a> {
+/// A request, with its command and the hash of its key.
+pub fn look_up<'a>(server: &'a Server, words: Words<'a>) -> Request<'a> {
     let planned = plan(server, words, find(server, words, None));
     Request { words, entry: planned.entry, hash: planned.hash }
 }
@@ -933,10 +934,10 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Counts a request that is answered. What was refused took no time of its command.
+    /// Counts a request that is answered. What was refused or queued took no time of its command.
     #[inline]
     fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &Connection) {
-        if ran == Ran::Refused {
+        if matches!(ran, Ran::Refused | Ran::Queued) {
             return self.refused(request, connection);
         }
         self.after(request, connection);
@@ -976,25 +977,8 @@ impl<'a> Meter<'a> {
             return 0;
         }
         let nanos = self.batch.server.clock.nanos() - self.since;
-        let stats = self.batch.worker.stats();
-        stats.commands.add(calls);
         let command = sub.unwrap_or(entry.command);
-        let each = &stats.each[entry.number_of(command)];
-        each.calls.add(calls);
-        each.nanos.add(nanos);
-        if self.batch.settings.latency_tracking {
-            each.latency.get_or_init(Default::default).record(nanos / calls, calls);
-        }
-        let client: &Client = &connection.session.client;
-        if client.admin {
-            stats.admin_commands.add(calls);
-        }
-        client.commands.add(calls);
-        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
-        client.set_last_command(entry.command, sub);
-        let fast = command.flags.has(Flags::FAST);
-        let event = if fast { latency::FAST_COMMAND } else { latency::COMMAND };
-        self.batch.worker.note_latency(self.batch.settings, event, nanos / 1000);
+        self.batch.book(entry, command, (calls, nanos), &connection.session.client);
         nanos
     }
 }
@@ -1002,6 +986,7 @@ impl<'a> Meter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Client;
 
     fn size_of_future<F>(_: impl FnOnce(Box<Connection>) -> F) -> usize {
         size_of::<F>()
@@ -1013,6 +998,6 @@ mod tests {
         let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
-        assert!(state <= 512, "{state} bytes");
+        assert!(state <= 528, "{state} bytes");
     }
 }

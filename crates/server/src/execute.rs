@@ -9,7 +9,9 @@ use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
 use crate::blocking::{Blocked, Wait};
+use crate::client::Client;
 use crate::commands::{Call, Next};
+use crate::latency;
 use crate::long_work::Held;
 use crate::secrets;
 use crate::server::{CommandEntry, Server};
@@ -44,6 +46,8 @@ pub enum Ran {
     Done,
     /// It is answered with an error, before it ran.
     Refused,
+    /// It is answered, and will run with EXEC.
+    Queued,
     /// A gate is busy, or it would take long: it is to be run by waiting. Nothing was written.
     Busy,
     /// Commands like it are paused for so many ms. Nothing was written.
@@ -85,11 +89,13 @@ pub struct Request<'a> {
 }
 
 /// The shards that a request of the keyspace needs, and how.
-struct Way {
-    plan: Plan,
-    mode: Mode,
+pub struct Way {
+    /// Which shards.
+    pub plan: Plan,
+    /// With others or alone.
+    pub mode: Mode,
     /// The hashes of its keys, if there may be several.
-    hashes: SmallVec<[u64; 16]>,
+    pub hashes: SmallVec<[u64; 16]>,
 }
 
 impl<'a> Batch<'a> {
@@ -166,7 +172,9 @@ impl<'a> Batch<'a> {
         let done = guarded(|| match command.run {
             Run::Read(read) => read(args, &view, &mut reply),
             Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Block(_) | Run::Import(_) | Run::Session | Run::Container => Ok(()),
+            Run::Block(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
+                Ok(())
+            }
         });
         self.settle(view.publish(), command);
         if let Err(error) = done {
@@ -186,14 +194,30 @@ impl<'a> Batch<'a> {
         let mark = output.mark();
         let admitted = self.admit(request, session);
         let rejected = admitted.is_err();
-        let answered = admitted.and_then(|(entry, command)| match command.run {
-            Run::Read(_) | Run::Write(_) | Run::Block(_) | Run::Import(_) => {
-                self.run_on_keyspace(request, entry, command, session, output)
-            }
-            Run::Session | Run::Container => {
-                self.run_on_session(request, entry, command, session, output)
-            }
-        });
+        let queued = match &admitted {
+            Ok((entry, command)) => self.queue(request, entry, command, session, output),
+            Err(_) => Ok(None),
+        };
+        let rejected = rejected || queued.is_err();
+        let answered = match queued {
+            Ok(Some(ran)) => Ok(ran),
+            Err(error) => Err(error),
+            Ok(None) => admitted.and_then(|(entry, command)| match command.run {
+                Run::Read(_)
+                | Run::Write(_)
+                | Run::Block(_)
+                | Run::Import(_)
+                | Run::Transaction => {
+                    self.run_on_keyspace(request, entry, command, session, output)
+                }
+                Run::Session | Run::Container => {
+                    self.run_on_session(request, entry, command, session, output)
+                }
+            }),
+        };
+        if rejected && let Some(transaction) = &mut session.transaction {
+            transaction.refuse();
+        }
         match answered {
             Ok(Ran::Busy) => Ran::Busy,
             Ok(waits @ (Ran::Paused(_) | Ran::Later(_))) => waits,
@@ -225,7 +249,8 @@ impl<'a> Batch<'a> {
         if !session.keeps_reply() {
             output.rollback(mark);
         }
-        if session.caching {
+        // All commands of a transaction are one in this.
+        if session.caching && !session.is_queueing() {
             let command = request.entry.map(|entry| called(entry.command, request.words));
             session.caching = command.is_some_and(|command| command.name == "CACHING");
         }
@@ -250,9 +275,27 @@ impl<'a> Batch<'a> {
         self.worker.count_error(number, rejected, &error);
     }
 
-    /// Whether the request may run: its command, with its subcommand, if so.
+    /// Whether the request may run now: its command, with its subcommand, if so.
     #[inline]
     fn admit(
+        &self,
+        request: Request<'a>,
+        session: &Session,
+    ) -> Result<(&'a CommandEntry, &'static Command), CommandError> {
+        let (entry, command) = self.named(request, session)?;
+        if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
+            self.worker.stats().oom_refusals.add(1);
+            return Err(CommandError::OutOfMemory);
+        }
+        Ok((entry, command))
+    }
+
+    /// The command of a request, with its subcommand, if the session may run it.
+    ///
+    /// # Errors
+    /// If there is no such command, its words are too few or too many, or the session may not.
+    #[inline]
+    pub fn named(
         &self,
         request: Request<'a>,
         session: &Session,
@@ -271,10 +314,6 @@ impl<'a> Batch<'a> {
         }
         if !session.authenticated && !command.flags.has(Flags::NO_AUTH) {
             return Err(CommandError::NoAuth);
-        }
-        if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
-            self.worker.stats().oom_refusals.add(1);
-            return Err(CommandError::OutOfMemory);
         }
         Ok((entry, command))
     }
@@ -336,8 +375,13 @@ impl<'a> Batch<'a> {
     ///
     /// None of the shards if its words do not say where its keys are: then its function refuses
     /// them, in the order and the words of that command.
-    fn way(&self, request: Request<'a>, command: &Command) -> Way {
+    fn way(&self, request: Request<'a>, command: &Command, session: &Session) -> Way {
         let keyspace = &self.server.keyspace;
+        if matches!(command.run, Run::Transaction)
+            && let Some(transaction) = session.transaction.as_ref().filter(|one| one.is_queueing())
+        {
+            return transaction.way(keyspace);
+        }
         let mode = mode_of(command, request.words);
         let shape = request.entry.map_or(Shape::Specs, |entry| entry.shape);
         let mut hashes = SmallVec::new();
@@ -367,14 +411,18 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
-        if let Some(rest) = self.server.pause.holds(self.now, command.writes()) {
+        let writes = match (command.run, &session.transaction) {
+            (Run::Transaction, Some(transaction)) => transaction.writes(),
+            _ => command.writes(),
+        };
+        if let Some(rest) = self.server.pause.holds(self.now, writes) {
             return Ok(held(entry, command, session, rest));
         }
         let args = args_of(request, entry, command);
         if self.is_wordy(command, args) {
             return Ok(Ran::Busy);
         }
-        let way = self.way(request, command);
+        let way = self.way(request, command, session);
         let frame = self.frame(session);
         let Some(view) = self.server.keyspace.try_enter(frame, &way.plan, way.mode) else {
             return Ok(Ran::Busy);
@@ -397,28 +445,7 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
-        if self.server.monitor.is_watched() {
-            self.tell_monitors(entry, command, session, request.words);
-        }
-        if entry.shape == Shape::FirstWord
-            && let Some(key) = request.words.get(1)
-        {
-            view.know(key, request.hash);
-        }
-        let args = args_of(request, entry, command);
-        let mut reply = Reply::new(output, session.dialect);
-        let done = guarded(|| match command.run {
-            Run::Read(read) => read(args, &view, &mut reply).map(|()| Tried::Answered),
-            Run::Write(write) => write(args, &mut view, &mut reply).map(|()| Tried::Answered),
-            Run::Block(block) => (block.now)(args, &mut view, &mut reply),
-            Run::Import(import) => {
-                import(args, session.fieldsets(), &mut view, &mut reply).map(|()| Tried::Answered)
-            }
-            Run::Session | Run::Container => Ok(Tried::Answered),
-        });
-        if session.remembers_keys() && command.reads() {
-            self.remember_keys(request, command, session);
-        }
+        let done = self.run_row(request, (entry, command), &mut view, session, output);
         // Nobody can come between the look and the wait: the gates are still held.
         if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
             let (client, dialect) = (&session.client, session.dialect);
@@ -433,6 +460,53 @@ impl<'a> Batch<'a> {
             Tried::Answered => Ran::Done,
             Tried::Waits(_) => Ran::Blocked,
         })
+    }
+
+    /// Runs the function of a request's row in its entered shards.
+    ///
+    /// # Errors
+    /// Those of the command. Part of a reply may be written.
+    #[inline]
+    pub fn run_row(
+        &self,
+        request: Request<'a>,
+        (entry, command): (&CommandEntry, &'static Command),
+        view: &mut View<'_>,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Result<Tried, CommandError> {
+        let is_exec = matches!(command.run, Run::Transaction) && session.is_queueing();
+        if self.server.monitor.is_watched() && !is_exec {
+            self.tell_monitors(entry, command, session, request.words);
+        }
+        if entry.shape == Shape::FirstWord
+            && let Some(key) = request.words.get(1)
+        {
+            view.know(key, request.hash);
+        }
+        if matches!(command.run, Run::Transaction) {
+            self.run_transaction(request, command, view, session, output)?;
+            // It comes behind what it ran.
+            if self.server.monitor.is_watched() && is_exec {
+                self.tell_monitors(entry, command, session, request.words);
+            }
+            return Ok(Tried::Answered);
+        }
+        let args = args_of(request, entry, command);
+        let mut reply = Reply::new(output, session.dialect);
+        let done = guarded(|| match command.run {
+            Run::Read(read) => read(args, view, &mut reply).map(|()| Tried::Answered),
+            Run::Write(write) => write(args, view, &mut reply).map(|()| Tried::Answered),
+            Run::Block(block) => (block.now)(args, view, &mut reply),
+            Run::Import(import) => {
+                import(args, session.fieldsets(), view, &mut reply).map(|()| Tried::Answered)
+            }
+            Run::Transaction | Run::Session | Run::Container => Ok(Tried::Answered),
+        });
+        if session.remembers_keys() && command.reads() {
+            self.remember_keys(request, command, session);
+        }
+        done
     }
 
     /// Notes what holds for the reply of a command that waits.
@@ -499,7 +573,7 @@ impl<'a> Batch<'a> {
         if self.is_wordy(command, args) {
             return self.run_elsewhere(request, held, entry, command, session, output).await;
         }
-        let way = self.way(request, command);
+        let way = self.way(request, command, session);
         let now = || self.server.clock.now();
         let view = {
             let frame = || Frame { now: now(), ..self.frame(session) };
@@ -584,6 +658,33 @@ impl<'a> Batch<'a> {
         log.add(slow, entries_max);
     }
 
+    /// Counts calls of a command, the entry's or a subcommand of it, and how long they took, in ns.
+    pub fn book(
+        &self,
+        entry: &CommandEntry,
+        command: &'static Command,
+        (calls, nanos): (u64, u64),
+        client: &Client,
+    ) {
+        let stats = self.worker.stats();
+        stats.commands.add(calls);
+        let each = &stats.each[entry.number_of(command)];
+        each.calls.add(calls);
+        each.nanos.add(nanos);
+        if self.settings.latency_tracking {
+            each.latency.get_or_init(Default::default).record(nanos / calls, calls);
+        }
+        if client.admin {
+            stats.admin_commands.add(calls);
+        }
+        client.commands.add(calls);
+        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
+        client.set_last_command(entry.command, sub);
+        let fast = command.flags.has(Flags::FAST);
+        let event = if fast { latency::FAST_COMMAND } else { latency::COMMAND };
+        self.worker.note_latency(self.settings, event, nanos / 1000);
+    }
+
     /// Counts what a transaction did, and drops what it left where that disturbs nobody.
     #[inline]
     pub fn settle(&self, tally: Tally, command: &Command) {
@@ -615,14 +716,29 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
-        let Some(run) = entry.beside else {
-            return Err(unknown_subcommand(entry.command, request.words));
-        };
         // Somebody must be able to look around in a pause, and to end it.
         let exempt = entry.command.name == "CLIENT";
         if !exempt && let Some(rest) = self.server.pause.holds(self.now, false) {
             return Ok(held(entry, command, session, rest));
         }
+        self.call(request, entry, command, session, output)
+    }
+
+    /// Runs the function of a command of the server.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub fn call(
+        &self,
+        request: Request<'a>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Result<Ran, CommandError> {
+        let Some(run) = entry.beside else {
+            return Err(unknown_subcommand(entry.command, request.words));
+        };
         let mut call = Call::new(*self, request.words, entry, command, session, output);
         let next = guarded(|| run(&mut call));
         if !matches!(next, Ok(Next::Busy | Next::Later(_))) {

@@ -214,10 +214,12 @@ fn clients(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("client_read_buffer_bytes", query_bytes(scene));
     lines.put("blocked_clients", blocked);
     lines.put("tracking_clients", server.tracking.tracked().clients);
-    lines.same(&["pubsub_clients", "watching_clients"], 0);
+    let watched = || all.iter().map(|client| client.progress().watched);
+    lines.put("pubsub_clients", 0);
+    lines.put("watching_clients", watched().filter(|&watched| watched > 0).count());
     let awaited = server.keyspace.awaited();
     lines.put("clients_in_timeout_table", server.timed_waits.load(Ordering::Relaxed));
-    lines.put("total_watched_keys", 0);
+    lines.put("total_watched_keys", watched().sum::<usize>());
     lines.put("total_blocking_keys", awaited.keys.load(Ordering::Relaxed));
     lines.put("total_blocking_keys_on_nokey", awaited.keys_to_go.load(Ordering::Relaxed));
     let rest = server.pause.holds(server.clock.now(), true);

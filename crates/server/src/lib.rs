@@ -39,4 +39,5 @@ pub mod start;
 pub mod stats;
 pub mod threads;
 pub mod tracking;
+pub mod transaction;
 pub mod worker;

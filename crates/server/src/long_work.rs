@@ -188,14 +188,22 @@ impl Held {
         Held { bytes, spans }
     }
 
-    /// An inline request with quotes, written as if it had come without them.
+    /// A request of these words, written as if it had come so: a copy, or an inline request without
+    /// its quotes.
     #[must_use]
-    pub fn unquoted(words: Words<'_>) -> Held {
+    pub fn of<'w>(words: impl ExactSizeIterator<Item = &'w [u8]>) -> Held {
+        const UNBOUNDED: Limits = Limits { bulk_bytes_max: u64::MAX, ..Limits::DEFAULT };
         let (mut bytes, mut spans) = (Vec::new(), Vec::new());
-        protocol::decode::encode_request(words.iter(), &mut bytes);
-        let parsed = Parser::default().parse(&bytes, &mut spans, &Limits::DEFAULT);
-        debug_assert!(matches!(parsed, Ok(Parsed::Request { .. })), "a line is within all limits");
+        protocol::decode::encode_request(words, &mut bytes);
+        let parsed = Parser::default().parse(&bytes, &mut spans, &UNBOUNDED);
+        debug_assert!(matches!(parsed, Ok(Parsed::Request { .. })), "what was a request is one");
         Held { bytes, spans }
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.capacity() + self.spans.capacity() * size_of::<Span>()
     }
 
     /// The request.
@@ -356,7 +364,9 @@ impl Errand {
         self.run_in(view, |view, reply| match self.command.run {
             Run::Read(read) => read(self.args(), view, reply),
             Run::Write(write) => write(self.args(), view, reply),
-            Run::Block(_) | Run::Import(_) | Run::Session | Run::Container => Ok(()),
+            Run::Block(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
+                Ok(())
+            }
         })
     }
 

@@ -411,7 +411,7 @@ impl HttpDoor {
 #[must_use]
 pub fn command_table() -> CommandTable {
     let keyspace = families::FAMILIES.iter().flat_map(|family| family.iter());
-    let keyspace = keyspace.chain(commands::READERS).map(|row: &'static Command| (row, None));
+    let keyspace = keyspace.chain(commands::ON_SHARDS).map(|row: &'static Command| (row, None));
     let own = commands::ROWS.iter().flat_map(|rows| rows.iter());
     Table::new(keyspace.chain(own.map(|row| (&row.command, Some(row.run)))))
 }

@@ -11,6 +11,7 @@ use crate::blocking::Wait;
 use crate::client::Client;
 use crate::settings::Settings;
 use crate::tracking::Terms;
+use crate::transaction::Transaction;
 
 /// Whether replies are written, as CLIENT REPLY set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Session {
     pub wait: Option<Box<Wait>>,
     /// What HIMPORT PREPARE has prepared, if anything.
     fieldsets: Option<Box<Fieldsets>>,
+    /// What MULTI and WATCH have begun, if anything.
+    pub transaction: Option<Box<Transaction>>,
 }
 
 /// Those of a session that has prepared none.
@@ -77,6 +80,7 @@ impl Session {
             began_nanos: 0,
             wait: None,
             fieldsets: None,
+            transaction: None,
         }
     }
 
@@ -93,6 +97,7 @@ impl Session {
         *self = Session::new(client, settings);
         self.select(0);
         self.speak(Dialect::Resp2);
+        self.tell_transaction();
     }
 
     /// What HIMPORT PREPARE has prepared.
@@ -123,7 +128,10 @@ impl Session {
     #[must_use]
     #[inline(always)]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && self.reply_mode == ReplyMode::On && self.tracking.is_none()
+        self.authenticated
+            && self.reply_mode == ReplyMode::On
+            && self.tracking.is_none()
+            && self.transaction.is_none()
     }
 
     /// Whether keys are remembered that the command reads which runs now.

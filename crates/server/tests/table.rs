@@ -21,6 +21,8 @@ fn is_ours(name: &str) -> bool {
 
 /// Where a row differs from the facts, and why that is right.
 const DIFFERENT: &[(&str, &str)] = &[
+    // As Redis; Valkey calls it skip_commandlog.
+    ("EXEC", "flags"),
     // Redis had it first.
     ("MSETEX", "since"),
     // Dragonfly's form of it has a word less.

@@ -9,6 +9,7 @@ mod output;
 mod pause;
 mod requests;
 mod together;
+mod transactions;
 
 use std::fmt::Write as _;
 use std::io;

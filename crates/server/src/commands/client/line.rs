@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use keyspace::Millis;
 
-use crate::client::{Client, Kill, Names};
+use crate::client::{Client, Kill, Names, Progress};
 
 /// All letters that a filter may ask for, though some stand for what no client here can be.
 pub(super) const FLAG_LETTERS: &[u8] = b"OSMPxbtRBdcuAUreTIiEN";
@@ -32,10 +32,12 @@ fn try_write(client: &Client, names: &Names, now: Millis, into: &mut String) -> 
     write!(into, " age={} idle={}", age_seconds(client, now), idle_seconds(client, now))?;
     write!(into, " flags={} capa={}", flags(client, names), capa(client))?;
     write!(into, " db={}", client.db.load(Ordering::Relaxed))?;
-    into.push_str(" sub=0 psub=0 ssub=0 multi=-1 watch=0");
+    let Progress { queued, queued_bytes, watched } = names.progress;
+    let queued = queued.map_or(-1, usize::cast_signed);
+    write!(into, " sub=0 psub=0 ssub=0 multi={queued} watch={watched}")?;
     write!(into, " qbuf={query}")?;
     write!(into, " qbuf-free={}", load(&client.query_capacity).saturating_sub(query))?;
-    into.push_str(" argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0");
+    write!(into, " argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0")?;
     write!(into, " oll={} omem={waiting}", u8::from(waiting > 0))?;
     write!(into, " tot-mem={}", client.memory_bytes())?;
     write!(into, " events={}", if waiting > 0 { "rw" } else { "r" })?;

@@ -1,0 +1,328 @@
+//! Transactions of a client: what MULTI queues and EXEC runs, and the keys that WATCH watches.
+//!
+//! EXEC enters the shards of all queued requests at once, and of the watched keys, runs the
+//! requests one after the other in that one view, and publishes what they did as one transaction.
+//! So nobody sees a part of it, whatever worker he is on.
+//!
+//! # Invariants
+//!
+//! 1. What is queued was admitted: its command is known, has enough words, and may be queued.
+//! 2. The shards of a queue are those of its requests' keys; a request that runs in a transaction
+//!    enters no other.
+//! 3. Watched keys are looked at under their gates: whatever changed before EXEC holds them is
+//!    seen, and nothing changes until it has run.
+
+use std::sync::Arc;
+
+use command::{Command, CommandError, Done, Run, Tried};
+use keyspace::{DbIndex, Keyspace, Mode, Plan, View, Watch};
+use protocol::{Output, Reply, Words};
+use smallvec::SmallVec;
+
+use crate::client::Progress;
+use crate::connection::look_up;
+use crate::execute::{Batch, Ran, Request, Way};
+use crate::long_work::Held;
+use crate::server::CommandEntry;
+use crate::session::Session;
+
+/// What a session has begun; made when it begins.
+#[derive(Default)]
+pub struct Transaction {
+    queue: Option<Queue>,
+    watched: Option<Watched>,
+}
+
+/// The requests since MULTI.
+#[derive(Default)]
+struct Queue {
+    requests: Vec<Held>,
+    bytes: usize,
+    /// A request was refused, so that nothing will be run.
+    is_broken: bool,
+    /// The hashes of all keys, if not every shard is needed.
+    hashes: Vec<u64>,
+    needs_all: bool,
+    writes: bool,
+    may_grow: bool,
+}
+
+/// The keys since WATCH.
+#[derive(Default)]
+struct Watched {
+    watch: Arc<Watch>,
+    keys: Vec<WatchedKey>,
+}
+
+struct WatchedKey {
+    db: DbIndex,
+    key: Box<[u8]>,
+    /// Whether there was something under it.
+    existed: bool,
+}
+
+impl Transaction {
+    /// Begins to queue; `false` if that was begun already.
+    pub fn begin(&mut self) -> bool {
+        let is_new = self.queue.is_none();
+        self.queue.get_or_insert_default();
+        is_new
+    }
+
+    /// Whether requests are queued.
+    #[must_use]
+    pub fn is_queueing(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Whether there is neither a queue nor a watched key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_none() && self.watched.is_none()
+    }
+
+    /// Watches no key any more.
+    pub fn unwatch(&mut self) {
+        self.watched = None;
+    }
+
+    /// Notes that a request was refused, if they are queued.
+    pub fn refuse(&mut self) {
+        if let Some(queue) = &mut self.queue {
+            queue.is_broken = true;
+        }
+    }
+
+    /// How far it has got.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            queued: self.queue.as_ref().map(|queue| queue.requests.len()),
+            queued_bytes: self.queued_bytes(),
+            watched: self.watched.as_ref().map_or(0, |watched| watched.keys.len()),
+        }
+    }
+
+    /// Bytes that the queued requests take.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.bytes)
+    }
+
+    /// Whether what is queued changes data.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.writes)
+    }
+
+    fn push(&mut self, words: Words<'_>, command: &Command, keyspace: &Keyspace) {
+        let Some(queue) = &mut self.queue else { return };
+        let held = Held::of(words.iter());
+        queue.bytes += held.bytes();
+        queue.requests.push(held);
+        queue.writes |= command.writes();
+        queue.may_grow |= command.flags.has(command::Flags::DENY_OOM);
+        if !matches!(command.run, Run::Transaction | Run::Session | Run::Container) {
+            queue.needs_all |= command.enter.is_all(words);
+            let positions = command.key_positions(words).unwrap_or_default();
+            let keys = positions.iter().filter_map(|&at| words.get(at));
+            queue.hashes.extend(keys.map(|key| keyspace.hash(key)));
+        }
+    }
+
+    /// The shards that EXEC needs.
+    #[must_use]
+    pub fn way(&self, keyspace: &Keyspace) -> Way {
+        let mut hashes: SmallVec<[u64; 16]> = SmallVec::new();
+        let Some(queue) = self.queue.as_ref().filter(|queue| !queue.is_broken) else {
+            return Way { plan: Plan::Some(SmallVec::new()), mode: Mode::Shared, hashes };
+        };
+        hashes.extend(queue.hashes.iter().copied());
+        let watched = self.watched.iter().flat_map(|watched| &watched.keys);
+        hashes.extend(watched.map(|watched| keyspace.hash(&watched.key)));
+        let plan = match queue.needs_all {
+            true => Plan::All,
+            false => keyspace.plan(hashes.iter().copied()),
+        };
+        let mode = if queue.writes { Mode::Exclusive } else { Mode::Shared };
+        Way { plan, mode, hashes }
+    }
+}
+
+impl Watched {
+    fn add(&mut self, key: &[u8], view: &mut View<'_>) {
+        let db = view.db();
+        if !self.keys.iter().any(|watched| watched.db == db && &*watched.key == key) {
+            let existed = view.watch(key, &self.watch);
+            self.keys.push(WatchedKey { db, key: key.into(), existed });
+        }
+    }
+
+    /// Whether a key is not as it was, whose shards are all entered. What has expired may still be
+    /// there to be cleared away.
+    fn is_touched(&self, view: &View<'_>) -> bool {
+        let has_expired =
+            |watched: &WatchedKey| watched.existed && !view.contains_in(watched.db, &watched.key);
+        self.watch.is_touched() || self.keys.iter().any(has_expired)
+    }
+}
+
+/// Whether a command is run in the midst of a queue, not queued.
+fn runs_at_once(command: &Command) -> bool {
+    matches!(command.name, "MULTI" | "EXEC" | "DISCARD" | "WATCH" | "QUIT" | "RESET")
+}
+
+impl<'a> Batch<'a> {
+    /// Queues a request; `None`: it is one that runs in the midst of a queue, or none is queued.
+    ///
+    /// # Errors
+    /// If its command must not be part of a transaction.
+    pub fn queue(
+        &self,
+        request: Request<'a>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Result<Option<Ran>, CommandError> {
+        let transaction = session.transaction.as_mut().filter(|one| one.is_queueing());
+        let Some(transaction) = transaction else { return Ok(None) };
+        if runs_at_once(entry.command) {
+            return Ok(None);
+        }
+        if command.flags.has(command::Flags::NO_MULTI) {
+            return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+        }
+        transaction.push(request.words, command, &self.server.keyspace);
+        session.tell_transaction();
+        Reply::new(output, session.dialect).simple("QUEUED");
+        Ok(Some(Ran::Queued))
+    }
+
+    /// WATCH and EXEC, in their entered shards.
+    pub fn run_transaction(
+        &self,
+        request: Request<'_>,
+        command: &Command,
+        view: &mut View<'_>,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Done {
+        match command.name {
+            "WATCH" => watch(request.words, view, session, output),
+            _ => self.exec(view, session, output),
+        }
+    }
+
+    fn exec(&self, view: &mut View<'_>, session: &mut Session, output: &mut Output) -> Done {
+        if !session.is_queueing() {
+            return Err(CommandError::text("ERR EXEC without MULTI"));
+        }
+        let transaction = session.transaction.take().map_or_else(Transaction::default, |one| *one);
+        session.tell_transaction();
+        let queue = transaction.queue.unwrap_or_default();
+        if queue.is_broken {
+            let text = "EXECABORT Transaction discarded because of previous errors.";
+            return Err(CommandError::text(text));
+        }
+        if queue.may_grow && self.is_out_of_memory() {
+            let text = CommandError::OutOfMemory.to_string();
+            let text = text.split_once(' ').map_or(&*text, |(_, text)| text);
+            return Err(CommandError::text(format!(
+                "EXECABORT Transaction discarded because of: OOM {text}"
+            )));
+        }
+        let mut reply = Reply::new(output, session.dialect);
+        if transaction.watched.is_some_and(|watched| watched.is_touched(view)) {
+            reply.null_array();
+            return Ok(());
+        }
+        reply.array(queue.requests.len());
+        for held in &queue.requests {
+            self.run_queued(held.words(), view, session, output);
+        }
+        Ok(())
+    }
+
+    fn run_queued(
+        &self,
+        words: Words<'_>,
+        view: &mut View<'_>,
+        session: &mut Session,
+        output: &mut Output,
+    ) {
+        let batch: Batch<'_> = *self;
+        let request = look_up(batch.server, words);
+        let (mark, began) = (output.mark(), self.server.clock.nanos());
+        let (entry, command) = match batch.named(request, session) {
+            Ok(named) => named,
+            Err(error) => return self.refuse(request, true, error, session, output, mark),
+        };
+        if let Err(error) = batch.run_one(request, (entry, command), view, session, output) {
+            self.refuse(request, false, error, session, output, mark);
+        }
+        let nanos = self.server.clock.nanos() - began;
+        self.book(entry, command, (1, nanos), &session.client);
+        self.note_slow(request, session, nanos / 1000);
+    }
+
+    fn run_one(
+        self,
+        request: Request<'a>,
+        (entry, command): (&CommandEntry, &'static Command),
+        view: &mut View<'_>,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Done {
+        if matches!(command.run, Run::Session | Run::Container) {
+            return match self.call(request, entry, command, session, output)? {
+                Ran::Busy | Ran::Later(_) => {
+                    Err(CommandError::text("ERR Command not allowed inside a transaction"))
+                }
+                _ => Ok(()),
+            };
+        }
+        view.turn_to(session.db, self.worker.chance());
+        let tried = self.run_row(request, (entry, command), view, session, output)?;
+        if let (Tried::Waits(_), Run::Block(block)) = (tried, command.run) {
+            (block.nothing)(&mut Reply::new(output, session.dialect));
+        }
+        Ok(())
+    }
+}
+
+fn watch(
+    words: Words<'_>,
+    view: &mut View<'_>,
+    session: &mut Session,
+    output: &mut Output,
+) -> Done {
+    if session.is_queueing() {
+        return Err(CommandError::text("ERR WATCH inside MULTI is not allowed"));
+    }
+    let transaction = session.transaction.get_or_insert_default();
+    let watched = transaction.watched.get_or_insert_default();
+    for key in words.iter().skip(1) {
+        watched.add(key, view);
+    }
+    session.tell_transaction();
+    Reply::new(output, session.dialect).ok();
+    Ok(())
+}
+
+impl Session {
+    /// Whether its requests are queued.
+    #[must_use]
+    pub fn is_queueing(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.is_queueing())
+    }
+
+    /// Shows others how far its transaction has got.
+    pub fn tell_transaction(&mut self) {
+        if self.transaction.as_ref().is_some_and(|transaction| transaction.is_empty()) {
+            self.transaction = None;
+        }
+        let progress = self.transaction.as_ref().map(|transaction| transaction.progress());
+        self.client.rename(|names| names.progress = progress.unwrap_or_default());
+    }
+}
