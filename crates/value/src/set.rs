@@ -11,7 +11,7 @@
 //!
 //! Which of them a set is follows from what came into it and from [`Limits`]; it becomes larger,
 //! never smaller again. Only where members have, or had, deadlines of their own is it the last of
-//! them: no other set pays for those. A member is there up to its deadline, as a field of a hash is.
+//! them: no other set pays for those. A member is there up to its deadline, as a hash's field is.
 //!
 //! # Invariants
 //!
