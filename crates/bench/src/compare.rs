@@ -14,7 +14,7 @@
 //! | `machine` | cores, their division between server and generator, names |
 //! | `servers` | which servers are installed, and their command lines |
 //! | `process` | a running server: started, asked, measured and stopped |
-//! | `cpu`, `memory`, `stall`, `start` | what is measured, a section each |
+//! | `cpu`, `types`, `memory`, `stall`, `start` | what is measured, a section each |
 //! | `progress` | how long it will still take |
 //! | `results` | tables and JSON |
 //! | `svg` | plots |
@@ -29,6 +29,7 @@ mod servers;
 mod stall;
 mod start;
 mod svg;
+mod types;
 
 use std::fs;
 use std::path::PathBuf;
@@ -89,7 +90,7 @@ while something big happens, start-up and idle connections.
 Looked for are anax (beside this program, or --anax), and valkey-server, redis-server, redis8-server, keydb-server and \
 dragonfly in the folder bin of --peers and in PATH. Further ones are named with --server.
 
-A cell is one server under one load in one round. A short run before the first finds how many requests fit into the time of a cell, and the table says how many there were. On two cores, with four servers, all of it takes a quarter of an hour, and --quick two minutes; the progress on the standard error says what is left.
+A cell is one server under one load in one round. A short run before the first finds how many requests fit into the time of a cell, and the table says how many there were. On two cores, with four servers, all of it takes half an hour, and --quick five minutes; the progress on the standard error says what is left.
 
 In the runs with one worker the server has the first core to itself and the generator the second; with more workers \
 each side has cores of its own if there are enough, and shares all of them if not.";
@@ -136,7 +137,7 @@ pub(crate) struct CompareArgs {
     /// a first short run says fit into it [default: 1, or 0.15 with --quick]
     #[arg(long, value_name = "SECONDS", value_parser = cell_seconds)]
     pub(crate) cell_seconds: Option<f64>,
-    /// Shorter cells, smaller loads and fewer rounds: two minutes rather than a quarter of an hour
+    /// Shorter cells, smaller loads and fewer rounds: five minutes rather than half an hour
     #[arg(long)]
     pub(crate) quick: bool,
     /// The sections to measure; all of them without it
@@ -162,6 +163,8 @@ pub(crate) struct CompareArgs {
 pub(crate) enum Section {
     /// CPU per operation, throughput, latency
     Cpu,
+    /// CPU per operation of the commands of the data types, with one worker
+    Types,
     /// Bytes per key
     Memory,
     /// Waits during growth, expiry and flush
@@ -311,13 +314,14 @@ impl<'a> Context<'a> {
 
 impl Section {
     /// In the order in which they are measured.
-    const ALL: [Self; 4] = [Self::Start, Self::Memory, Self::Cpu, Self::Stall];
+    const ALL: [Self; 5] = [Self::Start, Self::Memory, Self::Cpu, Self::Types, Self::Stall];
 
     fn plan(self, context: &Context<'_>) {
         match self {
             Self::Start => start::plan(context),
             Self::Memory => memory::plan(context),
             Self::Cpu => cpu::plan(context),
+            Self::Types => types::plan(context),
             Self::Stall => stall::plan(context),
         }
     }
@@ -327,6 +331,7 @@ impl Section {
             Self::Start => start::measure(context, results),
             Self::Memory => memory::measure(context, results),
             Self::Cpu => cpu::measure(context, results),
+            Self::Types => types::measure(context, results),
             Self::Stall => stall::measure(context, results),
         }
     }

@@ -65,6 +65,7 @@ fn every_section_bears_servers_that_do_not_start() {
         "- broken, start: ",
         "- broken, 64 B with TTL: ",
         "- broken, start with 1 worker: ",
+        "- broken, SPOP, one set: ",
         "- broken, start with 2 workers: ",
         "- broken, how fast keys come in: ",
     ] {

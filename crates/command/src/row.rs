@@ -531,6 +531,13 @@ impl Arity {
         }
     }
 
+    /// The least number of words.
+    #[must_use]
+    pub fn least(self) -> usize {
+        let (Arity::Exactly(least) | Arity::AtLeast(least)) = self;
+        usize::from(least)
+    }
+
     /// Whether a request of so many words is right.
     #[must_use]
     #[inline]

@@ -3,7 +3,7 @@
 //! Built once from the rows of all families: a hash table with open addressing over the names in
 //! upper case, twice as large as it need be, so that a look-up compares one name nearly always.
 
-use crate::row::{Command, Enter, Run};
+use crate::row::{Command, Enter, Flags, KeyUse, Run};
 
 /// The longest name of a command, in bytes.
 const NAME_MAX: usize = 32;
@@ -27,8 +27,8 @@ pub struct Entry<H> {
     pub command: &'static Command,
     /// How its keys are found.
     pub shape: Shape,
-    /// Whether its row says that it takes constant time.
-    pub constant: bool,
+    /// A request of no more words than this is brief, see [`Entry::is_brief`].
+    brief_words: usize,
     /// Its number, an index for counters: each command has one, and each subcommand one behind it.
     pub index: usize,
     /// The owner's.
@@ -57,7 +57,30 @@ impl Shape {
     }
 }
 
+/// How many words a request may have that takes constant or logarithmic time for sure.
+fn brief_words(command: &Command) -> usize {
+    /// So many elements are still few.
+    const FEW: usize = 8;
+    let takes = command.keys.iter().any(|spec| spec.usage == KeyUse::TAKE);
+    let each = ["O(1) for each", "O(log(N)) for each"];
+    match command.complexity {
+        _ if !command.subcommands.is_empty() => 0,
+        "O(1)" => usize::MAX,
+        // Each word more is an element more. What takes elements out may be told a number of them.
+        complexity if !takes && each.iter().any(|each| complexity.starts_with(each)) => FEW,
+        _ if command.flags.has(Flags::FAST) => command.arity.least(),
+        _ => 0,
+    }
+}
+
 impl<H> Entry<H> {
+    /// Whether a request of so many words takes constant or logarithmic time, as the row says.
+    #[must_use]
+    #[inline]
+    pub fn is_brief(&self, words: usize) -> bool {
+        words <= self.brief_words
+    }
+
     /// The number of the command itself or of one of its subcommands; that of the command if
     /// `command` is neither.
     #[must_use]
@@ -85,8 +108,8 @@ impl<H> Table<H> {
             .map(|(command, beside)| {
                 let index = numbers;
                 numbers += 1 + command.subcommands.len();
-                let constant = command.complexity == "O(1)" && command.subcommands.is_empty();
-                Entry { command, shape: Shape::of(command), constant, index, beside }
+                let (shape, brief_words) = (Shape::of(command), brief_words(command));
+                Entry { command, shape, brief_words, index, beside }
             })
             .collect();
         let slots = vec![0; (entries.len() * 4).next_power_of_two()];
@@ -145,6 +168,7 @@ impl<H> Table<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::{Arity, KeySpec};
 
     const ROWS: &[Command] = &[
         Command { name: "GET", ..Command::BASE },
@@ -165,6 +189,24 @@ mod tests {
         let client = table.find(b"client").expect("it is in the table");
         assert_eq!(client.number_of(&CLIENT.subcommands[0]), 2);
         assert_eq!(client.number_of(&CLIENT), 1);
+    }
+
+    #[test]
+    fn a_request_is_brief_by_its_row_and_its_words() {
+        let row = |complexity, flags| Command {
+            complexity,
+            flags,
+            arity: Arity::AtLeast(3),
+            ..Command::BASE
+        };
+        let longest = |row: &Command| (0..100).rev().find(|&words| words <= brief_words(row));
+        assert_eq!(longest(&row("O(1)", Flags::NONE)), Some(99));
+        assert_eq!(longest(&row("O(1) for each member", Flags::FAST)), Some(8));
+        assert_eq!(longest(&row("O(log(N))", Flags::FAST)), Some(3));
+        assert_eq!(longest(&row("O(log(N)*M) for M members", Flags::NONE)), Some(0));
+        const TAKEN: &[KeySpec] = &[KeySpec::one(1, KeyUse::TAKE)];
+        let takes = Command { keys: TAKEN, ..row("O(1) for each member", Flags::FAST) };
+        assert_eq!(longest(&takes), Some(3), "a count may follow");
     }
 
     #[test]

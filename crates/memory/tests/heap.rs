@@ -53,10 +53,11 @@ fn what_one_thread_allocates_another_may_free() {
 fn more_threads_than_counters_are_counted_too() {
     let run = || {
         for _ in 0..100 {
+            // Joined: a scope alone does not wait for what its threads free at their very ends.
             thread::scope(|scope| {
-                for _ in 0..6 {
-                    scope.spawn(|| drop(black_box(vec![1_u8; 5000])));
-                }
+                let work = || drop(black_box(vec![1_u8; 5000]));
+                let threads: Vec<_> = (0..6).map(|_| scope.spawn(work)).collect();
+                threads.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
             });
         }
     };

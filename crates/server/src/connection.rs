@@ -2,7 +2,8 @@
 //!
 //! Input is read into the worker's scratch buffer and run from there; only an unfinished tail is
 //! kept with the connection, so an idle one owns no buffers. Replies of a batch are collected in
-//! the worker's scratch output and written at once; what the socket does not take is kept.
+//! the worker's scratch output and written at once, or after the turns of others
+//! ([`crate::turns`]); what the socket does not take is kept.
 //!
 //! # Invariants
 //!
@@ -35,6 +36,9 @@ use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
 /// With so much output waiting, a connection's further requests wait too. A buffer that grows
 /// takes up to three times as much for a moment.
 const OUTPUT_PAUSE_BYTES: usize = 16 << 20;
+
+/// Longer output is written at once: to wake the client is little beside it.
+const OUTPUT_HELD_BYTES_MAX: usize = 64 << 10;
 
 /// Output that may wait for a client that has not authenticated.
 const OUTPUT_BEFORE_AUTH_BYTES: usize = 1 << 20;
@@ -69,6 +73,10 @@ struct Connection {
     soft_since: Option<u64>,
     /// Whether its first line has come, and was none of HTTP.
     greeted: bool,
+    /// Whether its last input held several requests.
+    is_pipelined: bool,
+    /// Whether the output waits for the turns of others, see [`crate::turns`].
+    holds_replies: bool,
 }
 
 /// Why a batch ended.
@@ -131,6 +139,8 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
         output: Output::default(),
         soft_since: None,
         greeted: false,
+        is_pipelined: false,
+        holds_replies: false,
     }))
 }
 
@@ -144,6 +154,9 @@ impl Drop for Connection {
             server.tracking.leave(&server.keyspace, client);
         }
         server.load.leave(self.worker.index);
+        if self.holds_replies {
+            self.worker.turns.release();
+        }
         if std::thread::panicking() {
             self.worker.mend();
         }
@@ -160,6 +173,12 @@ impl Connection {
             false => self.run_tail(),
         };
         loop {
+            if self.holds_replies {
+                tokio::task::yield_now().await;
+                if self.write_held().is_err() {
+                    break;
+                }
+            }
             if self.deliver().is_err() {
                 break;
             }
@@ -261,6 +280,34 @@ impl Connection {
         read
     }
 
+    /// What a connection looks after while a request of its waits: input is kept, if there is
+    /// `room` for more, and output goes out that the socket did not take at once.
+    fn poll_meanwhile(&mut self, context: &mut Context<'_>, room: bool) -> Poll<io::Result<News>> {
+        if room && let Poll::Ready(read) = self.poll_read_tail(context) {
+            return Poll::Ready(read.map(News::Input));
+        }
+        if !self.output.is_empty()
+            && let Poll::Ready(writable) = self.socket.poll_writable(context)
+        {
+            return Poll::Ready(writable.map(|()| News::Writable));
+        }
+        Poll::Pending
+    }
+
+    /// Does what it asks for; fails if the client has gone away.
+    async fn attend(&mut self, news: io::Result<News>) -> io::Result<()> {
+        match news? {
+            News::Input(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            News::Input(read) => self.count_input(read),
+            News::Writable => {
+                self.write_waiting()?;
+                tokio::task::yield_now().await;
+            }
+            News::Rung => {}
+        }
+        Ok(())
+    }
+
     /// Waits as long as the request at the front must, then runs it if it is due.
     async fn wait(&mut self, ran: Ran) {
         let server = Arc::clone(&self.worker.server);
@@ -311,13 +358,12 @@ impl Connection {
                 () = &mut over => return,
                 () = &mut ended => return,
                 () = client.rung() => return self.obey_kill(),
-                read = poll_fn(|context| self.poll_read_tail(context)), if room => match read {
-                    Ok(read @ 1..) => self.count_input(read),
-                    _ => {
+                news = poll_fn(|context| self.poll_meanwhile(context, room)) => {
+                    if self.attend(news).await.is_err() {
                         client.kill(Kill::Now);
                         return self.obey_kill();
                     }
-                },
+                }
             }
         }
     }
@@ -381,10 +427,11 @@ impl Connection {
                 () = client.rung() => if self.deliver().is_err() {
                     client.kill(Kill::Now);
                 },
-                read = poll_fn(|context| self.poll_read_tail(context)), if room => match read {
-                    Ok(read @ 1..) => self.count_input(read),
-                    _ => client.kill(Kill::Now),
-                },
+                news = poll_fn(|context| self.poll_meanwhile(context, room)) => {
+                    if self.attend(news).await.is_err() {
+                        client.kill(Kill::Now);
+                    }
+                }
             }
         }
     }
@@ -524,11 +571,10 @@ impl Connection {
         let worker = Rc::clone(&self.worker);
         let settings = worker.settings();
         let server = &*worker.server;
-        let mut output = if self.output.is_empty() {
-            std::mem::take(&mut scratch.output)
-        } else {
-            std::mem::take(&mut self.output)
-        };
+        let waited = !self.output.is_empty();
+        self.is_pipelined = false;
+        let output = if waited { &mut self.output } else { &mut scratch.output };
+        let mut output = std::mem::take(output);
         let batch = Batch::begin(server, &worker, &settings);
         let now = batch.now;
         let mut at = 0;
@@ -539,6 +585,14 @@ impl Connection {
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
+        let is_short = !waited && output.len() <= OUTPUT_HELD_BYTES_MAX;
+        let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained);
+        if may_hold && worker.turns.hold() {
+            scratch.renew_output();
+            self.output = output;
+            self.holds_replies = true;
+            return (at, ended);
+        }
         // One write for all of it; what the socket does not take stays with the connection.
         let sent = self.write(&mut output);
         if sent.is_err() || self.over_limit(&settings, output.len(), now) {
@@ -620,6 +674,7 @@ impl Connection {
             }
         }
         if requests.len() > 1 {
+            self.is_pipelined = true;
             let keyed = || requests.iter().filter(|(planned, _)| planned.keyed);
             keyed().for_each(|(key, _)| server.keyspace.prefetch_bucket(db, key.hash));
             keyed().for_each(|(key, _)| server.keyspace.prefetch_record(db, key.hash));
@@ -774,6 +829,21 @@ impl Connection {
         Ok(())
     }
 
+    /// Writes the replies that were held until the others had their turn.
+    fn write_held(&mut self) -> io::Result<()> {
+        self.holds_replies = false;
+        self.worker.turns.release();
+        let mut output = std::mem::take(&mut self.output);
+        let written = self.write(&mut output);
+        if output.is_empty() {
+            self.worker.scratch.borrow_mut().take_back(output);
+        } else {
+            self.output = output;
+        }
+        written?;
+        self.keep_to_limits()
+    }
+
     fn write_waiting(&mut self) -> io::Result<()> {
         let mut output = std::mem::take(&mut self.output);
         let written = self.write(&mut output);
@@ -905,8 +975,8 @@ fn is_of_a_browser(words: Words<'_>) -> bool {
     name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"host:")
 }
 
-/// Measures how long commands take. Reading the clock costs as much as a GET, so that commands
-/// that take constant time are measured together as long as they follow one another.
+/// Measures how long commands take. Reading the clock costs as much as a GET, so that brief
+/// requests of one command are measured together as long as they follow one another.
 struct Meter<'a> {
     batch: Batch<'a>,
     since: u64,
@@ -956,7 +1026,8 @@ impl<'a> Meter<'a> {
     fn after(&mut self, request: Request<'_>, connection: &Connection) {
         let Some((entry, calls)) = &mut self.running else { return };
         *calls += 1;
-        if !entry.constant || self.batch.settings.measures_each() {
+        let is_brief = entry.is_brief(request.words.len());
+        if !is_brief || self.batch.settings.measures_each() {
             let command = called(entry.command, request.words);
             let micros = self.book(Some(command), connection) / 1000;
             self.batch.note_slow(request, &connection.session, micros);
@@ -998,6 +1069,6 @@ mod tests {
         let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
-        assert!(state <= 528, "{state} bytes");
+        assert!(state <= 544, "{state} bytes");
     }
 }

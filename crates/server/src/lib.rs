@@ -40,4 +40,5 @@ pub mod stats;
 pub mod threads;
 pub mod tracking;
 pub mod transaction;
+pub mod turns;
 pub mod worker;

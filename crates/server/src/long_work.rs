@@ -21,6 +21,7 @@
 //! [`Keyspace::enter`]: keyspace::Keyspace::enter
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -169,7 +170,8 @@ fn work(queue: &Queue) {
     loop {
         match queue.next(rest) {
             Next::Run(errand) => {
-                errand.run();
+                // A panic is a bug, of which the client is told: nobody answers it then.
+                drop(catch_unwind(AssertUnwindSafe(|| errand.run())));
                 rest = REST_FIRST;
             }
             Next::Tidy => {

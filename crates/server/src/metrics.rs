@@ -190,8 +190,8 @@ pub fn docs_page() -> String {
          one sum for all databases.\n\
          \n\
          A histogram has the series `_bucket` with the label `le`, `_sum` and `_count`. Latencies\n\
-         of constant-time commands that came together are measured together, and each counts with\n\
-         their mean.\n\
+         of requests that came together are measured together where their command takes constant or\n\
+         logarithmic time, and each counts with their mean.\n\
          \n\
          | Name | Kind | Labels | Meaning |\n\
          |---|---|---|---|\n",

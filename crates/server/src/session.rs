@@ -52,10 +52,10 @@ pub struct Session {
     pub began_nanos: u64,
     /// The request that waits for its keys, if one does.
     pub wait: Option<Box<Wait>>,
-    /// What HIMPORT PREPARE has prepared, if anything.
-    fieldsets: Option<Box<Fieldsets>>,
     /// What MULTI and WATCH have begun, if anything.
     pub transaction: Option<Box<Transaction>>,
+    /// What HIMPORT PREPARE has prepared, if anything.
+    fieldsets: Option<Box<Fieldsets>>,
 }
 
 /// Those of a session that has prepared none.
@@ -79,8 +79,8 @@ impl Session {
             caching: false,
             began_nanos: 0,
             wait: None,
-            fieldsets: None,
             transaction: None,
+            fieldsets: None,
         }
     }
 

@@ -122,7 +122,7 @@ impl Transaction {
         queue.requests.push(held);
         queue.writes |= command.writes();
         queue.may_grow |= command.flags.has(command::Flags::DENY_OOM);
-        if !matches!(command.run, Run::Transaction | Run::Session | Run::Container) {
+        if !matches!(command.run, Run::Session | Run::Container) {
             queue.needs_all |= command.enter.is_all(words);
             let positions = command.key_positions(words).unwrap_or_default();
             let keys = positions.iter().filter_map(|&at| words.get(at));

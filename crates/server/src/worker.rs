@@ -16,6 +16,7 @@ use crate::server::Server;
 use crate::settings::Settings;
 use crate::socket::Incoming;
 use crate::stats::WorkerStats;
+use crate::turns::Turns;
 use crate::{latency, sampler};
 
 /// Bytes that one read takes at most.
@@ -27,6 +28,9 @@ const PARTING_REST: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Requests that are run together.
 pub const BATCH_MAX: usize = 64;
+
+/// Buffers for replies that a worker keeps, beside the one in use.
+const SPARES_MAX: usize = 64;
 
 /// A connection on its way from the listener to its worker.
 pub struct Arriving {
@@ -45,6 +49,8 @@ pub struct Scratch {
     pub input: Box<[u8]>,
     /// Replies not written yet.
     pub output: Output,
+    /// Further buffers for replies, for when a connection holds some.
+    spare: Vec<Output>,
     /// The words of each request of a batch.
     pub spans: Vec<Vec<Span>>,
 }
@@ -53,7 +59,20 @@ impl Scratch {
     fn new() -> Scratch {
         let spans = (0..BATCH_MAX).map(|_| Vec::new()).collect();
         let input = vec![0; READ_BYTES].into_boxed_slice();
-        Scratch { input, output: Output::default(), spans }
+        Scratch { input, output: Output::default(), spare: Vec::new(), spans }
+    }
+
+    /// Puts a spare buffer in the place of the one that a connection has taken.
+    pub fn renew_output(&mut self) {
+        self.output = self.spare.pop().unwrap_or_default();
+    }
+
+    /// Takes a buffer back whose replies are written.
+    pub fn take_back(&mut self, mut output: Output) {
+        output.clear();
+        if self.spare.len() < SPARES_MAX {
+            self.spare.push(output);
+        }
     }
 }
 
@@ -65,6 +84,8 @@ pub struct Worker {
     pub server: Arc<Server>,
     /// See [`Scratch`].
     pub scratch: RefCell<Scratch>,
+    /// The replies that its connections hold.
+    pub turns: Turns,
     chance: Cell<u64>,
     settings: RefCell<(u64, Rc<Settings>)>,
 }
@@ -162,7 +183,8 @@ pub fn run(server: Arc<Server>, index: usize, arriving: UnboundedReceiver<Arrivi
     let scratch = RefCell::new(Scratch::new());
     // An xorshift never leaves zero.
     let chance = Cell::new(seed | 1);
-    let worker = Rc::new(Worker { index, server, scratch, chance, settings });
+    let turns = Turns::default();
+    let worker = Rc::new(Worker { index, server, scratch, turns, chance, settings });
     let options = tokio::runtime::LocalOptions::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(options);
     let runtime = runtime.expect("the system has room for one more runtime");

@@ -38,6 +38,37 @@ impl<'tree, const L: usize, const I: usize> Range<'tree, L, I> {
     }
 }
 
+/// How many items ahead handles are told.
+const AHEAD: usize = 8;
+
+/// The same walk, by which the caller may ask for the memory of what comes next: handles are told
+/// some items before it is their turn, as far as the same leaf holds them.
+impl<const L: usize, const I: usize> Range<'_, L, I> {
+    /// The next item; `soon` is told handles of those that follow.
+    #[inline]
+    pub fn next_foretold(&mut self, soon: impl FnMut(u32)) -> Option<Item> {
+        let enters = self.front.is_none_or(|(leaf, at)| at >= leaf.len());
+        let item = self.next()?;
+        let (leaf, next) = self.front?;
+        let end = (next + AHEAD).min(leaf.len()).min(next + self.left.len());
+        let told = if enters { next } else { next + AHEAD - 1 };
+        leaf.handles(told.min(end)..end).iter().copied().for_each(soon);
+        Some(item)
+    }
+
+    /// The last item that is left; `soon` is told handles of those before it.
+    #[inline]
+    pub fn next_back_foretold(&mut self, soon: impl FnMut(u32)) -> Option<Item> {
+        let enters = self.back.is_none_or(|(_, at)| at == 0);
+        let item = self.next_back()?;
+        let (leaf, behind) = self.back?;
+        let start = behind - AHEAD.min(behind).min(self.left.len());
+        let told = if enters { behind } else { (behind + 1).saturating_sub(AHEAD) };
+        leaf.handles(start..told.max(start)).iter().copied().for_each(soon);
+        Some(item)
+    }
+}
+
 impl<const L: usize, const I: usize> Iterator for Range<'_, L, I> {
     type Item = Item;
 
@@ -78,3 +109,37 @@ impl<const L: usize, const I: usize> DoubleEndedIterator for Range<'_, L, I> {
 
 impl<const L: usize, const I: usize> ExactSizeIterator for Range<'_, L, I> {}
 impl<const L: usize, const I: usize> FusedIterator for Range<'_, L, I> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_foretold_comes_and_most_of_what_comes_was_foretold() {
+        let items = (0..300).map(|nth| Item { prefix: nth, handle: nth });
+        let tree = CountedTree::<20, 4>::from_sorted(items);
+        for (start, end) in [(0, 300), (7, 8), (3, 19), (100, 290), (5, 5)] {
+            let mut there = (tree.range(start..end), Vec::new(), Vec::new());
+            while let Some(item) = there.0.next_foretold(|handle| there.1.push(handle)) {
+                there.2.push(item.handle);
+            }
+            let mut back = (tree.range(start..end), Vec::new(), Vec::new());
+            while let Some(item) = back.0.next_back_foretold(|handle| back.1.push(handle)) {
+                back.2.push(item.handle);
+            }
+            let all: Vec<u32> = (start as u32..end as u32).collect();
+            assert_eq!(there.2, all);
+            assert!(back.2.iter().rev().eq(&all));
+            for mut told in [there.1, back.1] {
+                let count = told.len();
+                told.sort_unstable();
+                told.dedup();
+                assert_eq!(told.len(), count, "nothing is foretold twice");
+                assert!(told.iter().all(|handle| all.contains(handle)));
+                // All but the first of each leaf.
+                let leaves = all.len().div_ceil(10) + 1;
+                assert!(count + leaves >= all.len(), "{count} of {}", all.len());
+            }
+        }
+    }
+}

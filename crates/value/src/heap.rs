@@ -203,6 +203,12 @@ impl Heap {
         &self.chunks[chunk].bytes[offset..]
     }
 
+    /// A walk over all records, in the order in which they lie.
+    #[must_use]
+    pub fn walk(&self) -> Walk<'_> {
+        Walk { heap: self, chunk: 0, offset: 0, long: 0 }
+    }
+
     /// Asks for the first bytes of a record.
     #[inline]
     pub fn prefetch(&self, handle: u32) {
@@ -354,6 +360,53 @@ impl Heap {
     }
 }
 
+/// A walk over the records of a heap; made by [`Heap::walk`]. It reads memory from one end to the
+/// other, so that the processor fetches ahead what comes next.
+#[derive(Clone)]
+pub struct Walk<'a> {
+    heap: &'a Heap,
+    /// The present chunk, and where in it the next slot begins.
+    chunk: usize,
+    offset: usize,
+    /// The next long record.
+    long: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// The next record with its handle, as [`Heap::record`] gives it; `len_of` tells the length of
+    /// a record.
+    #[inline]
+    pub fn next(&mut self, len_of: impl Fn(&[u8]) -> usize) -> Option<(u32, &'a [u8])> {
+        while let Some(chunk) = self.heap.chunks.get(self.chunk) {
+            while let Some(slot) = chunk.bytes.get(self.offset..)
+                && !slot.is_empty()
+            {
+                let (size, is_free) = measure(slot, &len_of);
+                let handle = handle(self.chunk, self.offset);
+                self.offset += size;
+                if !is_free {
+                    return Some((handle, slot));
+                }
+            }
+            self.chunk += 1;
+            self.offset = 0;
+        }
+        self.next_long()
+    }
+
+    fn next_long(&mut self) -> Option<(u32, &'a [u8])> {
+        while let Some(long) = self.heap.longs.get(self.long) {
+            let handle = LONG | self.long as u32;
+            self.long += 1;
+            // Numbers that were given back hold nothing.
+            if !long.is_empty() {
+                return Some((handle, long));
+            }
+        }
+        None
+    }
+}
+
 /// Bytes of the slot of a record of `len` bytes.
 #[inline]
 const fn slot_size(len: usize) -> usize {
@@ -362,6 +415,7 @@ const fn slot_size(len: usize) -> usize {
 }
 
 /// The size of the slot that begins here, and whether it is free.
+#[inline]
 fn measure(rest: &[u8], len_of: impl Fn(&[u8]) -> usize) -> (usize, bool) {
     match rest {
         [FREE, units, ..] => (usize::from(*units).max(1) * UNIT, true),

@@ -23,7 +23,7 @@ use dash::{At, Table};
 pub use dash::Cursor;
 
 use crate::KeyHasher;
-use crate::heap::{Full, Heap};
+use crate::heap::{Full, Heap, Walk};
 
 /// Segments of a table are merged when fewer than one slot in so many is used.
 const TIDY_FILL: usize = 4;
@@ -112,6 +112,26 @@ impl<L: Layout> Members<L> {
         self.table.hint(hash, |handle| self.heap.prefetch(handle));
     }
 
+    /// Asks for all that look-ups of these hashes will read: the buckets first, then the records.
+    #[inline]
+    pub fn prefetch_all(&self, hashes: &[u64]) {
+        hashes.iter().for_each(|&hash| self.prefetch(hash));
+        hashes.iter().for_each(|&hash| self.prefetch_record(hash));
+    }
+
+    /// Asks for a record.
+    #[inline]
+    pub fn prefetch_handle(&self, handle: u32) {
+        self.heap.prefetch(handle);
+    }
+
+    /// Looks the member of a handle up.
+    #[inline]
+    #[must_use]
+    pub fn find_handle(&self, hash: u64, handle: u32) -> Option<At> {
+        self.table.find(hash, |other| other == handle)
+    }
+
     /// Looks a member up.
     #[inline]
     #[must_use]
@@ -147,9 +167,16 @@ impl<L: Layout> Members<L> {
         self.table.random(chance).map(|handle| self.member(handle))
     }
 
-    /// All members, in the table's order.
+    /// All handles with their members, in the order in which they lie.
+    pub fn handles(&self) -> impl Iterator<Item = (u32, Member<'_>)> {
+        let mut walk = self.heap.walk();
+        std::iter::from_fn(move || walk.next(record_len::<L>))
+            .map(|(handle, record)| (handle, split::<L>(record)))
+    }
+
+    /// All members, in the order in which they lie.
     pub fn iter(&self) -> Iter<'_, L> {
-        Iter { members: self, cursor: Some(Cursor::START), handles: Vec::new() }
+        Iter { walk: self.heap.walk(), layout: PhantomData }
     }
 
     /// Meets the members of one place of the table, and tells where the walk goes on, `None` at its
@@ -310,12 +337,10 @@ impl<L: Layout> Members<L> {
     }
 }
 
-/// All members in the table's order; made by [`Members::iter`].
+/// All members in the order in which they lie; made by [`Members::iter`].
 pub struct Iter<'a, L> {
-    members: &'a Members<L>,
-    cursor: Option<Cursor>,
-    /// Those of the segment that are still to come.
-    handles: Vec<u32>,
+    walk: Walk<'a>,
+    layout: PhantomData<fn() -> L>,
 }
 
 impl<'a, L: Layout> Iterator for Iter<'a, L> {
@@ -323,13 +348,7 @@ impl<'a, L: Layout> Iterator for Iter<'a, L> {
 
     #[inline]
     fn next(&mut self) -> Option<Member<'a>> {
-        while self.handles.is_empty() {
-            let cursor = self.cursor?;
-            let handles = &mut self.handles;
-            self.cursor = self.members.table.segment_handles(cursor, |handle| handles.push(handle));
-        }
-        let handle = self.handles.pop()?;
-        Some(self.members.member(handle))
+        self.walk.next(record_len::<L>).map(|(_, record)| split::<L>(record))
     }
 }
 
@@ -358,6 +377,7 @@ fn split<L: Layout>(record: &[u8]) -> Member<'_> {
     Member { name: &record[name], tail: &rest[..L::tail_len(rest)] }
 }
 
+#[inline]
 fn record_len<L: Layout>(record: &[u8]) -> usize {
     let end = name_range(record).end;
     end + L::tail_len(&record[end..])

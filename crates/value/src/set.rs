@@ -11,7 +11,8 @@
 //!
 //! Which of them a set is follows from what came into it and from [`Limits`]; it becomes larger,
 //! never smaller again. Only where members have, or had, deadlines of their own is it the last of
-//! them: no other set pays for those. A member is there up to its deadline, as a hash's field is.
+//! them: no other set pays for those. A member is there up to its deadline, as a field of a
+//! hash is.
 //!
 //! # Invariants
 //!
@@ -32,6 +33,9 @@ use crate::members::{self, Bare, Members};
 
 /// A large set whose members have no deadlines.
 pub type Set = Members<Bare>;
+
+/// How many elements are looked up together at most.
+pub const BLOCK: usize = u32::BITS as usize;
 
 /// How a small set of elements begins.
 const TAG: u8 = 0;
@@ -154,6 +158,24 @@ impl<'a> SetRef<'a> {
             (SetRef::Ints(_), Element::Bytes(_)) => false,
             _ => self.contains(element.to_text(&mut Digits::new())),
         }
+    }
+
+    /// Which of at most [`BLOCK`] elements are members: bit `i` stands for the `i`th. The memory
+    /// that the look-ups read is asked for beforehand, for all of them.
+    #[must_use]
+    pub fn contains_each(&self, elements: &[Element<'_>]) -> u32 {
+        let mut hashes: SmallVec<[u64; BLOCK]> = SmallVec::new();
+        if let SetRef::Big(set, hasher) = self {
+            let hash_of = |element: &Element<'_>| hasher.hash(element.to_text(&mut Digits::new()));
+            hashes.extend(elements.iter().map(hash_of));
+            set.prefetch_all(&hashes);
+        }
+        let is_member = |nth: usize, element: Element<'_>| match self {
+            SetRef::Big(set, _) => set.contains(hashes[nth], element.to_text(&mut Digits::new())),
+            small => small.contains_element(element),
+        };
+        let bits = elements.iter().enumerate();
+        bits.fold(0, |bits, (nth, element)| bits | u32::from(is_member(nth, *element)) << nth)
     }
 
     /// All members.
@@ -424,6 +446,36 @@ impl NewSet {
             }
         }
         Ok(true)
+    }
+}
+
+impl NewSet {
+    /// Adds the members of another set. Into a large set they go block by block, see
+    /// [`SetRef::contains_each`].
+    ///
+    /// # Errors
+    /// [`Full`] if it cannot hold so many.
+    pub fn insert_all<'e>(
+        &mut self,
+        mut elements: impl Iterator<Item = Element<'e>>,
+        limits: &Limits,
+        hasher: &KeyHasher,
+    ) -> Result<(), Full> {
+        let mut block: SmallVec<[Element<'e>; BLOCK]> = SmallVec::new();
+        loop {
+            block.clear();
+            block.extend(elements.by_ref().take(BLOCK));
+            if block.is_empty() {
+                return Ok(());
+            }
+            let there = match self {
+                NewSet::Big(_) => self.as_ref(hasher).contains_each(&block),
+                NewSet::Packed(_) => 0,
+            };
+            for (_, element) in block.iter().enumerate().filter(|(nth, _)| there >> nth & 1 == 0) {
+                self.insert(element.to_text(&mut Digits::new()), limits, hasher)?;
+            }
+        }
     }
 }
 

@@ -22,6 +22,7 @@
 //! 3. The table and the tree of a large set hold the same handles.
 
 mod big;
+mod gathered;
 pub mod packed;
 mod score;
 
@@ -31,6 +32,7 @@ use dash::Cursor;
 use smallvec::SmallVec;
 
 pub use self::big::{Update, ZSet};
+pub use self::gathered::Gathered;
 pub use self::packed::Patch;
 use self::score::order;
 use crate::KeyHasher;
@@ -168,6 +170,15 @@ impl<'a> ZSetRef<'a> {
         self.range(0..self.len())
     }
 
+    /// All members with their scores, in any order: those of a large set as they lie in memory.
+    pub fn unordered(&self) -> impl Iterator<Item = Pair<'a>> + use<'a> {
+        let (small, large) = match self {
+            ZSetRef::Packed(..) => (Some(self.iter()), None),
+            ZSetRef::Big(set, _) => (None, Some(set.members.iter().map(big::pair_of))),
+        };
+        small.into_iter().flatten().chain(large.into_iter().flatten())
+    }
+
     /// The members of a range of ranks, from either end.
     #[must_use]
     pub fn range(&self, range: Range<usize>) -> Iter<'a> {
@@ -230,8 +241,7 @@ pub enum Iter<'a> {
 }
 
 fn pair_of(set: &ZSet, item: tree::Item) -> Pair<'_> {
-    let (score, name) = big::scored(set.members.member(item.handle));
-    (Element::Bytes(name), score)
+    big::pair_of(set.members.member(item.handle))
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -241,7 +251,10 @@ impl<'a> Iterator for Iter<'a> {
     fn next(&mut self) -> Option<Pair<'a>> {
         match self {
             Iter::Packed(entries) => Some((entries.next()?, packed::score_of(entries.next()?))),
-            Iter::Big(set, items) => items.next().map(|item| pair_of(set, item)),
+            Iter::Big(set, items) => {
+                let item = items.next_foretold(|handle| set.members.prefetch_handle(handle))?;
+                Some(pair_of(set, item))
+            }
         }
     }
 }
@@ -254,7 +267,11 @@ impl<'a> DoubleEndedIterator for Iter<'a> {
                 let score = packed::score_of(entries.next_back()?);
                 Some((entries.next_back()?, score))
             }
-            Iter::Big(set, items) => items.next_back().map(|item| pair_of(set, item)),
+            Iter::Big(set, items) => {
+                let item =
+                    items.next_back_foretold(|handle| set.members.prefetch_handle(handle))?;
+                Some(pair_of(set, item))
+            }
         }
     }
 }
@@ -299,6 +316,17 @@ impl NewZSet {
             set.append(name, *score, hasher)?;
         }
         Ok(NewZSet::Big(Box::new(set)))
+    }
+}
+
+impl NewZSet {
+    /// The set, to be read.
+    #[must_use]
+    pub fn as_ref<'a>(&'a self, hasher: &'a KeyHasher) -> ZSetRef<'a> {
+        match self {
+            NewZSet::Packed(bytes) => ZSetRef::packed(bytes),
+            NewZSet::Big(set) => ZSetRef::Big(set, hasher),
+        }
     }
 }
 

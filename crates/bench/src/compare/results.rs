@@ -43,6 +43,15 @@ pub(crate) struct CpuRow {
     pub(crate) latency: Histogram<u64>,
 }
 
+/// CPU of one server under one load of the data types.
+#[derive(Clone, Debug)]
+pub(crate) struct TypesRow {
+    pub(crate) server: String,
+    pub(crate) load: String,
+    /// CPU time for a request, in microseconds.
+    pub(crate) cpu_us: f64,
+}
+
 /// Memory of one server for a key.
 #[derive(Clone, Debug)]
 pub(crate) struct MemoryRow {
@@ -91,6 +100,7 @@ pub(crate) struct Results {
     /// How long it took so far.
     pub(crate) took: Duration,
     pub(crate) cpu: Vec<CpuRow>,
+    pub(crate) types: Vec<TypesRow>,
     pub(crate) memory: Vec<MemoryRow>,
     pub(crate) stall: Vec<StallRow>,
     pub(crate) start: Vec<StartRow>,
@@ -126,6 +136,7 @@ impl Results {
             workers: context.workers(),
             took: Duration::ZERO,
             cpu: Vec::new(),
+            types: Vec::new(),
             memory: Vec::new(),
             stall: Vec::new(),
             start: Vec::new(),
@@ -153,6 +164,7 @@ impl Results {
         for workers in self.worker_counts() {
             page.push_str(&self.cpu_table(workers));
         }
+        page.push_str(&self.types_table());
         page.push_str(&self.memory_table());
         page.push_str(&self.stall_table());
         page.push_str(&self.start_table());
@@ -215,6 +227,36 @@ impl Results {
             per_key.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes:.1}")),
             row.operations.to_string(),
         ]
+    }
+
+    /// A column a server, and what the first costs as a ratio to the best of the others.
+    fn types_table(&self) -> String {
+        let mut loads: Vec<&str> = self.types.iter().map(|row| row.load.as_str()).collect();
+        loads.dedup();
+        let cells = loads.iter().map(|load| {
+            let cost = |server: &Server| {
+                let mut rows = self.types.iter().filter(|row| row.load == *load);
+                rows.find(|row| row.server == server.name).map(|row| row.cpu_us)
+            };
+            let costs: Vec<Option<f64>> = self.servers.iter().map(cost).collect();
+            let best = costs.iter().skip(1).flatten().copied().reduce(f64::min);
+            let first = costs.first().copied().flatten();
+            let told = |cost: &Option<f64>| cost.map_or("-".to_owned(), |us| format!("{us:.3}"));
+            let mut cells = vec![(*load).to_owned()];
+            cells.extend(costs.iter().map(told));
+            cells.push(first.map_or("-".to_owned(), |first| ratio(first, best)));
+            cells
+        });
+        let labels: Vec<String> =
+            self.servers.iter().map(|server| format!("{} us/op", server.label())).collect();
+        let mut names = vec!["load"];
+        names.extend(labels.iter().map(String::as_str));
+        names.push("x the best other");
+        section(
+            "CPU per operation of the data types, pipeline 32, 1 worker",
+            &names,
+            cells.collect(),
+        )
     }
 
     fn memory_table(&self) -> String {
@@ -404,6 +446,7 @@ impl Results {
             ("took_seconds", self.took.as_secs_f64().into()),
             ("servers", Json::Object(servers.collect())),
             ("cpu", Json::List(self.cpu.iter().map(cpu_json).collect())),
+            ("types", Json::List(self.types.iter().map(types_json).collect())),
             ("memory", Json::List(self.memory.iter().map(memory_json).collect())),
             ("stall", Json::List(self.stall.iter().map(stall_json).collect())),
             ("start", Json::List(self.start.iter().map(start_json).collect())),
@@ -434,6 +477,14 @@ fn cpu_json(row: &CpuRow) -> Json {
         ("p99_ms", row.p99_ms.into()),
         ("p99.9_ms", row.p999_ms.into()),
         ("latency_ms", Json::List(SHARES.iter().map(point).collect())),
+    ])
+}
+
+fn types_json(row: &TypesRow) -> Json {
+    Json::object([
+        ("server", row.server.as_str().into()),
+        ("load", row.load.as_str().into()),
+        ("cpu_us", row.cpu_us.into()),
     ])
 }
 
@@ -556,6 +607,11 @@ mod tests {
             p999_ms: 0.2,
             latency: latency.clone(),
         };
+        let types = |server: &str, cpu_us| TypesRow {
+            server: server.to_owned(),
+            load: "SPOP".to_owned(),
+            cpu_us,
+        };
         let waits = Waits { p999_ms: 0.5, longest_ms: 3.0 };
         Results {
             date: "2026-01-02".to_owned(),
@@ -570,6 +626,7 @@ mod tests {
                 cpu("valkey", "GET", 8.0),
                 cpu("anax", "GET, 50/s on a timetable", 5.0),
             ],
+            types: vec![types("anax", 0.5), types("valkey", 1.0)],
             memory: vec![MemoryRow {
                 server: "anax".to_owned(),
                 content: "64 B".to_owned(),
@@ -612,6 +669,7 @@ mod tests {
             page.contains("| GET | valkey | 100000 | 0.200 | 0.200 | 0.200 | 8.000 |"),
             "{page}"
         );
+        assert!(page.contains("| SPOP | 0.500 | 1.000 | 0.50 |"), "{page}");
         assert!(page.contains("| Took | 1 min 15 s |"), "{page}");
         assert!(page.contains("## Waits of a client beside it, 2 workers\n"), "{page}");
         assert!(page.contains("## Not measured\n\n- redis, growth: no\n"));
@@ -625,6 +683,7 @@ mod tests {
             "\"operations\":120000",
             "\"took_seconds\":75",
             "\"cpu_us\":5",
+            "\"load\":\"SPOP\"",
             "\"overhead_bytes_per_key\":18",
         ] {
             assert!(text.contains(part), "{part}");

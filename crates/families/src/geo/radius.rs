@@ -6,8 +6,8 @@
 //! ([`Begin::Option`]), so that no key is written to whose shard was not entered.
 
 use command::{
-    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Reply, Run,
-    View, event,
+    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Prepared,
+    Reply, Run, View, event,
 };
 use keyspace::zset_of;
 use value::zset::ZSetRef;
@@ -20,6 +20,7 @@ use crate::work;
 pub(super) const GEORADIUS: Command = Command {
     name: "GEORADIUS",
     run: Run::Write(|args, keys, reply| find_or_store(Middle::Point, args, keys, reply)),
+    prepare: Some(|args, keys, reply| prepare(Middle::Point, args, keys, reply)),
     work: Some(|args, keys| visited(Middle::Point, args, keys)),
     arity: Arity::AtLeast(6),
     keys: &[
@@ -44,6 +45,7 @@ pub(super) const GEORADIUS: Command = Command {
 pub(super) const GEORADIUSBYMEMBER: Command = Command {
     name: "GEORADIUSBYMEMBER",
     run: Run::Write(|args, keys, reply| find_or_store(Middle::Member, args, keys, reply)),
+    prepare: Some(|args, keys, reply| prepare(Middle::Member, args, keys, reply)),
     work: Some(|args, keys| visited(Middle::Member, args, keys)),
     arity: Arity::AtLeast(5),
     keys: &[
@@ -64,6 +66,7 @@ pub(super) const GEORADIUSBYMEMBER: Command = Command {
 pub(super) const GEORADIUS_RO: Command = Command {
     name: "GEORADIUS_RO",
     run: Run::Read(|args, keys, reply| find(Middle::Point, args, keys, reply)),
+    prepare: None,
     work: Some(|args, keys| visited(Middle::Point, args, keys)),
     keys: &[KeySpec::one(1, KeyUse::READ)],
     flags: Flags::NONE,
@@ -136,10 +139,37 @@ fn find(middle: Middle, mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'
 
 fn find_or_store(
     middle: Middle,
-    mut args: Args<'_>,
+    args: Args<'_>,
     keys: &mut View<'_>,
     reply: &mut Reply<'_>,
 ) -> Done {
+    match outcome(middle, args, keys, reply)? {
+        None => Ok(()),
+        Some((destination, outcome)) => {
+            outcome.put(Key(destination), event::GEORADIUSSTORE, keys, reply)
+        }
+    }
+}
+
+fn prepare(
+    middle: Middle,
+    args: Args<'_>,
+    keys: &View<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Prepared, CommandError> {
+    Ok(match outcome(middle, args, keys, reply)? {
+        None => Prepared::Answered,
+        Some((destination, outcome)) => outcome.later(destination.to_vec(), event::GEORADIUSSTORE),
+    })
+}
+
+/// What is to be stored and where; none if nothing is, and the search is answered.
+fn outcome<'a>(
+    middle: Middle,
+    mut args: Args<'a>,
+    keys: &View<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Option<(&'a [u8], Outcome)>, CommandError> {
     let key: Key<'_> = args.take()?;
     let set = keys.zset(key.0)?;
     let mut search = middle.take(&mut args, set)?;
@@ -159,10 +189,9 @@ fn find_or_store(
     search.check_count()?;
     let Some(destination) = destination else {
         search.answer(set, reply);
-        return Ok(());
+        return Ok(None);
     };
-    let found = Outcome::of(search.pairs(set), keys)?;
-    found.put(Key(destination), event::GEORADIUSSTORE, keys, reply)
+    Ok(Some((destination, Outcome::of(search.pairs(set), keys)?)))
 }
 
 /// How many places a search looks at.

@@ -8,6 +8,10 @@ pub const EARTH_RADIUS: f64 = 6_372_797.560_856;
 /// Sines of half a difference of longitudes below which it counts as none: some nanometres.
 const SINE_MIN: f64 = 1e-15;
 
+/// Metres by which a distance may come out less than that of the parallels: much more than rounding
+/// does, even at the other end of the world.
+const ROUNDING: f64 = 1.0;
+
 /// Radians of a degree.
 const DEGREE: f64 = std::f64::consts::PI / 180.0;
 
@@ -131,6 +135,11 @@ impl Shape {
         let metres = self.unit.metres();
         match &self.outline {
             &Outline::Circle { radius } => {
+                // Most of what is too far is so by its parallel already, which needs no sine.
+                let apart = distance_of_latitudes(self.middle.latitude, place.latitude);
+                if apart > radius * metres + ROUNDING {
+                    return None;
+                }
                 let distance = distance(self.middle, place);
                 // As a negation, so that a distance that is no number is within.
                 let is_beyond = distance > radius * metres;

@@ -247,6 +247,18 @@ proptest! {
     }
 
     #[test]
+    fn a_circle_holds_what_is_as_near_as_its_radius(
+        (middle, radius) in middle_and_reach(), parts in (part(), part()), edge in 0.999..1.001,
+    ) {
+        let place = place_in(&Shape::circle(middle, radius, Unit::Metre).bounds(), parts);
+        let metres = distance(middle, place);
+        for radius in [radius, metres, metres * edge, metres.next_down()] {
+            let within = Shape::circle(middle, radius, Unit::Metre).distance_within(place);
+            prop_assert_eq!(within, (metres <= radius).then_some(metres));
+        }
+    }
+
+    #[test]
     fn all_places_within_a_circle_are_within_its_bounds(
         (middle, radius) in middle_and_reach(), angle in 0.0..std::f64::consts::TAU,
     ) {

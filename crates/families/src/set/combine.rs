@@ -7,7 +7,7 @@ use command::{
 use keyspace::{Event, Expiry, Refused};
 use smallvec::SmallVec;
 use value::entries::{Digits, Element};
-use value::set::{NewSet, SetRef};
+use value::set::{BLOCK, NewSet, SetRef};
 
 use crate::element::tell;
 use crate::work;
@@ -162,32 +162,87 @@ fn each<'v>(
             };
             all.sort_by_key(SetRef::len);
             let Some((smallest, others)) = all.split_first() else { return Ok(()) };
-            for element in smallest.iter() {
-                let in_all = others.iter().all(|other| other.contains_element(element));
-                if in_all && !meet(element)? {
-                    break;
-                }
-            }
+            sift(smallest, others, Kept::InAll, &mut meet)?;
         }
-        Operation::Union => {
-            let limits = keys.frame().layout.set;
-            let mut seen = NewSet::new();
-            for element in sets.iter().flatten().flat_map(SetRef::iter) {
-                let mut digits = Digits::new();
-                let is_new = seen.insert(element.to_text(&mut digits), &limits, keys.hasher())?;
-                if is_new && !meet(element)? {
-                    break;
-                }
-            }
-        }
+        Operation::Union => unite(sets, keys, meet)?,
         Operation::Difference => {
             let Some((Some(first), others)) = sets.split_first() else { return Ok(()) };
-            for element in first.iter() {
-                let mut others = others.iter().flatten();
-                if !others.any(|other| other.contains_element(element)) && !meet(element)? {
-                    break;
-                }
+            let others: SmallVec<[_; 8]> = others.iter().flatten().copied().collect();
+            sift(first, &others, Kept::InNone, &mut meet)?;
+        }
+    }
+    Ok(())
+}
+
+/// Which members of a set are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// Those that all other sets have.
+    InAll,
+    /// Those that no other set has.
+    InNone,
+}
+
+/// Meets the members of a set that are kept beside others, until `meet` has enough of them;
+/// `false` if it has. They are looked up block by block: large sets lie all over the memory, and
+/// asking for a block of it at once takes hardly longer than asking for one member.
+fn sift<'v>(
+    set: &SetRef<'v>,
+    others: &[SetRef<'_>],
+    kept: Kept,
+    mut meet: impl FnMut(Element<'v>) -> Result<bool, Refused>,
+) -> Result<bool, Refused> {
+    let mut members = set.iter();
+    let mut block: SmallVec<[Element<'v>; BLOCK]> = SmallVec::new();
+    loop {
+        block.clear();
+        block.extend(members.by_ref().take(BLOCK));
+        if block.is_empty() {
+            return Ok(true);
+        }
+        for other in others {
+            let found = other.contains_each(&block);
+            let mut nth = 0;
+            block.retain(|_| {
+                let is_kept = (found >> nth & 1 == 1) == (kept == Kept::InAll);
+                nth += 1;
+                is_kept
+            });
+        }
+        for &element in &block {
+            if !meet(element)? {
+                return Ok(false);
             }
+        }
+    }
+}
+
+/// Meets the members that any of the sets has, each once, until `meet` has enough of them.
+fn unite<'v>(
+    sets: &Sets<'v>,
+    keys: &View<'_>,
+    mut meet: impl FnMut(Element<'v>) -> Result<bool, Refused>,
+) -> Result<(), Refused> {
+    /// Up to so many sets, what one adds is found by asking those before it.
+    const FEW: usize = 4;
+    let mut sets: SmallVec<[SetRef<'v>; 8]> = sets.iter().flatten().copied().collect();
+    sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
+    let mut searched = sets.iter().rev().skip(1);
+    if sets.len() <= FEW && !searched.any(|set| matches!(set, SetRef::Entries(..))) {
+        for (nth, set) in sets.iter().enumerate() {
+            if !sift(set, &sets[..nth], Kept::InNone, &mut meet)? {
+                break;
+            }
+        }
+        return Ok(());
+    }
+    // Beside many sets, or small ones through which each search would walk, it pays to remember.
+    let limits = keys.frame().layout.set;
+    let mut seen = NewSet::new();
+    for element in sets.iter().flat_map(SetRef::iter) {
+        let is_new = seen.insert(element.to_text(&mut Digits::new()), &limits, keys.hasher())?;
+        if is_new && !meet(element)? {
+            break;
         }
     }
     Ok(())
@@ -247,17 +302,29 @@ fn put(
 fn result_of(operation: Operation, args: Args<'_>, keys: &View<'_>) -> Result<NewSet, Refused> {
     let (limits, hasher) = (keys.frame().layout.set, keys.hasher());
     let sets = sets_of(args.rest(), keys)?;
-    let mut result = NewSet::new();
     if operation == Operation::Union {
-        for element in sets.iter().flatten().flat_map(SetRef::iter) {
-            result.insert(element.to_text(&mut Digits::new()), &limits, hasher)?;
-        }
-        return Ok(result);
+        return union_of(&sets, keys);
     }
+    let mut result = NewSet::new();
     each(operation, &sets, keys, |element| {
         result.insert(element.to_text(&mut Digits::new()), &limits, hasher)?;
         Ok(true)
     })?;
+    Ok(result)
+}
+
+/// The union, which begins as a copy of the largest set if that is a large one.
+fn union_of(sets: &Sets<'_>, keys: &View<'_>) -> Result<NewSet, Refused> {
+    let (limits, hasher) = (keys.frame().layout.set, keys.hasher());
+    let sets = || sets.iter().flatten();
+    let largest = sets().enumerate().max_by_key(|(_, set)| set.len());
+    let (mut result, copied) = match largest {
+        Some((nth, SetRef::Big(set, _))) => (NewSet::Big(Box::new((*set).clone())), Some(nth)),
+        _ => (NewSet::new(), None),
+    };
+    for (_, set) in sets().enumerate().filter(|&(nth, _)| Some(nth) != copied) {
+        result.insert_all(set.iter(), &limits, hasher)?;
+    }
     Ok(result)
 }
 

@@ -10,9 +10,11 @@ use command::{
 };
 use keyspace::{Event, Refused};
 use smallvec::SmallVec;
+use value::KeyHasher;
 use value::entries::{Digits, Element};
+use value::heap::Full;
 use value::set::SetRef;
-use value::zset::{self, Name, Pair, ZSetRef};
+use value::zset::{Gathered, Limits, Name, NewZSet, Pair, ZSetRef};
 
 use super::add::ZADD;
 use super::{Outcome, name_of, tell_pair};
@@ -218,9 +220,10 @@ impl<'v> Source<'v> {
         }
     }
 
+    /// Meets the members, in any order, until `meet` has enough of them.
     fn each(&self, mut meet: impl FnMut(Pair<'v>) -> bool) {
         match self {
-            Source::Sorted(set) => _ = set.iter().all(meet),
+            Source::Sorted(set) => _ = set.unordered().all(meet),
             Source::Plain(set) => _ = set.iter().all(|name| meet((name, 1.0))),
         }
     }
@@ -302,9 +305,11 @@ impl<'v> Asked<'v> {
         Ok(())
     }
 
-    /// The members of the result, in no order.
-    fn result(&mut self, operation: Operation) -> Vec<(Name, f64)> {
-        match operation {
+    /// The result.
+    fn result(&mut self, operation: Operation, keys: &View<'_>) -> Result<NewZSet, Refused> {
+        let (limits, hasher) = (keys.frame().layout.zset, keys.hasher());
+        let pairs = match operation {
+            Operation::Union if self.is_large(&limits) => return Ok(self.large_union(hasher)?),
             Operation::Union => self.union(),
             Operation::Intersection => {
                 let mut pairs = Vec::new();
@@ -315,7 +320,35 @@ impl<'v> Asked<'v> {
                 pairs
             }
             Operation::Difference => self.difference(),
+        };
+        Ok(NewZSet::of(pairs, &limits, hasher)?)
+    }
+
+    /// Whether the union is a large set for sure.
+    fn is_large(&self, limits: &Limits) -> bool {
+        let mut sources = self.sources.iter().filter_map(|(source, _)| source.as_ref());
+        sources.any(|source| !limits.take(source.len()))
+    }
+
+    fn large_union(&mut self, hasher: &KeyHasher) -> Result<NewZSet, Full> {
+        self.sort_sources();
+        let aggregate = self.aggregate;
+        let mut gathered = Gathered::new();
+        for (source, weight) in &self.sources {
+            let weighted = |(name, score)| (name, aggregate.weighted(score, *weight));
+            let both = |one, other| aggregate.of(one, other);
+            match source {
+                Some(Source::Sorted(set)) => {
+                    gathered.add(set.unordered().map(weighted), both, hasher)?;
+                }
+                Some(Source::Plain(set)) => {
+                    let members = set.iter().map(|name| (name, 1.0));
+                    gathered.add(members.map(weighted), both, hasher)?;
+                }
+                None => {}
+            }
         }
+        Ok(NewZSet::Big(Box::new(gathered.into_zset())))
     }
 
     /// Sums are taken from the smallest set to the largest: their digits depend on it.
@@ -382,11 +415,11 @@ fn combine(
     let weights = operation != Operation::Difference;
     let allowed = Allowed { weights, scores: true, limit: false };
     let mut asked = Asked::parse(args, name, &allowed, keys)?;
-    let mut pairs = asked.result(operation);
-    zset::sort(&mut pairs);
-    tell_count(pairs.len(), asked.with_scores, reply);
-    for (name, score) in &pairs {
-        tell_pair((Element::Bytes(name), *score), asked.with_scores, reply);
+    let result = asked.result(operation, keys)?;
+    let result = result.as_ref(keys.hasher());
+    tell_count(result.len(), asked.with_scores, reply);
+    for pair in result.iter() {
+        tell_pair(pair, asked.with_scores, reply);
     }
     Ok(())
 }
@@ -424,7 +457,8 @@ fn result_of(
 ) -> Result<Outcome, CommandError> {
     let weights = operation != Operation::Difference;
     let allowed = Allowed { weights, scores: false, limit: false };
-    Outcome::of(Asked::parse(args, name, &allowed, keys)?.result(operation), keys)
+    let result = Asked::parse(args, name, &allowed, keys)?.result(operation, keys)?;
+    Ok(Outcome::made(result, keys))
 }
 
 fn zintercard(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {

@@ -17,6 +17,12 @@ impl Outcome {
         Ok(Outcome { set: keys.new_zset(pairs)?, count })
     }
 
+    /// A set that is made already.
+    pub(crate) fn made(set: NewZSet, keys: &View<'_>) -> Outcome {
+        let count = set.as_ref(keys.hasher()).len();
+        Outcome { set: Some(set).filter(|_| count > 0), count }
+    }
+
     /// Stores it, and replies with how many members it has.
     pub(crate) fn put(
         self,

@@ -333,3 +333,24 @@ fn monitors_and_those_who_track_keys_are_told_of_long_commands() {
         assert!(pushed.to_string().contains("invalidate"), "{pushed}");
     });
 }
+
+/// Output goes out in turns, so that a large one leaves others theirs; a wait behind it must not
+/// keep the rest.
+#[test]
+fn what_was_answered_before_a_wait_arrives_during_the_wait() {
+    with_workers(FLAGS, |server| {
+        let mut client = connect(server);
+        let value = pattern(6_000_000);
+        client.command(&[&b"SET"[..], b"large", &value]).expect("it answers");
+        send_all(&mut client, ["GET large", "BLPOP nothing 0"]);
+        assert!(reply(&mut client) == Value::Bulk(value.clone()));
+        run(&mut connect(server), "RPUSH nothing a");
+        assert!(matches!(reply(&mut client), Value::Array(_)));
+
+        run(&mut connect(server), "CLIENT PAUSE 100000 WRITE");
+        send_all(&mut client, ["GET large", "SET a b"]);
+        assert!(reply(&mut client) == Value::Bulk(value));
+        run(&mut connect(server), "CLIENT UNPAUSE");
+        assert_eq!(reply(&mut client), Value::ok());
+    });
+}

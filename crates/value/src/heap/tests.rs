@@ -51,6 +51,12 @@ impl Model {
         for (&handle, record) in &self.records {
             assert_eq!(&self.heap.record(handle)[..record.len()], record);
         }
+        let mut walk = self.heap.walk();
+        let walked: Vec<u32> =
+            std::iter::from_fn(|| walk.next(len_of)).map(|(handle, _)| handle).collect();
+        let met: HashSet<u32> = walked.iter().copied().collect();
+        assert_eq!(met, self.records.keys().copied().collect(), "a walk meets every record");
+        assert_eq!(met.len(), walked.len(), "and each once");
         check_slots(&self.heap);
     }
 }

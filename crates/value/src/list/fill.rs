@@ -25,14 +25,14 @@ impl Fill {
         Self { bytes: (4 << 10) << doublings, count: usize::MAX }
     }
 
-    /// Whether so many elements in so many bytes are within it.
+    /// Whether so many elements in so many bytes may lie in one chunk.
     pub(super) fn allows(self, bytes: usize, count: usize) -> bool {
-        bytes <= self.bytes && count <= self.count
+        bytes <= self.bytes() && count <= self.count
     }
 
     /// Whether Redis keeps so many elements in so many bytes in one node.
     pub fn allows_listpack(self, element_bytes: usize, count: usize) -> bool {
-        self.allows(element_bytes + LISTPACK_BYTES, count)
+        element_bytes + LISTPACK_BYTES <= self.bytes && count <= self.count
     }
 
     /// Whether Redis puts a single node with so much in it out of its list again: when that is no
@@ -44,9 +44,11 @@ impl Fill {
         count <= self.count / 2 && element_bytes <= self.bytes
     }
 
-    /// How many bytes are within it.
+    /// How many bytes a chunk may have: a little less than one of Redis' nodes. The allocator cuts
+    /// a power of two of memory into blocks and keeps some bytes of it for itself, so that the last
+    /// block of a power of two would not fit, but one of seven eighths does.
     pub(super) fn bytes(self) -> usize {
-        self.bytes
+        self.bytes / 8 * 7
     }
 }
 
@@ -65,16 +67,18 @@ mod tests {
     fn a_setting_means_elements_or_kilobytes() {
         for (setting, kilobytes) in [(-1, 4), (-2, 8), (-3, 16), (-4, 32), (-5, 64), (-9, 64)] {
             let fill = Fill::from_setting(setting);
-            assert!(fill.allows(kilobytes << 10, 1 << 20), "{setting}");
-            assert!(!fill.allows((kilobytes << 10) + 1, 1), "{setting}");
+            assert!(fill.allows_listpack((kilobytes << 10) - 7, 1 << 20), "{setting}");
+            assert!(!fill.allows_listpack((kilobytes << 10) - 6, 1), "{setting}");
+            assert!(fill.allows(kilobytes * 896, 1 << 20), "{setting}");
+            assert!(!fill.allows(kilobytes * 896 + 1, 1), "{setting}");
         }
         for (setting, count) in [(0, 1), (1, 1), (128, 128), (i64::MAX, 1 << 40)] {
             let fill = Fill::from_setting(setting);
-            assert!(fill.allows(8 << 10, count), "{setting}");
-            assert!(!fill.allows((8 << 10) + 1, count), "{setting}");
+            assert!(fill.allows(7 << 10, count), "{setting}");
+            assert!(!fill.allows((7 << 10) + 1, count), "{setting}");
         }
         assert!(!Fill::from_setting(128).allows(1, 129));
-        assert!(Fill::from_setting(i64::MIN).allows(64 << 10, 1));
+        assert!(Fill::from_setting(i64::MIN).allows(56 << 10, 1));
         assert_eq!(Fill::default(), Fill::from_setting(-2));
     }
 }

@@ -64,6 +64,12 @@ proptest! {
             let seen = set.as_ref(&hasher);
             prop_assert_eq!(seen.contains(text), adds);
             prop_assert_eq!(seen.contains_element(Element::of(text)), adds);
+            let asked: Vec<_> =
+                [text, b"-1", b"text"].into_iter().map(Element::of).collect();
+            let found = seen.contains_each(&asked);
+            for (nth, element) in asked.iter().enumerate() {
+                prop_assert_eq!(found >> nth & 1 == 1, seen.contains_element(*element));
+            }
             if !model.is_empty() {
                 let some = seen.random(number as u64 * 7919).unwrap();
                 prop_assert!(model.contains(some.to_text(&mut Digits::new())));

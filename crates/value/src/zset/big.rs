@@ -12,11 +12,16 @@ use tree::{Item, Tree};
 
 use super::score::{Scored, Tail, image, order, score_in};
 use crate::KeyHasher;
+use crate::entries::Element;
 use crate::heap::Full;
 use crate::members::{Member, Members};
 
 /// How many members a removal of a range takes out of the tree at once.
 const BATCH: usize = 512;
+
+/// How many members are between one that is taken out at an end and those that are asked for.
+const SOON: usize = 4;
+const LATER: usize = 8;
 
 /// See the module's page.
 #[derive(Clone, Default)]
@@ -39,12 +44,34 @@ pub(super) fn scored(member: Member<'_>) -> (f64, &[u8]) {
     (score_in(member.tail), member.name)
 }
 
+/// The same as an element with its score.
+#[inline]
+pub(super) fn pair_of(member: Member<'_>) -> (Element<'_>, f64) {
+    (Element::Bytes(member.name), score_in(member.tail))
+}
+
 #[inline]
 fn item(score: f64, handle: u32) -> Item {
     Item { prefix: image(score), handle }
 }
 
 impl ZSet {
+    /// The set of these members. A sort of bare numbers orders them by the images of their scores;
+    /// only what has the same image is compared.
+    pub(super) fn of(members: Members<Scored>) -> ZSet {
+        let key_of = |(handle, member): (u32, Member<'_>)| {
+            u64::from(image(score_in(member.tail))) << 32 | u64::from(handle)
+        };
+        let mut keys: Vec<u64> = members.handles().map(key_of).collect();
+        keys.sort_unstable();
+        let member_of = |key: u64| scored(members.member(key as u32));
+        for alike in keys.chunk_by_mut(|one, other| one >> 32 == other >> 32) {
+            alike.sort_unstable_by(|&one, &other| order(member_of(one), member_of(other)));
+        }
+        let items = keys.iter().map(|&key| Item { prefix: (key >> 32) as u32, handle: key as u32 });
+        ZSet { tree: Tree::from_sorted(items), members }
+    }
+
     /// A set without members.
     #[must_use]
     pub fn new() -> ZSet {
@@ -194,21 +221,53 @@ impl ZSet {
             return;
         }
         let mut left = end.saturating_sub(range.start);
+        if left == 1 {
+            return self.remove_at(range.start, hasher);
+        }
         while left > 0 {
             let count = left.min(BATCH);
             let mut handles: SmallVec<[u32; BATCH]> = SmallVec::new();
             self.tree.remove_range(range.start..range.start + count, |handle| handles.push(handle));
             for nth in 0..handles.len() {
                 let (done, pending) = handles.split_at_mut(nth + 1);
-                let name = self.members.member(done[nth]).name;
-                let hash = hasher.hash(name);
-                let Some(at) = self.members.find(hash, name) else { continue };
-                let mut moves = Moves::new();
-                self.members.remove(hasher, hash, at, |old, new, _| moves.push((old, new)));
-                self.follow(moves, pending);
+                self.forget(done[nth], pending, hasher);
             }
             left -= count;
         }
+    }
+
+    /// Takes the member of a rank out. At either end others are likely to follow soon: the memory
+    /// that they will read is asked for.
+    fn remove_at(&mut self, rank: usize, hasher: &KeyHasher) {
+        let Some(item) = self.tree.remove_at(rank) else { return };
+        self.forget(item.handle, &mut [], hasher);
+        let last = self.len().saturating_sub(1);
+        if rank == 0 {
+            self.foresee(SOON, LATER, hasher);
+        } else if rank > last {
+            self.foresee(last.saturating_sub(SOON), last.saturating_sub(LATER), hasher);
+        }
+    }
+
+    /// Asks for the place in the table of the member of one rank, whose record is here already, and
+    /// for the record of another one.
+    fn foresee(&self, soon: usize, later: usize, hasher: &KeyHasher) {
+        if let Some(item) = self.tree.item(later) {
+            self.members.prefetch_handle(item.handle);
+        }
+        if let Some(item) = self.tree.item(soon) {
+            self.members.prefetch(hasher.hash(self.members.member(item.handle).name));
+        }
+    }
+
+    /// Takes a member, which the tree holds no more, out of the table. `pending` are others of
+    /// which that is true.
+    fn forget(&mut self, handle: u32, pending: &mut [u32], hasher: &KeyHasher) {
+        let hash = hasher.hash(self.members.member(handle).name);
+        let Some(at) = self.members.find_handle(hash, handle) else { return };
+        let mut moves = Moves::new();
+        self.members.remove(hasher, hash, at, |old, new, _| moves.push((old, new)));
+        self.follow(moves, pending);
     }
 
     /// Replaces the handles of records that moved: in the tree, or where they are `pending`,
