@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rdb::{Format, HashField, Limits, Options, RdbError, Stream, Value};
+use rdb::{Format, Group, HashField, Limits, Options, RdbError, Stream, Value};
 
 const LIMITS: Limits = Limits { string_bytes_max: 1 << 20, unpacked_bytes_max: 4 << 20 };
 
@@ -27,6 +27,10 @@ fn check(value: &Value, options: Options) {
         assert_eq!(encoded, Err(RdbError::FieldDeadline));
         return;
     }
+    if has_unowned(value) {
+        assert_eq!(encoded, Err(RdbError::Pending));
+        return;
+    }
     encoded.expect("what was decoded has a payload");
     let again = Value::decode(&payload, options.format.version(), &Limits::default());
     let again = again.expect("an own payload");
@@ -36,6 +40,10 @@ fn check(value: &Value, options: Options) {
 fn has_deadlines(value: &Value) -> bool {
     let is_dying = |field: &HashField| field.deadline_ms.is_some();
     matches!(value, Value::Hash(fields) if fields.iter().any(is_dying))
+}
+
+fn has_unowned(value: &Value) -> bool {
+    matches!(value, Value::Stream(stream) if stream.groups.iter().any(Group::has_unowned))
 }
 
 /// What the format keeps of a value.

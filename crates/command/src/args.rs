@@ -230,7 +230,7 @@ pub fn parse_integer(raw: &[u8]) -> Option<i64> {
 pub fn parse_float(raw: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(raw).ok()?;
     if let Some(number) = parse_hexadecimal(text) {
-        return Some(number);
+        return number;
     }
     let number: f64 = text.parse().ok()?;
     let unsigned = text.trim_start_matches(['+', '-']);
@@ -238,15 +238,75 @@ pub fn parse_float(raw: &[u8]) -> Option<f64> {
     (!number.is_nan() && (number.is_finite() || says_infinity)).then_some(number)
 }
 
-/// `0x` numbers, which C's reader takes too. A binary exponent is not taken.
-fn parse_hexadecimal(text: &str) -> Option<f64> {
+/// `0x` numbers, which C's reader takes too: `0x1f`, `-0xa.8`, `0x1p-3`. `Some(None)` is one that
+/// no double is near enough to.
+fn parse_hexadecimal(text: &str) -> Option<Option<f64>> {
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let digits = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X"))?;
-    let number = u64::from_str_radix(digits, 16).ok()? as f64;
-    Some(if negative { -number } else { number })
+    let unsigned = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X"))?;
+    let (digits, exponent) = match unsigned.split_once(['p', 'P']) {
+        Some((digits, exponent)) => (digits, binary_exponent(exponent)?),
+        None => (unsigned, 0),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.len() + part.len() == 0 {
+        return None;
+    }
+    // Digits beyond those that fit count only as far as there are some.
+    let (mut bits, mut dropped) = (0_u128, 0);
+    for digit in whole.chars().chain(part.chars()) {
+        let digit = u128::from(digit.to_digit(16)?);
+        if bits >> (u128::BITS - 8) == 0 {
+            bits = bits << 4 | digit;
+        } else {
+            bits |= u128::from(digit != 0);
+            dropped += 4;
+        }
+    }
+    let exponent = exponent + dropped - 4 * part.len() as i64;
+    let number = scaled(bits, exponent);
+    Some(number.map(|number| if negative { -number } else { number }))
+}
+
+/// What stands behind the `p`: digits with a sign or without. What is far beyond any double is just
+/// far beyond.
+fn binary_exponent(text: &str) -> Option<i64> {
+    const FAR: i64 = 1 << 32;
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let exponent = digits.parse().map_or(FAR, |exponent: i64| exponent.min(FAR));
+    Some(if text.starts_with('-') { -exponent } else { exponent })
+}
+
+/// `bits * 2^exponent`, rounded to the nearest double, to the even one of two; `None` if that is
+/// infinite, or zero though `bits` is not.
+fn scaled(bits: u128, exponent: i64) -> Option<f64> {
+    /// The exponent of the least double.
+    const LEAST: i64 = -1074;
+    if bits == 0 {
+        return Some(0.0);
+    }
+    let len = i64::from(u128::BITS - bits.leading_zeros());
+    let kept = i64::from(f64::MANTISSA_DIGITS).min(len + exponent - LEAST);
+    let cut = (len - kept).max(0);
+    let bits = match u32::try_from(cut).ok().filter(|&cut| cut < u128::BITS) {
+        Some(0) => bits,
+        Some(cut) => {
+            let (half, rest) = (1 << (cut - 1), bits & ((1 << cut) - 1));
+            let whole = bits >> cut;
+            let up = rest > half || (rest == half && whole & 1 == 1);
+            whole + u128::from(up)
+        }
+        None => 0,
+    };
+    // In two steps, since the power alone may be below every double though the product is not.
+    let power = i32::try_from((exponent + cut).clamp(-4_000, 4_000)).ok()?;
+    let number = bits as f64 * 2_f64.powi(power / 2) * 2_f64.powi(power - power / 2);
+    Some(number).filter(|number| number.is_finite() && *number != 0.0)
 }
 
 #[cfg(test)]
@@ -269,8 +329,35 @@ mod tests {
     fn floats_are_finite_unless_they_say_otherwise() {
         assert_eq!(parse_float(b"3.0e2"), Some(300.0));
         assert_eq!(parse_float(b"-inf"), Some(f64::NEG_INFINITY));
-        assert_eq!(parse_float(b"0x10"), Some(16.0));
         for bad in ["", "nan", "1e999", " 1", "1 ", "abc", "1.2.3"] {
+            assert_eq!(parse_float(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    /// As Redis 7 and 8 take them, measured with ZINCRBY.
+    #[test]
+    fn hexadecimal_floats_are_those_of_c() {
+        let good = [
+            ("0x10", 16.0),
+            ("0x0a.8p1", 21.0),
+            ("0xa.8", 10.5),
+            ("0X1P-2", 0.25),
+            ("0x.8", 0.5),
+            ("0x1.", 1.0),
+            ("-0x1.8p+1", -3.0),
+            ("0x1ffffffffffffffffff", 9.444_732_965_739_29e21),
+            // Half-way to the even one below, and a little more, far behind.
+            ("0x1.00000000000008", 1.0),
+            ("0x1.0000000000000800000000000000000000000000001", 1.0 + f64::EPSILON),
+            ("0x1p1023", f64::MAX / 2.0 + 2_f64.powi(970)),
+            ("0x1p-1074", f64::from_bits(1)),
+            ("0x3p-1075", f64::from_bits(2)),
+            ("0x0p99999999999999999999", 0.0),
+        ];
+        for (text, number) in good {
+            assert_eq!(parse_float(text.as_bytes()), Some(number), "{text}");
+        }
+        for bad in ["0x", "0xp1", "0x1p", "0x1p+", "0x.", "0x1p2000", "0x1p-1075", "0xg", " 0x1"] {
             assert_eq!(parse_float(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -456,7 +456,7 @@ categories! {
     HYPERLOGLOG 9 "hyperloglog"; GEO 10 "geo"; STREAM 11 "stream"; PUBSUB 12 "pubsub";
     ADMIN 13 "admin"; FAST 14 "fast"; SLOW 15 "slow"; BLOCKING 16 "blocking";
     DANGEROUS 17 "dangerous"; CONNECTION 18 "connection"; TRANSACTION 19 "transaction";
-    SCRIPTING 20 "scripting";
+    SCRIPTING 20 "scripting"; ARRAY 21 "array";
 }
 
 impl Category {
@@ -491,6 +491,7 @@ pub enum Group {
     Geo,
     HyperLogLog,
     Stream,
+    Array,
     Generic,
     Connection,
     Cluster,
@@ -512,6 +513,7 @@ impl Group {
             Group::HyperLogLog => "hyperloglog",
             Group::List => "list",
             Group::Stream => "stream",
+            Group::Array => "array",
             Group::Generic => "generic",
             Group::Connection => "connection",
             Group::Cluster => "cluster",

@@ -67,6 +67,8 @@ pub struct Live {
     pub set_max_listpack_value: usize,
     /// The most elements of a list's chunk, or its size when negative.
     pub list_max_listpack_size: i64,
+    /// How many chunks at each end of a list are not compressed; 0: none is.
+    pub list_compress_depth: usize,
     /// The most bytes of a stream's node; 0: no limit.
     pub stream_node_max_bytes: u64,
     /// The most entries of a stream's node; 0: no limit.
@@ -454,6 +456,7 @@ impl Live {
             set_max_listpack_entries: values.number("set-max-listpack-entries"),
             set_max_listpack_value: values.number("set-max-listpack-value"),
             list_max_listpack_size: values.number("list-max-listpack-size"),
+            list_compress_depth: values.number("list-compress-depth"),
             stream_node_max_bytes: values.bytes("stream-node-max-bytes"),
             stream_node_max_entries: values.number("stream-node-max-entries"),
             requirepass: Password(values.raw("requirepass").into()),

@@ -3,6 +3,7 @@
 //! A command function takes its arguments apart, asks or changes the view, and replies; the rules
 //! over values are pure functions beside it. [`FAMILIES`] is all that the server takes from here.
 
+pub mod array;
 pub mod bitmap;
 mod chance;
 mod element;
@@ -33,5 +34,6 @@ pub const FAMILIES: &[&[Command]] = &[
     sorted_set::COMMANDS,
     geo::COMMANDS,
     stream::COMMANDS,
+    array::COMMANDS,
     generic::COMMANDS,
 ];

@@ -71,6 +71,12 @@ const SHORT: &[&str] = &[
     "LINDEX",
     "LSET",
     // As many as there are words.
+    "ARINFO",
+    "ARSET",
+    "ARMSET",
+    "ARINSERT",
+    "ARMGET",
+    "ARDEL",
     "EXISTS",
     "TOUCH",
     "UNLINK",

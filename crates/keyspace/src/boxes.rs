@@ -48,8 +48,11 @@ impl Boxes {
 
     /// Keeps a collection under a number: the next one, or one it was taken from.
     pub(crate) fn put(&mut self, number: u32, big: Box<Big>) {
-        if self.vacant.last() == Some(&number) {
-            self.vacant.pop();
+        // What it replaces may have given its own number up since this one was told.
+        let newest = self.vacant.len().saturating_sub(2);
+        let own = self.vacant[newest..].iter().position(|&vacant| vacant == number);
+        if let Some(own) = own {
+            self.vacant.remove(newest + own);
         }
         self.versions += 1;
         self.places[number as usize] = Place { big: Some(big), version: self.versions };
@@ -64,6 +67,12 @@ impl Boxes {
     /// The version of the collection with this number.
     pub(crate) fn version(&self, number: u32) -> u64 {
         self.places.get(number as usize).map_or(0, |place| place.version)
+    }
+
+    /// The same, if it is there.
+    #[inline]
+    pub(crate) fn find(&self, number: u32) -> Option<&Big> {
+        self.places.get(number as usize)?.big.as_deref()
     }
 
     /// The collection with this number, to be changed.
@@ -121,6 +130,22 @@ mod tests {
         assert!(boxes.remove(one).is_some());
         assert_eq!(boxes.next(), one);
         assert!(boxes.take(Some(one)).is_none() && boxes.take(Some(second)).is_some());
+    }
+
+    /// SUNIONSTORE of a large set over another one left the new number among the vacant ones: the
+    /// next large collections of the shard were two under one number.
+    #[test]
+    fn a_collection_may_replace_one_that_gives_its_number_up() {
+        let big = || Box::new(Big::Set(Default::default()));
+        let mut boxes = Boxes::default();
+        let old = boxes.next();
+        boxes.put(old, big());
+        let new = boxes.next();
+        assert!(boxes.remove(old).is_some());
+        boxes.put(new, big());
+        assert_eq!(boxes.next(), old);
+        boxes.put(old, big());
+        assert!(![old, new].contains(&boxes.next()));
     }
 
     #[test]

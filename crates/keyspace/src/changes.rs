@@ -27,6 +27,8 @@ pub enum Class {
     ZSet,
     /// `t`: streams.
     Stream,
+    /// `a`: arrays.
+    Array,
     /// `x`: an entry met its deadline.
     Expired,
     /// `n`: a key came into being.
@@ -77,6 +79,10 @@ pub mod event {
 
     const fn stream(name: &'static str) -> Event {
         Event { class: Class::Stream, name }
+    }
+
+    const fn array(name: &'static str) -> Event {
+        Event { class: Class::Array, name }
     }
 
     pub const SET: Event = string("set");
@@ -145,6 +151,13 @@ pub mod event {
     pub const XGROUP_DESTROY: Event = stream("xgroup-destroy");
     pub const XGROUP_CREATE_CONSUMER: Event = stream("xgroup-createconsumer");
     pub const XGROUP_DELETE_CONSUMER: Event = stream("xgroup-delconsumer");
+    pub const ARSET: Event = array("arset");
+    pub const ARMSET: Event = array("armset");
+    pub const ARINSERT: Event = array("arinsert");
+    pub const ARRING: Event = array("arring");
+    pub const ARSEEK: Event = array("arseek");
+    pub const ARDEL: Event = array("ardel");
+    pub const ARDELRANGE: Event = array("ardelrange");
     pub const EXPIRED: Event = Event { class: Class::Expired, name: "expired" };
     pub const NEW: Event = Event { class: Class::New, name: "new" };
     pub const REWRITE: Event = Event { class: Class::Rewrite, name: "rewrite" };

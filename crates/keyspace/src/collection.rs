@@ -20,6 +20,7 @@ use value::{Big, Type};
 use crate::changes::{Effect, Event, event};
 use crate::database::Stored;
 use crate::entry::Expiry;
+use crate::sizes::Place;
 use crate::view::Writing;
 use crate::{KeyHasher, Layout, Millis, Refused};
 
@@ -30,6 +31,8 @@ pub struct CollectionEntry<'v> {
     pub(crate) hash: u64,
     pub(crate) at: Option<At>,
     pub(crate) kind: Type,
+    /// Where what the key holds was counted last.
+    pub(crate) place: Option<Place>,
     /// Parts that were written over after their deadlines, of which nobody was told yet.
     pub(crate) lapsed: usize,
 }
@@ -40,6 +43,21 @@ pub enum NewCollection<'a> {
     Packed(&'a [u8]),
     /// A large one.
     Big(Box<Big>),
+}
+
+impl<'v> CollectionEntry<'v> {
+    /// The guard of a key and its hash, which lies there if it does.
+    #[inline]
+    pub(crate) fn new(
+        writing: Writing<'v>,
+        (key, hash): (&'v [u8], u64),
+        at: Option<At>,
+        kind: Type,
+    ) -> CollectionEntry<'v> {
+        let mut entry = CollectionEntry { writing, key, hash, at, kind, place: None, lapsed: 0 };
+        entry.place = entry.place_now();
+        entry
+    }
 }
 
 impl CollectionEntry<'_> {
@@ -122,6 +140,21 @@ impl CollectionEntry<'_> {
         Some((database.boxes.get_mut(number), hasher))
     }
 
+    fn place_now(&self) -> Option<Place> {
+        self.writing.database()?.place_of(self.handle()?)
+    }
+
+    /// Counts the collection where its length is now: a guard that has changed it does so before it
+    /// goes, at the latest when it notes the change.
+    #[inline]
+    pub(crate) fn recount(&mut self) {
+        let place = self.place_now();
+        if place != self.place {
+            self.writing.database_mut().sizes.change(self.place, place);
+            self.place = place;
+        }
+    }
+
     /// Puts a collection over what is there. `expiry` says what becomes of the deadline.
     ///
     /// # Errors
@@ -129,6 +162,7 @@ impl CollectionEntry<'_> {
     pub fn put(&mut self, new: NewCollection<'_>, expiry: Expiry) -> Result<(), Refused> {
         let hash = self.hash;
         self.writing.before_change(hash);
+        self.recount();
         let (value, big) = match new {
             NewCollection::Packed(bytes) => {
                 (NewValue::Packed { kind: packed_kind(self.kind), bytes }, None)
@@ -151,16 +185,19 @@ impl CollectionEntry<'_> {
             }
         }
         if let Some((number, big)) = big {
-            self.writing.database_mut().boxes.put(number, big);
+            self.writing.database_mut().put_box(number, big);
         }
+        self.place = self.place_now();
         Ok(())
     }
 
     /// Notes that the collection was changed. `is_empty`: nothing is left in it but what has
-    /// outlived its deadline, so the entry goes.
+    /// outlived its deadline, so the entry goes, which is all of the change.
     pub fn noted(&mut self, event: Event, is_empty: bool) {
         self.tell_lapsed();
-        self.writing.note(self.key, event, Effect::Set);
+        let effect = if is_empty { Effect::Nothing } else { Effect::Set };
+        self.writing.note(self.key, event, effect);
+        self.recount();
         if is_empty {
             self.lapsed = match self.stored() {
                 Some(Stored::Big(big)) => big.dated().map_or(0, Map::held),
@@ -209,6 +246,7 @@ impl CollectionEntry<'_> {
 
     /// Takes the entry out; tells whether there was one.
     pub fn remove(&mut self, event: Event) -> bool {
+        self.recount();
         let Some(at) = self.at.take() else { return false };
         let hash = self.hash;
         self.writing.before_change(hash);
@@ -219,6 +257,24 @@ impl CollectionEntry<'_> {
     }
 }
 
+/// Takes one step after the other until one is refused, and tells how many of them did something.
+///
+/// What was done before a refusal stays, so whoever changes an entry in several steps notes that
+/// first and refuses then.
+pub fn count_done<T, E>(
+    items: impl IntoIterator<Item = T>,
+    mut step: impl FnMut(T) -> Result<bool, E>,
+) -> (usize, Result<(), E>) {
+    let mut done = 0;
+    for item in items {
+        match step(item) {
+            Ok(did) => done += usize::from(did),
+            Err(refused) => return (done, Err(refused)),
+        }
+    }
+    (done, Ok(()))
+}
+
 /// How records call a packed collection of this type.
 fn packed_kind(kind: Type) -> Kind {
     match kind {
@@ -226,6 +282,7 @@ fn packed_kind(kind: Type) -> Kind {
         Type::Set => Kind::Set,
         Type::Hash => Kind::Hash,
         Type::ZSet => Kind::ZSet,
+        Type::Array => Kind::Array,
         Type::String | Type::Stream => unreachable!("strings and streams are not packed"),
     }
 }

@@ -15,6 +15,7 @@ use value::{Big, Type};
 
 use crate::boxes::Boxes;
 use crate::entry::Expiry;
+use crate::sizes::{Place, Sizes};
 use crate::{Frame, Millis, Refused};
 use value::KeyHasher;
 
@@ -95,6 +96,7 @@ pub(crate) struct Database {
     pub(crate) table: Table,
     pub(crate) records: Records,
     pub(crate) volatile: usize,
+    pub(crate) sizes: Sizes,
     /// Large collections; a record has the number of its own.
     pub(crate) boxes: Boxes,
     /// Tells it from those that were in its place before.
@@ -139,7 +141,7 @@ pub(crate) enum Value {
 impl Database {
     pub(crate) fn new(shard_bits: u32, number: u64) -> Database {
         let (table, records, boxes) = (Table::new(shard_bits), Records::new(), Boxes::default());
-        Database { table, records, volatile: 0, boxes, number }
+        Database { table, records, volatile: 0, sizes: Sizes::default(), boxes, number }
     }
 
     /// Asks for the bucket that a look-up of this hash will read.
@@ -221,7 +223,33 @@ impl Database {
             Kind::Set => Stored::Packed(Type::Set, record.str().as_bytes()),
             Kind::Hash => Stored::Packed(Type::Hash, record.str().as_bytes()),
             Kind::ZSet => Stored::Packed(Type::ZSet, record.str().as_bytes()),
+            Kind::Array => Stored::Packed(Type::Array, record.str().as_bytes()),
         }
+    }
+
+    /// Where the value of a record counts; `None` if it is a string, or a large collection that is
+    /// on its way to another place.
+    #[inline]
+    pub(crate) fn place_of(&self, handle: Handle) -> Option<Place> {
+        let record = self.records.at(handle);
+        let kind = match record.kind() {
+            Kind::Str | Kind::Array => return None,
+            Kind::Boxed => {
+                let big = self.boxes.find(record.boxed()?)?;
+                return Place::of(big.kind(), big.len());
+            }
+            Kind::List => Type::List,
+            Kind::Set => Type::Set,
+            Kind::Hash => Type::Hash,
+            Kind::ZSet => Type::ZSet,
+        };
+        Place::of(kind, kind.packed_len(record.str().as_bytes()))
+    }
+
+    /// Keeps a large collection under a number, see [`Boxes::put`].
+    pub(crate) fn put_box(&mut self, number: u32, big: Box<Big>) {
+        self.sizes.change(None, Place::of(big.kind(), big.len()));
+        self.boxes.put(number, big);
     }
 
     /// Notes in the record that it was used.
@@ -251,6 +279,7 @@ impl Database {
         let hash_of = |handle| hasher.hash(records.key(Handle::from_bits(handle)));
         let at = self.table.insert(hash, handle.bits(), hash_of);
         self.count_deadline(hash, deadline);
+        self.sizes.change(None, self.place_of(handle));
         Ok(at)
     }
 
@@ -267,11 +296,13 @@ impl Database {
         let record = self.records.at(old);
         let (had, boxed) = (record.deadline(), record.boxed());
         let deadline = expiry.after(had);
+        let place = self.place_of(old);
         let (new, garbage) = self.records.replace(old, value, deadline)?;
         if deadline != had {
             self.count_change(hash, had, deadline);
         }
         let big = boxed.and_then(|number| self.boxes.remove(number));
+        self.sizes.change(place, self.place_of(new));
         Ok((self.moved(hash, at, new), Remains { garbage, big }))
     }
 
@@ -306,6 +337,7 @@ impl Database {
     }
 
     fn remove_record(&mut self, handle: Handle) -> Remains {
+        self.sizes.change(self.place_of(handle), None);
         let boxed = self.records.at(handle).boxed();
         let big = boxed.and_then(|number| self.boxes.remove(number));
         Remains { garbage: self.records.remove(handle), big }
@@ -318,6 +350,8 @@ impl Database {
             return self.copied(handle);
         }
         let boxed = self.records.at(handle).boxed();
+        let place = self.place_of(handle).filter(|_| boxed.is_some());
+        self.sizes.change(place, None);
         match self.boxes.take(boxed) {
             // Not `copied`, which would copy what is in the box.
             Some(big) => self.with_value(handle, Value::Big(Some(big))),
@@ -349,7 +383,7 @@ impl Database {
         if let (Value::Big(Some(big)), Some(number)) =
             (detached.value, self.records.at(handle).boxed())
         {
-            self.boxes.put(number, big);
+            self.put_box(number, big);
         }
     }
 
@@ -393,11 +427,14 @@ impl Database {
                 let number = self.boxes.next();
                 let handle = self.records.insert(key, NewValue::boxed(number), deadline)?;
                 if let Some(big) = big.take() {
-                    self.boxes.put(number, big);
+                    self.put_box(number, big);
                 }
                 handle
             }
         };
+        if !matches!(detached.value, Value::Big(_)) {
+            self.sizes.change(None, self.place_of(handle));
+        }
         self.records.set_sticky(handle, detached.sticky);
         self.records.set_access(handle, detached.access);
         Ok(handle)

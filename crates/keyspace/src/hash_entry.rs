@@ -4,8 +4,8 @@ use value::map::{self, Map, MapRef, NewMap, Until};
 use value::set::Step;
 use value::{Big, Type};
 
-use crate::changes::Event;
-use crate::collection::{CollectionEntry, NewCollection};
+use crate::changes::{Event, event};
+use crate::collection::{CollectionEntry, NewCollection, count_done};
 use crate::database::Stored;
 use crate::entry::Expiry;
 use crate::view::View;
@@ -116,15 +116,21 @@ impl HashEntry<'_> {
         if !self.entry.exists() && pairs.len() > 1 {
             return self.make(pairs);
         }
-        let is_big = matches!(self.entry.stored(), Some(Stored::Big(_)));
-        if !is_big && !self.entry.layout().hash.take(pairs.len()) {
-            self.grow()?;
+        let is_small = matches!(self.entry.stored(), Some(Stored::Packed(..)));
+        if is_small && !self.entry.layout().hash.take(pairs.len()) {
+            let big = self.to_big()?;
+            self.put_big(big)?;
         }
         let mut added = 0;
-        for (field, value) in pairs {
+        let (set, outcome) = count_done(pairs, |(field, value)| {
             added += usize::from(self.set(field, value)?);
+            Ok(true)
+        });
+        if set > 0 && outcome.is_err() {
+            // Who listens is told of those that are set.
+            self.noted(event::HSET);
         }
-        Ok(added)
+        outcome.map(|()| added)
     }
 
     /// Makes a hash of several fields in one go: its record need not move as it grows.
@@ -140,12 +146,6 @@ impl HashEntry<'_> {
         let count = new.as_ref(hasher).len();
         put(&mut self.entry, new, Expiry::Keep)?;
         Ok(count)
-    }
-
-    /// Makes a small hash a large one.
-    fn grow(&mut self) -> Result<(), Refused> {
-        let big = self.to_big()?;
-        self.put_big(big)
     }
 
     /// Makes a small hash a large one for the sake of a deadline.
@@ -171,8 +171,7 @@ impl HashEntry<'_> {
     /// Sets a field, which has no deadline from then on; tells whether it is new.
     ///
     /// # Errors
-    /// [`Refused::Full`] if there is no room for it; nothing has changed then but that the hash may
-    /// be a large one.
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     #[inline]
     pub fn set(&mut self, field: &[u8], value: &[u8]) -> Result<bool, Refused> {
         self.set_until(field, value, Until::Never)
@@ -184,9 +183,6 @@ impl HashEntry<'_> {
     /// Those of [`HashEntry::set`].
     #[inline]
     pub fn set_until(&mut self, field: &[u8], value: &[u8], until: Until) -> Result<bool, Refused> {
-        if let Until::At(_) = until {
-            self.grow_for_deadline()?;
-        }
         let (limits, now) = (self.entry.layout().hash, self.entry.now());
         if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
             let has_lapsed = map.has_lapsed(field, now, hasher);
@@ -195,7 +191,25 @@ impl HashEntry<'_> {
             self.entry.lapsed += usize::from(has_lapsed);
             return Ok(is_new);
         }
-        self.set_in_small(field, value)
+        match until {
+            Until::At(_) => self.set_in_large(self.to_big()?.compact(), field, value, until),
+            Until::Never | Until::Same => self.set_in_small(field, value),
+        }
+    }
+
+    /// Sets a field in what a small hash becomes, or none.
+    fn set_in_large(
+        &mut self,
+        mut map: Map,
+        field: &[u8],
+        value: &[u8],
+        until: Until,
+    ) -> Result<bool, Refused> {
+        let (limits, now) = (self.entry.layout().hash, self.entry.now());
+        map.outgrow(field, value, &limits);
+        let is_new = map.set(field, value, until, now, self.entry.hasher())?;
+        self.put_big(map)?;
+        Ok(is_new)
     }
 
     /// Gives a field that is there another deadline, or none.
@@ -232,13 +246,7 @@ impl HashEntry<'_> {
                     map::count(self.entry.packed_mut(), 1);
                 }
             }
-            Step::Grow => {
-                self.grow()?;
-                let now = self.entry.now();
-                if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
-                    map.set(field, value, Until::Never, now, hasher)?;
-                }
-            }
+            Step::Grow => return self.set_in_large(self.to_big()?, field, value, Until::Never),
         }
         Ok(is_new)
     }

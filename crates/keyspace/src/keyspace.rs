@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use crate::changes::Sink;
 use crate::database::Database;
 use crate::shard::{Shard, ShardId};
+use crate::sizes::Sizes;
 use crate::view::{Entered, Frame, Guard, View};
 use crate::{DbIndex, Lengths, Millis};
 use value::KeyHasher;
@@ -372,13 +373,16 @@ impl Keyspace {
         Some(Usage { gate_waits: gate.waits(), ..usage_of(&shard) })
     }
 
-    /// How long the strings are that a shard holds, of each database that has keys; `None` if it is
-    /// busy. Does not wait.
+    /// How long the strings and the collections are that a shard holds, of each database that has
+    /// keys; `None` if it is busy. Does not wait.
     #[must_use]
-    pub fn try_lengths(&self, id: ShardId) -> Option<Vec<(DbIndex, Lengths)>> {
+    pub fn try_lengths(&self, id: ShardId) -> Option<Vec<(DbIndex, Lengths, Sizes)>> {
         let shard = self.gate(id).spin_read()?;
         let filled = shard.databases().filter(|(_, database)| !database.table.is_empty());
-        Some(filled.map(|(db, database)| (db, database.records.lengths().clone())).collect())
+        let of = |(db, database): (DbIndex, &Database)| {
+            (db, database.records.lengths().clone(), database.sizes.clone())
+        };
+        Some(filled.map(of).collect())
     }
 
     /// What each database of a shard holds; `None` if it is busy. Does not wait.

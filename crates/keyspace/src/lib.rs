@@ -19,6 +19,7 @@
 //! transaction says what time it is.
 
 pub mod access;
+mod array_entry;
 mod boxes;
 mod changes;
 mod collection;
@@ -31,6 +32,7 @@ mod maintain;
 mod scan;
 mod set_entry;
 mod shard;
+mod sizes;
 mod snapshot;
 mod stream_entry;
 mod view;
@@ -40,8 +42,9 @@ mod witness;
 mod zset_entry;
 
 pub use access::Access;
+pub use array_entry::{ArrayEntry, array_of};
 pub use changes::{Change, Class, Effect, Event, Publication, Sink, event};
-pub use collection::{CollectionEntry, NewCollection};
+pub use collection::{CollectionEntry, NewCollection, count_done};
 pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};
 pub use hash_entry::{HashEntry, map_of};
@@ -53,8 +56,11 @@ pub use packed::lengths::{self, Lengths};
 pub use scan::{Met, ScanCursor};
 pub use set_entry::{SetEntry, set_of};
 pub use shard::{Discarded, Shard, ShardId};
+pub use sizes::{COUNTED, Sizes};
 pub use snapshot::{Copied, SnapshotSink};
 pub use stream_entry::{StreamEntry, stream_of};
+pub use value::array::{self, ArrayRef};
+pub use value::entries;
 pub use value::list::{End, Fill as ListFill, ListRef};
 pub use value::map::Limits as HashLimits;
 pub use value::set::Limits as SetLimits;

@@ -178,6 +178,14 @@ impl ListEntry<'_> {
         event: Event,
     ) -> Result<usize, Refused> {
         let (count, bytes) = amount_of(texts.clone());
+        let fill = self.fill();
+        if let Some(list) = self.big() {
+            list.expect(bytes, count, fill);
+            texts.for_each(|text| list.push(end, text, fill));
+            let len = list.len();
+            self.entry.noted(event, false);
+            return Ok(len);
+        }
         if let Some(edit) = self.small_edit(bytes, count, |small| small.push(end, texts.clone())) {
             let len = edit.count();
             self.apply(edit)?;
@@ -185,7 +193,6 @@ impl ListEntry<'_> {
             return Ok(len);
         }
         self.grow(bytes, count)?;
-        let fill = self.fill();
         let mut len = 0;
         if let Some(list) = self.big() {
             texts.for_each(|text| list.push(end, text, fill));
@@ -208,6 +215,16 @@ impl ListEntry<'_> {
         event: Event,
         mut show: impl FnMut(Element<'_>),
     ) -> Result<bool, Refused> {
+        let fill = self.fill();
+        if count == 1
+            && let Some(list) = self.big()
+            && list.len() > 1
+        {
+            list.pop(end, show);
+            list.settle(fill);
+            self.entry.noted(event, false);
+            return Ok(true);
+        }
         let Some(list) = self.get() else { return Ok(false) };
         let (len, count) = (list.len(), count.min(list.len()));
         if count == 0 {
@@ -438,13 +455,8 @@ impl ListEntry<'_> {
     #[inline]
     fn grow(&mut self, bytes: usize, count: usize) -> Result<(), Refused> {
         let fill = self.fill();
-        if let Some(ListRef::Big(list)) = self.get() {
-            if !list.is_long()
-                && !fill.allows_listpack(list.element_bytes() + bytes, list.len() + count)
-                && let Some(list) = self.big()
-            {
-                list.set_long();
-            }
+        if let Some(list) = self.big() {
+            list.expect(bytes, count, fill);
             return Ok(());
         }
         self.make_big(bytes, count)

@@ -6,7 +6,7 @@ use value::set::{self, NewSet, SetRef, Step};
 use value::{Big, Type};
 
 use crate::changes::{Event, event};
-use crate::collection::{CollectionEntry, NewCollection};
+use crate::collection::{CollectionEntry, NewCollection, count_done};
 use crate::database::Stored;
 use crate::entry::Expiry;
 use crate::view::View;
@@ -129,19 +129,12 @@ impl SetEntry<'_> {
             put(&mut self.entry, new, Expiry::Keep)?;
             return Ok(count);
         }
-        let mut added = 0;
-        for member in members {
-            match self.insert(member) {
-                Ok(is_new) => added += usize::from(is_new),
-                // Those before it are there, and who listens is told of them.
-                Err(refused) if added > 0 => {
-                    self.noted(event::SADD);
-                    return Err(refused);
-                }
-                Err(refused) => return Err(refused),
-            }
+        let (added, outcome) = count_done(members, |member| self.insert(member));
+        if added > 0 && outcome.is_err() {
+            // Who listens is told of those that are there.
+            self.noted(event::SADD);
         }
-        Ok(added)
+        outcome.map(|()| added)
     }
 
     /// Adds a member; tells whether it is new. One that is there keeps its deadline.
@@ -183,23 +176,36 @@ impl SetEntry<'_> {
         Ok(true)
     }
 
+    /// Counts the set where its length is now, for a guard that goes before the change is noted by
+    /// another one.
+    pub fn recount(&mut self) {
+        self.entry.recount();
+    }
+
     /// Adds a member that is there up to a deadline, or gives one that is there this deadline;
     /// tells whether it is new.
     ///
     /// # Errors
-    /// [`Refused::Full`] if there is no room for it; nothing has changed then but that the set may
-    /// be one of members with deadlines.
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn insert_until(&mut self, text: &[u8], deadline: Millis) -> Result<bool, Refused> {
-        if !matches!(self.entry.stored(), Some(Stored::Big(Big::DatedSet(_)))) {
-            let dated = match self.get() {
-                Some(set) => set.to_dated(self.entry.hasher())?,
-                None => Map::new(),
-            };
-            let big = Box::new(Big::DatedSet(dated));
-            self.entry.put(NewCollection::Big(big), Expiry::Keep)?;
-        }
-        let is_new = self.put_dated(text, Until::At(deadline))?;
+        let until = Until::At(deadline);
+        let is_new = match self.entry.stored() {
+            Some(Stored::Big(Big::DatedSet(_))) => self.put_dated(text, until)?,
+            _ => self.become_dated(text, until)?,
+        };
         self.entry.note_due();
+        Ok(is_new)
+    }
+
+    /// Makes the set one of members with deadlines, with one more or one that is there.
+    fn become_dated(&mut self, text: &[u8], until: Until) -> Result<bool, Refused> {
+        let (now, hasher) = (self.entry.now(), self.entry.hasher());
+        let mut dated = match self.get() {
+            Some(set) => set.to_dated(hasher)?,
+            None => Map::new(),
+        };
+        let is_new = dated.set(text, &[], until, now, hasher)?;
+        self.entry.put(NewCollection::Big(Box::new(Big::DatedSet(dated))), Expiry::Keep)?;
         Ok(is_new)
     }
 

@@ -522,7 +522,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find_and(hash, key, true);
-        let entry = CollectionEntry { writing, key, hash, at, kind, lapsed: 0 };
+        let entry = CollectionEntry::new(writing, (key, hash), at, kind);
         match entry.stored() {
             Some(stored) if stored.kind() != kind => Err(Refused::WrongType),
             _ => Ok(entry),
@@ -536,7 +536,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find(hash, key);
-        CollectionEntry { writing, key, hash, at, kind, lapsed: 0 }
+        CollectionEntry::new(writing, (key, hash), at, kind)
     }
 
     /// Removes an entry; tells whether there was one.
@@ -655,6 +655,14 @@ impl<'g> View<'g> {
             }
         }
         flushed
+    }
+
+    /// Leaves no more room to this database than so many regions a shard, so that tests get to see
+    /// what happens when there is none.
+    pub fn limit_room(&mut self, regions_max: usize) {
+        for id in self.ids() {
+            self.database_mut(id).records.limit_regions(regions_max);
+        }
     }
 
     /// Says whether what this command leaves behind is to be dropped in the background (ASYNC), or

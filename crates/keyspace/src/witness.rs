@@ -134,6 +134,7 @@ fn elements_of(big: &Big) -> usize {
         Big::Hash(map) | Big::DatedSet(map) => map.held(),
         Big::ZSet(set) => set.len(),
         Big::Stream(stream) => usize::try_from(stream.log.len()).unwrap_or(usize::MAX),
+        Big::Array(array) => usize::try_from(array.count()).unwrap_or(usize::MAX),
     }
 }
 

@@ -29,7 +29,7 @@ impl View<'_> {
     /// [`Refused::WrongType`] if the key holds something else.
     #[inline]
     pub fn zset_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<ZSetEntry<'v>, Refused> {
-        Ok(ZSetEntry { entry: self.collection_entry(key, Type::ZSet)? })
+        Ok(ZSetEntry { entry: self.collection_entry(key, Type::ZSet)?, is_to_be_large: false })
     }
 
     /// The sorted set of these members, none of which is there twice, to be put; `None` if there
@@ -86,6 +86,8 @@ pub fn zset_of<'a>(stored: Stored<'a>, hasher: &'a KeyHasher) -> Option<ZSetRef<
 /// so by [`ZSetEntry::noted`], once.
 pub struct ZSetEntry<'v> {
     entry: CollectionEntry<'v>,
+    /// Too much is to come for a small one.
+    is_to_be_large: bool,
 }
 
 impl ZSetEntry<'_> {
@@ -113,26 +115,21 @@ impl ZSetEntry<'_> {
         self.entry.count_lookup();
     }
 
-    /// Makes room for what is to come in one go: a set that will be too large for a small one is
-    /// made large at once, as in Redis. A set that is there already stays as it is.
-    ///
-    /// # Errors
-    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
-    pub fn expect(&mut self, members: usize, longest: usize) -> Result<(), Refused> {
+    /// Says what is to come in one go: a set that will be too large for a small one is made large
+    /// at once, as in Redis. A set that is there already stays as it is.
+    pub fn expect(&mut self, members: usize, longest: usize) {
         let limits = self.entry.layout().zset;
-        if self.entry.exists() || limits.take(members) && longest <= limits.text_max {
-            return Ok(());
-        }
-        self.grow()
+        self.is_to_be_large = !limits.take(members) || longest > limits.text_max;
     }
 
-    /// Makes the set a large one.
-    fn grow(&mut self) -> Result<(), Refused> {
+    /// Makes the set a large one, with a member more.
+    fn grow(&mut self, name: &[u8], score: f64) -> Result<(), Refused> {
         let hasher = self.entry.hasher();
-        let big = match self.get() {
+        let mut big = match self.get() {
             Some(small) => small.to_big(hasher)?,
             None => ZSet::new(),
         };
+        big.update(name, hasher, |_| Ok::<_, Refused>(Some(score)))??;
         self.entry.put(NewCollection::Big(Box::new(Big::ZSet(big))), Expiry::Keep)
     }
 
@@ -141,7 +138,7 @@ impl ZSetEntry<'_> {
     ///
     /// # Errors
     /// What `decide` refuses with, and [`Refused::Full`] if there is no room for it; nothing has
-    /// changed then but that the set may be a large one.
+    /// changed then.
     #[inline]
     pub fn update<E: From<Refused>>(
         &mut self,
@@ -181,7 +178,9 @@ impl ZSetEntry<'_> {
                 (takes.then(|| packed::insert(bytes, name, score)), true)
             }
             _ => {
-                if let Some(bytes) = packed::of_one(name, score, &limits) {
+                if !self.is_to_be_large
+                    && let Some(bytes) = packed::of_one(name, score, &limits)
+                {
                     return self.entry.put(NewCollection::Packed(&bytes), Expiry::Keep);
                 }
                 (None, true)
@@ -192,12 +191,7 @@ impl ZSetEntry<'_> {
             zset::count(self.entry.packed_mut(), i16::from(is_new));
             return Ok(());
         }
-        self.grow()?;
-        if let Some((Big::ZSet(set), hasher)) = self.entry.big_mut() {
-            let always = |_| Ok::<_, Refused>(Some(score));
-            set.update(name, hasher, always)??;
-        }
-        Ok(())
+        self.grow(name, score)
     }
 
     /// Takes a member out; tells whether it was there.

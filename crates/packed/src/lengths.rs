@@ -50,9 +50,22 @@ impl Lengths {
     pub(crate) fn change(&mut self, before: Option<usize>, after: Option<usize>) {
         let (before, after) = (before.map(doubling), after.map(doubling));
         if before != after {
-            before.inspect(|&at| self.0[at] -= 1);
-            after.inspect(|&at| self.0[at] += 1);
+            before.inspect(|&at| self.take(at));
+            after.inspect(|&at| self.add(at));
         }
+    }
+
+    /// Counts one more of a doubling.
+    #[inline]
+    pub fn add(&mut self, doubling: usize) {
+        self.0[doubling] += 1;
+    }
+
+    /// Counts one less of a doubling.
+    #[inline]
+    pub fn take(&mut self, doubling: usize) {
+        debug_assert!(self.0[doubling] > 0, "what goes has come before");
+        self.0[doubling] = self.0[doubling].saturating_sub(1);
     }
 }
 

@@ -87,6 +87,8 @@ pub enum Kind {
     Hash,
     /// A sorted set, packed likewise.
     ZSet,
+    /// An array, packed likewise.
+    Array,
     /// A value that lies elsewhere, under a number.
     Boxed,
 }
@@ -119,6 +121,7 @@ impl Form {
             number @ 9..=10 => Self::of_kind(Kind::Hash, number % 2 == 0, false),
             number @ 11..=12 => Self::of_kind(Kind::ZSet, number % 2 == 0, false),
             13 => Self::of_kind(Kind::Boxed, false, false),
+            number @ 14..=15 => Self::of_kind(Kind::Array, number % 2 == 1, false),
             _ => return None,
         };
         Some(form)
@@ -134,6 +137,7 @@ impl Form {
             Kind::Hash => 9 + external,
             Kind::ZSet => 11 + external,
             Kind::Boxed => 13,
+            Kind::Array => 14 + external,
         }
     }
 }
@@ -464,6 +468,12 @@ impl Records {
     /// No records, and no memory for any.
     pub fn new() -> Self {
         Self { slabs: Slabs::new(), externals: Externals::new(), lengths: Lengths::default() }
+    }
+
+    /// Leaves no more room than so many regions have, so that tests get to see what happens when
+    /// there is none. What lies in others stays there.
+    pub fn limit_regions(&mut self, regions_max: usize) {
+        self.slabs.limit_regions(regions_max);
     }
 
     // --- Reading ----------------------------------------------------------

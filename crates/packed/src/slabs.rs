@@ -221,6 +221,11 @@ impl Slabs {
         }
     }
 
+    /// Lowers the limit, to be reached in tests.
+    pub(crate) fn limit_regions(&mut self, regions_max: usize) {
+        self.regions_max = regions_max;
+    }
+
     // --- Access -----------------------------------------------------------
 
     /// Where the slot of `handle` begins, and its size.
@@ -493,7 +498,7 @@ impl Slabs {
     fn take_region(&mut self) -> Option<u32> {
         let vacant = self.vacant.last().copied();
         let at = vacant.unwrap_or(self.regions.len() as u32);
-        if at as usize == self.regions_max {
+        if at as usize >= self.regions_max {
             return None;
         }
         let region = Region::take()?;

@@ -26,7 +26,7 @@ mod encode;
 mod error;
 mod intset;
 mod listpack;
-mod lzf;
+pub mod lzf;
 mod number;
 mod primitives;
 mod sink;

@@ -1,4 +1,4 @@
-//! LZF, the compression of long strings.
+//! LZF, the compression of long strings, and of long lists in memory.
 //!
 //! # Layout
 //!
@@ -31,7 +31,11 @@ pub(crate) fn can_hold(compressed: usize, raw: usize) -> bool {
 }
 
 /// The `raw` bytes that `input` stands for.
-pub(crate) fn decompress(input: &[u8], raw: usize) -> Result<Vec<u8>, RdbError> {
+///
+/// # Errors
+///
+/// [`RdbError::Compression`] if it stands for others, or for nothing.
+pub fn decompress(input: &[u8], raw: usize) -> Result<Vec<u8>, RdbError> {
     if raw == 0 || !can_hold(input.len(), raw) {
         return Err(RdbError::Compression);
     }
@@ -77,7 +81,8 @@ fn copy<'a>(from: &'a [u8], control: u8, out: &mut Vec<u8>) -> Result<&'a [u8], 
 }
 
 /// `input` compressed, if that saves something.
-pub(crate) fn compress(input: &[u8]) -> Option<Vec<u8>> {
+#[must_use]
+pub fn compress(input: &[u8]) -> Option<Vec<u8>> {
     let most = input.len().checked_sub(SAVING_MIN)?;
     let mut seen = Seen::new(input.len());
     let mut out = Vec::with_capacity(most.min(1 << 16));

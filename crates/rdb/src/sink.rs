@@ -9,6 +9,7 @@
 //! begin(Hash)   field*
 //! begin(ZSet)   scored*
 //! begin(Stream) entry* stream ( group pending* ( consumer consumer_pending* )* )*
+//!               [ producers message* messages_counted ]
 //! ```
 //!
 //! After an error, from either side, what was built has to be thrown away.
@@ -133,6 +134,26 @@ pub trait Sink {
     /// The next consumer of the group.
     fn consumer(&mut self, consumer: ConsumerHead<'_>) -> Result<(), RdbError>;
 
-    /// Something that pends in the group pends at this consumer.
+    /// Something that pends in the group pends at this consumer. What pends at none was given
+    /// back by its owner.
     fn consumer_pending(&mut self, id: StreamId) -> Result<(), RdbError>;
+
+    /// Messages of producers are remembered for so many seconds, and so many of each producer.
+    /// Who has no place for such passes by this and the next two.
+    fn producers(&mut self, seconds: u64, messages_max: u64) -> Result<(), RdbError> {
+        let _ = (seconds, messages_max);
+        Ok(())
+    }
+
+    /// A message of a producer, in the order they came, and the entry that it became.
+    fn message(&mut self, producer: &[u8], message: &[u8], id: StreamId) -> Result<(), RdbError> {
+        let _ = (producer, message, id);
+        Ok(())
+    }
+
+    /// How many messages were ever remembered, and how many came again.
+    fn messages_counted(&mut self, added: u64, duplicates: u64) -> Result<(), RdbError> {
+        let _ = (added, duplicates);
+        Ok(())
+    }
 }

@@ -8,10 +8,14 @@
 //! last id (ms, seq)
 //! from 2 on: first id, greatest deleted id, entries ever added
 //! n, group*
+//! from 4 on: seconds that messages of producers are kept, how many of each
+//!            n, producer* | messages ever kept | messages that came again
 //!
 //! group:     name | last id | from 2 on: entries read | n, pending* | n, consumer*
+//!            from 5 on: n, 16 bytes id of a pending entry that was given back *
 //! pending:   16 bytes id | delivered at 8 bytes | deliveries
 //! consumer:  name | seen at 8 bytes | from 3 on: active at 8 bytes | n, 16 bytes id *
+//! producer:  name | n, (message | id of its entry)*
 //!
 //! listpack:  entries, deleted ones, n, field*n, 0, entry*
 //! entry:     flags, ms and seq less those of the node,
@@ -24,7 +28,11 @@
 //!
 //! 1. Ids rise over all nodes, deleted entries included.
 //! 2. Counts of live and of deleted entries are those that are found.
-//! 3. What pends in a group pends at one of its consumers, and no more than one.
+//! 3. What pends in a group pends at one of its consumers and no more than one, or it was given
+//!    back.
+//!
+//! No server with layouts 4 and 5 was at hand; what is said of them is what other readers of the
+//! format agree on.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -44,6 +52,10 @@ const GROUP_BYTES_MIN: usize = 5;
 const PENDING_BYTES_MIN: usize = ID_BYTES + 8 + 1;
 const CONSUMER_BYTES_MIN: usize = 1 + 8 + 1;
 
+/// The fewest bytes of a producer and of a message.
+const PRODUCER_BYTES_MIN: usize = 2;
+const MESSAGE_BYTES_MIN: usize = 3;
+
 /// The flags of an entry.
 pub(crate) const DELETED: i64 = 1;
 pub(crate) const SAME_FIELDS: i64 = 2;
@@ -60,6 +72,8 @@ pub(crate) enum Layout {
     One,
     Two,
     Three,
+    Four,
+    Five,
 }
 
 /// Decodes a stream.
@@ -80,7 +94,8 @@ pub(crate) fn decode(
     }
     let state = state(from, layout, &walk)?;
     to.stream(&state)?;
-    groups(from, layout, &state, walk.live, to)
+    groups(from, layout, &state, walk.live, to)?;
+    if layout >= Layout::Four { producers(from, to) } else { Ok(()) }
 }
 
 fn id_in(bytes: &[u8]) -> Result<StreamId, RdbError> {
@@ -242,6 +257,9 @@ fn groups(
         names.insert(name)?;
         let mut owners = pending(from, to)?;
         consumers(from, layout, &mut owners, to)?;
+        if layout >= Layout::Five {
+            given_back(from, &mut owners)?;
+        }
         owners.all_owned()?;
     }
     Ok(())
@@ -287,8 +305,8 @@ fn consumers(
         let name = from.string()?;
         let seen_ms = from.milliseconds()?.ok_or(RdbError::NotANumber)?;
         let active_ms = match layout {
-            Layout::Three => from.milliseconds()?,
-            _ => Some(seen_ms),
+            Layout::One | Layout::Two => Some(seen_ms),
+            _ => from.milliseconds()?,
         };
         to.consumer(ConsumerHead { name: &name, seen_ms, active_ms })?;
         names.insert(name)?;
@@ -299,6 +317,30 @@ fn consumers(
         }
     }
     Ok(())
+}
+
+/// Pending entries that nobody has: those that were not owned so far.
+fn given_back(from: &mut Reader<'_>, owners: &mut Owners) -> Result<(), RdbError> {
+    for _ in 0..from.count(ID_BYTES)? {
+        owners.own(id_of(from.array()?))?;
+    }
+    Ok(())
+}
+
+fn producers(from: &mut Reader<'_>, to: &mut impl Sink) -> Result<(), RdbError> {
+    to.producers(from.length()?, from.length()?)?;
+    let mut names = Names::default();
+    for _ in 0..from.count(PRODUCER_BYTES_MIN)? {
+        let name = from.string()?;
+        let mut messages = Names::default();
+        for _ in 0..from.count(MESSAGE_BYTES_MIN)? {
+            let message = from.string()?;
+            to.message(&name, &message, id(from)?)?;
+            messages.insert(message)?;
+        }
+        names.insert(name)?;
+    }
+    to.messages_counted(from.length()?, from.length()?)
 }
 
 /// Names that may not come twice.

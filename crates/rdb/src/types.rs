@@ -28,7 +28,7 @@ pub(crate) const HASH_DEADLINES_PRE_GA: u8 = 22;
 pub(crate) const HASH_LISTPACK_DEADLINES_PRE_GA: u8 = 23;
 pub(crate) const HASH_DEADLINES: u8 = 24;
 pub(crate) const HASH_LISTPACK_DEADLINES: u8 = 25;
-/// Streams with producers' ids, and with a zone of refused entries.
+/// Streams with messages of producers, and with pending entries that were given back.
 pub(crate) const STREAM_4: u8 = 26;
 pub(crate) const STREAM_5: u8 = 27;
 pub(crate) const ARRAY: u8 = 28;

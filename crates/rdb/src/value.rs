@@ -42,7 +42,7 @@ pub struct HashField {
     pub deadline_ms: Option<u64>,
 }
 
-/// A stream.
+/// A stream, without what is remembered of its producers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stream {
     /// Its entries; the ids rise.
@@ -106,8 +106,8 @@ impl Value {
     ///
     /// # Errors
     ///
-    /// If it cannot be written: it is empty, its ids do not rise, or the format
-    /// has no place for a part of it.
+    /// If it cannot be written: it is empty, its ids do not rise, the format has
+    /// no place for a part of it, or a pending entry of a stream has no owner.
     pub fn encode(&self, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
         match self {
             Self::Str(text) => {
@@ -144,6 +144,15 @@ fn encode_hash(fields: &[HashField], options: Options, out: &mut Vec<u8>) -> Res
     hash.finish()
 }
 
+impl Group {
+    /// Whether something pends at none of the consumers, for which no format has a place that
+    /// is written here.
+    pub fn has_unowned(&self) -> bool {
+        let owned: usize = self.consumers.iter().map(|consumer| consumer.pending.len()).sum();
+        owned < self.pending.len()
+    }
+}
+
 impl Stream {
     fn encode(&self, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
         let mut stream = StreamEncoder::new(options, out);
@@ -153,6 +162,9 @@ impl Stream {
         }
         let mut groups = stream.state(&self.state, self.groups.len())?;
         for group in &self.groups {
+            if group.has_unowned() {
+                return Err(RdbError::Pending);
+            }
             let Group { name, last_id, entries_read, pending, consumers } = group;
             let head = GroupHead { name, last_id: *last_id, entries_read: *entries_read };
             groups.group(head, pending.iter().copied(), consumers.len())?;

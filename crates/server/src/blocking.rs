@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use command::{Args, Block, Command, Tried, Until};
+use command::{Args, Block, Command, CommandError, Tried, Until};
 use keyspace::{Offer, View, Waiter};
 use protocol::{Dialect, Output, Reply, Words};
 use smallvec::SmallVec;
@@ -33,6 +33,8 @@ pub struct Blocked {
 #[derive(Default)]
 struct Answer {
     output: Option<Output>,
+    /// What was refused, if the answer is an error.
+    error: Option<CommandError>,
     /// Whether it is in no queue any more.
     left: bool,
     /// The new end of the wait, where it was tried in vain.
@@ -47,6 +49,8 @@ pub struct Wait {
     pub until: Until,
     /// Whether its reply is not written.
     pub mute: bool,
+    /// Its command in statistics.
+    pub number: usize,
 }
 
 impl Blocked {
@@ -111,6 +115,12 @@ impl Blocked {
         self.answer().output.take()
     }
 
+    /// The error that was answered, to be counted.
+    #[must_use]
+    pub fn take_error(&self) -> Option<CommandError> {
+        self.answer().error.take()
+    }
+
     /// The new end of the wait, if it was tried in vain since the last time this was asked.
     #[must_use]
     pub fn take_until(&self) -> Option<Until> {
@@ -137,19 +147,20 @@ impl Blocked {
     fn run(&self, view: &mut View<'_>, leaves: bool) -> bool {
         let mut output = Output::default();
         let mut reply = Reply::new(&mut output, self.dialect);
-        match guarded(|| (self.block.now)(self.args(), view, &mut reply)) {
+        let error = match guarded(|| (self.block.now)(self.args(), view, &mut reply)) {
             Ok(Tried::Waits(until)) => {
                 self.answer().until = Some(until);
                 return false;
             }
-            Ok(Tried::Answered) => {}
+            Ok(Tried::Answered) => None,
             Err(error) => {
                 output = Output::default();
                 Reply::new(&mut output, self.dialect).error(&error);
+                Some(error)
             }
-        }
+        };
         let mut answer = self.answer();
-        (answer.output, answer.left) = (Some(output), leaves);
+        (answer.output, answer.error, answer.left) = (Some(output), error, leaves);
         drop(answer);
         self.client.ring();
         true
@@ -177,7 +188,11 @@ impl Blocked {
         let mut reply = Reply::new(&mut output, self.dialect);
         match how {
             Unblock::Timeout => reply.null_array(),
-            Unblock::Error => reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            Unblock::Error => {
+                let error = CommandError::text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+                reply.error(&error);
+                self.answer().error = Some(error);
+            }
         }
         output
     }

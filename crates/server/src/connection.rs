@@ -380,6 +380,9 @@ impl Connection {
         server.timed_waits.fetch_add(timed, Ordering::Relaxed);
         let answer = self.answer_of(server, &mut wait).await;
         server.timed_waits.fetch_sub(timed, Ordering::Relaxed);
+        if let Some(error) = wait.blocked.take_error() {
+            self.worker.count_error(Some(wait.number), false, &error);
+        }
         if !wait.blocked.has_left() {
             self.end_wait(server, &wait.blocked).await;
         }

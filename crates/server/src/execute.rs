@@ -71,8 +71,6 @@ pub struct Batch<'a> {
     pub settings: &'a Settings,
     /// What time it is.
     pub now: Millis,
-    /// Any 64 random bits.
-    pub chance: u64,
     /// Whether no limit of memory, no pause and no monitor concerns its commands.
     pub undisturbed: bool,
 }
@@ -102,8 +100,8 @@ impl<'a> Batch<'a> {
     /// A batch that begins now.
     #[must_use]
     pub fn begin(server: &'a Server, worker: &'a Worker, settings: &'a Settings) -> Batch<'a> {
-        let (now, chance) = (server.clock.now(), worker.chance());
-        Batch { server, worker, settings, now, chance, undisturbed: false }.renewed()
+        let now = server.clock.now();
+        Batch { server, worker, settings, now, undisturbed: false }.renewed()
     }
 
     /// The batch after a command that may have changed what concerns the others.
@@ -122,7 +120,8 @@ impl<'a> Batch<'a> {
         Frame {
             db: session.db,
             now: self.now,
-            chance: self.chance,
+            // Not one for the whole batch: all of a pipeline would choose the same.
+            chance: self.worker.chance(),
             access: self.settings.access,
             touch: !session.no_touch,
             origin: session.client.id,
@@ -452,7 +451,8 @@ impl<'a> Batch<'a> {
             let blocked = Blocked::new(client, dialect, command, block, request.words, &view);
             let blocked = Arc::new(blocked);
             view.wait(blocked.awaited(), &(Arc::clone(&blocked) as Arc<dyn Waiter>));
-            session.wait = Some(Box::new(Wait { blocked, until: *until, mute: false }));
+            let number = entry.number_of(command);
+            session.wait = Some(Box::new(Wait { blocked, until: *until, mute: false, number }));
         }
         let tally = view.publish();
         self.settle(tally, command);

@@ -622,14 +622,21 @@ fn keyspace(scene: &Scene<'_>, lines: &mut Lines) {
     }
 }
 
-/// How long strings are: how many there are from each length to below the next one that is shown
-/// or could be, which is the double of it.
+/// How long values are: how many there are from each length to below the next one that is shown
+/// or could be, which is the double of it. Types without values are not told of.
 fn key_sizes(scene: &Scene<'_>, lines: &mut Lines) {
-    for (db, counts) in scene.server.string_lengths() {
-        let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-        let shown: Vec<String> =
-            filled.map(|(at, count)| format!("{}={count}", rounded(lengths::least(at)))).collect();
-        lines.put(format_args!("db{db}_distrib_strings_sizes"), shown.join(","));
+    const NAMES: [&str; 5] =
+        ["strings_sizes", "lists_items", "sets_items", "zsets_items", "hashes_items"];
+    for (db, types) in scene.server.value_lengths() {
+        for (name, counts) in NAMES.iter().zip(types) {
+            let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+            let shown: Vec<String> = filled
+                .map(|(at, count)| format!("{}={count}", rounded(lengths::least(at))))
+                .collect();
+            if !shown.is_empty() {
+                lines.put(format_args!("db{db}_distrib_{name}"), shown.join(","));
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use command::{Command, Table};
 use config::SetError;
 use keyspace::lengths::DOUBLINGS;
-use keyspace::{Counts, DbIndex, Keyspace, Lengths, ShardId, Usage};
+use keyspace::{COUNTED, Counts, DbIndex, Keyspace, Lengths, ShardId, Sizes, Type, Usage};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -106,13 +106,19 @@ pub struct Arrivals {
     pub http_auth_failures: AtomicU64,
 }
 
+/// Strings, and the collections of [`COUNTED`].
+const TYPES_COUNTED: usize = 1 + COUNTED.len();
+
+/// How many values there are of each doubling of length: strings, then those of [`COUNTED`].
+pub type ValueLengths = [[u64; DOUBLINGS]; TYPES_COUNTED];
+
 /// What was last seen of a shard.
 #[derive(Clone, Default)]
 struct Known {
     usage: Usage,
     /// Of each database.
     counts: Vec<Counts>,
-    lengths: Vec<(DbIndex, Lengths)>,
+    lengths: Vec<(DbIndex, Lengths, Sizes)>,
 }
 
 /// What had been counted at some moment.
@@ -264,10 +270,10 @@ impl Server {
         sizes
     }
 
-    /// How many strings there are of each doubling of length, in each database that has keys. As
-    /// [`Server::usage`].
+    /// How many values there are of each type and each doubling of length, in each database that
+    /// has keys: of strings, then of [`COUNTED`]. As [`Server::usage`].
     #[must_use]
-    pub fn string_lengths(&self) -> BTreeMap<DbIndex, [u64; DOUBLINGS]> {
+    pub fn value_lengths(&self) -> BTreeMap<DbIndex, ValueLengths> {
         let shards = self.look(|known, id| {
             if let Some(now) = self.keyspace.try_lengths(id) {
                 known.lengths = now;
@@ -275,9 +281,13 @@ impl Server {
             known.lengths.clone()
         });
         let mut sums = BTreeMap::new();
-        for (db, lengths) in shards.into_iter().flatten() {
-            let sum = sums.entry(db).or_insert([0; DOUBLINGS]);
-            sum.iter_mut().zip(lengths.counts()).for_each(|(sum, &count)| *sum += u64::from(count));
+        for (db, strings, sizes) in shards.into_iter().flatten() {
+            let all = [(Type::String, &strings)].into_iter().chain(sizes.iter());
+            let sums = sums.entry(db).or_insert([[0; DOUBLINGS]; TYPES_COUNTED]);
+            for (sum, (_, lengths)) in sums.iter_mut().zip(all) {
+                let counts = lengths.counts().iter();
+                sum.iter_mut().zip(counts).for_each(|(sum, &count)| *sum += u64::from(count));
+            }
         }
         sums
     }

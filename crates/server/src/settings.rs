@@ -99,7 +99,8 @@ impl Settings {
                     entries_max: live.zset_max_listpack_entries,
                     text_max: usize::try_from(live.zset_max_listpack_value).unwrap_or(usize::MAX),
                 },
-                list_fill: ListFill::from_setting(live.list_max_listpack_size),
+                list_fill: ListFill::from_setting(live.list_max_listpack_size)
+                    .with_plain_ends(live.list_compress_depth),
                 stream_node: NodeLimits {
                     entries_max: live.stream_node_max_entries,
                     bytes_max: usize::try_from(live.stream_node_max_bytes).unwrap_or(usize::MAX),

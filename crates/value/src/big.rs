@@ -1,10 +1,14 @@
 //! The types of values, and what is large of them.
 
-use crate::list::List;
-use crate::map::Map;
-use crate::set::{self, Set};
+use crate::array::Array;
+use crate::list::{List, Small};
+use crate::map::{Map, MapRef};
+use crate::set::{self, Set, SetRef};
 use crate::stream::Stream;
-use crate::zset::ZSet;
+use crate::zset::{ZSet, ZSetRef};
+
+/// What clients know arrays of any size by.
+const ARRAY_ENCODING: &str = "sliced-array";
 
 /// The type of a value, as clients see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +25,14 @@ pub enum Type {
     Hash,
     /// A stream.
     Stream,
+    /// An array.
+    Array,
 }
 
 impl Type {
     /// All of them.
-    pub const ALL: [Type; 6] =
-        [Type::String, Type::List, Type::Set, Type::ZSet, Type::Hash, Type::Stream];
+    pub const ALL: [Type; 7] =
+        [Type::String, Type::List, Type::Set, Type::ZSet, Type::Hash, Type::Stream, Type::Array];
 
     /// Its name, as TYPE gives it.
     #[must_use]
@@ -38,6 +44,7 @@ impl Type {
             Type::ZSet => "zset",
             Type::Hash => "hash",
             Type::Stream => "stream",
+            Type::Array => "array",
         }
     }
 }
@@ -48,7 +55,21 @@ impl Type {
     pub fn packed_encoding(self, bytes: &[u8]) -> &'static str {
         match self {
             Type::Set => set::encoding(bytes),
+            Type::Array => ARRAY_ENCODING,
             _ => "listpack",
+        }
+    }
+
+    /// How many elements a small collection of this type has: members, fields, or elements.
+    #[must_use]
+    #[inline]
+    pub fn packed_len(self, bytes: &[u8]) -> usize {
+        match self {
+            Type::List => Small::new(bytes).len(),
+            Type::Set => SetRef::packed(bytes).len(),
+            Type::Hash => MapRef::packed(bytes).len(),
+            Type::ZSet => ZSetRef::packed(bytes).len(),
+            Type::String | Type::Stream | Type::Array => 0,
         }
     }
 }
@@ -69,6 +90,8 @@ pub enum Big {
     ZSet(ZSet),
     /// A stream.
     Stream(Stream),
+    /// An array.
+    Array(Array),
 }
 
 impl Big {
@@ -81,6 +104,7 @@ impl Big {
             Big::Hash(_) => Type::Hash,
             Big::ZSet(_) => Type::ZSet,
             Big::Stream(_) => Type::Stream,
+            Big::Array(_) => Type::Array,
         }
     }
 
@@ -93,6 +117,7 @@ impl Big {
             Big::List(list) if list.is_long() => "quicklist",
             Big::List(_) => "listpack",
             Big::Stream(_) => "stream",
+            Big::Array(_) => ARRAY_ENCODING,
             Big::ZSet(_) => "skiplist",
         }
     }
@@ -104,7 +129,7 @@ impl Big {
             Big::Set(set) => set.prefetch(hash),
             Big::Hash(map) | Big::DatedSet(map) => map.prefetch(hash),
             Big::ZSet(set) => set.prefetch(hash),
-            Big::List(_) | Big::Stream(_) => {}
+            Big::List(_) | Big::Stream(_) | Big::Array(_) => {}
         }
     }
 
@@ -115,7 +140,7 @@ impl Big {
             Big::Set(set) => set.prefetch_record(hash),
             Big::Hash(map) | Big::DatedSet(map) => map.prefetch_record(hash),
             Big::ZSet(set) => set.prefetch_record(hash),
-            Big::List(_) | Big::Stream(_) => {}
+            Big::List(_) | Big::Stream(_) | Big::Array(_) => {}
         }
     }
 
@@ -124,7 +149,7 @@ impl Big {
     pub fn dated(&self) -> Option<&Map> {
         match self {
             Big::Hash(map) | Big::DatedSet(map) => Some(map),
-            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) => None,
+            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) | Big::Array(_) => None,
         }
     }
 
@@ -132,7 +157,7 @@ impl Big {
     pub fn dated_mut(&mut self) -> Option<&mut Map> {
         match self {
             Big::Hash(map) | Big::DatedSet(map) => Some(map),
-            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) => None,
+            Big::Set(_) | Big::List(_) | Big::ZSet(_) | Big::Stream(_) | Big::Array(_) => None,
         }
     }
 
@@ -141,6 +166,27 @@ impl Big {
     #[must_use]
     pub fn due(&self) -> u64 {
         self.dated().map_or(u64::MAX, Map::due)
+    }
+
+    /// How many elements there are, or entries; fields whose deadlines have passed count as long as
+    /// they are there.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self {
+            Big::Set(set) => set.len(),
+            Big::List(list) => list.len(),
+            Big::Hash(map) | Big::DatedSet(map) => map.held(),
+            Big::ZSet(set) => set.len(),
+            Big::Stream(stream) => usize::try_from(stream.log.len()).unwrap_or(usize::MAX),
+            Big::Array(array) => usize::try_from(array.count()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Bytes on the heap.
@@ -152,6 +198,7 @@ impl Big {
             Big::Hash(map) | Big::DatedSet(map) => map.bytes(),
             Big::ZSet(set) => set.bytes(),
             Big::Stream(stream) => stream.bytes(),
+            Big::Array(array) => array.bytes(),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! its elements are written, [`intset`] how small sets of integers are. A large one ([`Big`]) owns
 //! all its memory, so that it can be dropped on another thread, or given to another key in another
 //! shard, without a look at what is in it: [`list`] is a deque of packed chunks; the members of
-//! large sets, hashes and sorted sets lie in a [`heap`] in which a table finds them ([`members`]).
+//! large sets, hashes and sorted sets lie in a [`heap`] in which a table finds them ([`members`]);
+//! the slots of a large [`array`] lie in slices that a tree finds.
 //!
 //! # Invariants
 //!
@@ -12,6 +13,7 @@
 //!    are arguments.
 //! 2. No bytes, however malformed, make the codecs panic or loop.
 
+pub mod array;
 mod big;
 pub mod entries;
 mod hash;

@@ -33,7 +33,8 @@
 //! nanoseconds for hundreds of elements, and then walked to within its chunk. A change in the
 //! middle moves bytes of one chunk or two.
 //!
-//! All chunks are kept as they are: none is compressed.
+//! Chunks far from both ends may be compressed ([`Fill::with_plain_ends`]). They are seen to when
+//! a chunk comes or goes, and when the list is changed in its midst.
 //!
 //! A list that is short lies in the record of its key instead ([`Small`]); [`ListRef`] reads
 //! either. What clients are told of the layout is neither: see [`List::is_long`].
@@ -77,6 +78,8 @@ pub struct List {
     len: usize,
     /// What the chunks have allocated.
     held: usize,
+    /// How many chunks there were when they were last seen to; 0 if others have come since.
+    packed_at: u32,
     is_long: bool,
 }
 
@@ -96,6 +99,7 @@ impl List {
         for element in elements {
             list.push_element(End::Back, &Encoded::from(element), fill);
         }
+        list.pack(fill);
         list
     }
 
@@ -109,6 +113,13 @@ impl List {
         self.is_long = true;
     }
 
+    /// Notes that so much is about to be added, for which Redis may need several nodes.
+    pub fn expect(&mut self, bytes: usize, count: usize, fill: Fill) {
+        if !self.is_long {
+            self.is_long = !fill.allows_listpack(self.element_bytes() + bytes, self.len + count);
+        }
+    }
+
     /// Finds out whether Redis would keep the list in one node again, now that it is shorter.
     pub fn settle(&mut self, fill: Fill) {
         if self.is_long
@@ -117,6 +128,30 @@ impl List {
         {
             self.is_long = false;
         }
+        self.pack(fill);
+    }
+
+    /// Compresses the chunks that are to be, and gives back what was read of others. Whatever
+    /// changes the list ends with this; it costs nothing unless chunks have come or gone.
+    #[inline]
+    fn pack(&mut self, fill: Fill) {
+        let chunks = fill.packed(self.chunks.len());
+        if !chunks.is_empty() && self.packed_at as usize != self.chunks.len() {
+            self.pack_chunks(chunks);
+        }
+    }
+
+    #[cold]
+    fn pack_chunks(&mut self, chunks: Range<usize>) {
+        self.chunks.iter_mut().for_each(Chunk::forget);
+        chunks.for_each(|chunk| self.change(chunk, Chunk::pack));
+        self.packed_at = u32::try_from(self.chunks.len()).unwrap_or(0);
+    }
+
+    /// Compresses what is to be compressed after a change in the list's midst.
+    fn repack(&mut self, fill: Fill) {
+        self.packed_at = 0;
+        self.pack(fill);
     }
 
     /// How many bytes the elements take.
@@ -156,6 +191,7 @@ impl List {
     /// Appends `text` at an end.
     pub fn push(&mut self, end: End, text: &[u8], fill: Fill) {
         self.push_element(end, &Encoded::of(text), fill);
+        self.pack(fill);
     }
 
     fn push_element(&mut self, end: End, element: &Encoded<'_>, fill: Fill) {
@@ -214,6 +250,7 @@ impl List {
             self.join(last.saturating_sub(1)..last + 1, fill);
             self.change(self.last_index(end), Chunk::give_back_room);
         }
+        self.packed_at = 0;
         match end {
             End::Front => self.chunks.push_front(Chunk::default()),
             End::Back => self.chunks.push_back(Chunk::default()),
@@ -268,6 +305,7 @@ impl List {
     fn put_chunk(&mut self, at: usize, chunk: Chunk) {
         self.len += chunk.count();
         self.held += chunk.capacity();
+        self.packed_at = 0;
         self.chunks.insert(at, chunk);
     }
 
@@ -277,6 +315,7 @@ impl List {
             self.len -= chunk.count();
             self.held -= chunk.capacity();
         }
+        self.packed_at = 0;
         let (used, places) = (self.chunks.len(), self.chunks.capacity());
         if places > PLACES_KEPT && used < places / 4 {
             self.chunks.shrink_to(used * 2);
@@ -289,7 +328,7 @@ impl Clone for List {
     fn clone(&self) -> Self {
         let chunks: VecDeque<_> = self.chunks.iter().map(Chunk::exact_copy).collect();
         let held = chunks.iter().map(Chunk::capacity).sum();
-        Self { chunks, len: self.len, held, is_long: self.is_long }
+        Self { chunks, len: self.len, held, packed_at: self.packed_at, is_long: self.is_long }
     }
 }
 

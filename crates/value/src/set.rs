@@ -155,7 +155,8 @@ impl<'a> SetRef<'a> {
     pub fn contains_element(&self, element: Element<'_>) -> bool {
         match (self, element) {
             (SetRef::Ints(ints), Element::Int(int)) => ints.contains(int),
-            (SetRef::Ints(_), Element::Bytes(_)) => false,
+            // Of a large set, integers come as texts, too.
+            (_, Element::Bytes(text)) => self.contains(text),
             _ => self.contains(element.to_text(&mut Digits::new())),
         }
     }

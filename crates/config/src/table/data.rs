@@ -15,7 +15,7 @@ pub(super) const TYPES: &[Setting] = &[
     live("hash-max-listpack-value", BYTES, "64", "longest field or value of a hash in the small encoding").alias(&["hash-max-ziplist-value", "listpack_max_field_len"]),
     later("listpack_max_bytes", BYTES, "1024", "most bytes of a hash in the small encoding").fixed(),
     live("list-max-listpack-size", ANY_INT, "-2", "most elements of a list node, or its size when negative").alias(&["list-max-ziplist-size"]),
-    later("list-compress-depth", COUNT, "0", "list nodes at each end that stay uncompressed; 0 compresses none"),
+    live("list-compress-depth", COUNT, "0", "list nodes at each end that stay uncompressed; 0 compresses none"),
     later("list_compress_level", ANY_INT, "-1", "level of list compression").fixed(),
     later("list_compress_dict_threshold", LONG, "0", "bytes of a list from which a dictionary is trained; 0 trains none").fixed(),
     later("list_tiering_threshold", LONG, "0", "bytes of a list from which its middle goes to disk; 0 never does").fixed(),

@@ -89,6 +89,8 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
             Type::ZSet => encode_zset(stored, hasher, options, &mut out),
             Type::Stream => encode_stream(stored, options, &mut out),
             Type::String => Ok(()),
+            // No format of it is known.
+            Type::Array => Err(RdbError::Unsupported),
         },
     };
     encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
@@ -281,7 +283,7 @@ impl<'a> Restore<'a> {
         let ttl = command::parse_integer(self.ttl).ok_or(CommandError::NotAnInteger)?;
         let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
         let ttl = Millis::try_from(ttl).map_err(refused)?;
-        Ok((Made::of(open(self.payload, keys.frame().layout.stream_node)?, keys)?, ttl))
+        Ok((Made::of(open(self.payload, keys.frame().layout.stream_node, keys.now())?, keys)?, ttl))
     }
 }
 
@@ -319,8 +321,8 @@ fn expiry_of(ttl: Millis, absolute: bool, now: Millis) -> Expiry {
 }
 
 /// The value in a dump.
-fn open(dump: &[u8], node_limits: NodeLimits) -> Result<Incoming, CommandError> {
-    Incoming::of(dump, node_limits).map_err(|error| {
+fn open(dump: &[u8], node_limits: NodeLimits, now: Millis) -> Result<Incoming, CommandError> {
+    Incoming::of(dump, node_limits, now).map_err(|error| {
         if error.is_footer() {
             CommandError::text("ERR DUMP payload version or checksum are wrong")
         } else {

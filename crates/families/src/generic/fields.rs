@@ -4,7 +4,7 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event, parse_integer,
 };
-use keyspace::{Millis, Type};
+use keyspace::{Millis, Refused, Type, count_done};
 
 /// The most seconds that a field or a member may be given.
 const SECONDS_MAX: i64 = (1 << 28) - 1;
@@ -55,19 +55,18 @@ fn date_fields(
     reply: &mut Reply<'_>,
 ) -> Done {
     let mut entry = keys.hash_entry(key.0)?;
-    let mut dated = false;
-    for field in fields.rest() {
+    let (dated, refused) = count_done(fields.rest(), |field| {
         let is_there = entry.get().is_some_and(|map| map.deadline(field).is_some());
         if is_there {
             entry.set_deadline(field, Some(deadline))?;
-            dated = true;
         }
         reply.integer(if is_there { outcome::DONE } else { outcome::MISSING });
-    }
-    if dated {
+        Ok::<_, Refused>(is_there)
+    });
+    if dated > 0 {
         entry.noted(event::HEXPIRE);
     }
-    Ok(())
+    Ok(refused?)
 }
 
 fn date_members(
@@ -78,19 +77,18 @@ fn date_members(
     reply: &mut Reply<'_>,
 ) -> Done {
     let mut entry = keys.set_entry(key.0)?;
-    let mut dated = false;
-    for member in members.rest() {
+    let (dated, refused) = count_done(members.rest(), |member| {
         let is_there = entry.get().is_some_and(|set| set.contains(member));
         if is_there {
             entry.insert_until(member, deadline)?;
-            dated = true;
         }
         reply.integer(if is_there { outcome::DONE } else { outcome::MISSING });
-    }
-    if dated {
+        Ok::<_, Refused>(is_there)
+    });
+    if dated > 0 {
         entry.noted(event::SEXPIRE);
     }
-    Ok(())
+    Ok(refused?)
 }
 
 /// The moment in so many seconds, of which there must be some but not too many.

@@ -251,7 +251,9 @@ fn elements_of<'v>(
         Type::List => keys.list(key.0)?.map(|list| list.iter().collect()),
         Type::Set => keys.set(key.0)?.map(|set| set.iter().collect()),
         Type::ZSet => keys.zset(key.0)?.map(|set| set.iter().map(|(member, _)| member).collect()),
-        Type::String | Type::Hash | Type::Stream => return Err(CommandError::WrongType),
+        Type::String | Type::Hash | Type::Stream | Type::Array => {
+            return Err(CommandError::WrongType);
+        }
     };
     Ok((kind, elements.unwrap_or_default()))
 }

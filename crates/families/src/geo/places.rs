@@ -4,6 +4,7 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event,
 };
+use keyspace::count_done;
 
 use super::hash::{Point, geohash};
 use super::shape::{Unit, distance, distance_text};
@@ -52,20 +53,21 @@ fn geoadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     }
     let mut entry = keys.zset_entry(key.0)?;
     if !when.if_present {
-        entry.expect(args.len() / 3, args.get(2).map_or(0, <[u8]>::len))?;
+        entry.expect(args.len() / 3, args.get(2).map_or(0, <[u8]>::len));
     }
-    let (mut added, mut changed) = (0, 0);
-    while !args.is_empty() {
+    let mut added = 0;
+    let (done, outcome) = count_done(0..args.len() / 3, |_| {
         let score = take_point(&mut args)?.score() as f64;
         let name = args.bytes()?;
         let update = entry.update(name, |old| Ok::<_, CommandError>(when.decide(old, score)))?;
-        added += i64::from(update.is_added());
-        changed += i64::from(update.is_changed());
-    }
-    if added + changed > 0 {
+        added += usize::from(update.is_added());
+        Ok::<_, CommandError>(update.is_added() || update.is_changed())
+    });
+    if done > 0 {
         entry.noted(event::ZADD);
     }
-    reply.integer(if count_changed { added + changed } else { added });
+    outcome?;
+    reply.integer(if count_changed { done } else { added } as i64);
     Ok(())
 }
 

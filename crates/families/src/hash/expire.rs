@@ -7,7 +7,7 @@ use command::{
     Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Reply, Run, Unit, View,
     deadline_of, event,
 };
-use keyspace::Millis;
+use keyspace::{Millis, Refused, count_done};
 
 use super::fields::{HGET, HSET, take_fields};
 use crate::generic::expire::Condition;
@@ -90,9 +90,8 @@ fn set_deadlines(
     take_fields(&mut args, "ERR Parameter `numFields` should be greater than 0")?;
 
     let is_past = deadline <= entry.now();
-    let mut changed = false;
     reply.array(args.len());
-    for field in args.rest() {
+    let (changed, refused) = count_done(args.rest(), |field| {
         let old = entry.get().and_then(|map| map.deadline(field));
         let outcome = match old {
             None => outcome::MISSING,
@@ -106,13 +105,13 @@ fn set_deadlines(
                 outcome::DONE
             }
         };
-        changed |= outcome > outcome::NOT_MET;
         reply.integer(outcome);
-    }
-    if changed {
+        Ok::<_, Refused>(outcome > outcome::NOT_MET)
+    });
+    if changed > 0 {
         entry.noted(if is_past { event::HDEL } else { event::HEXPIRE });
     }
-    Ok(())
+    Ok(refused?)
 }
 
 /// A number that says when, which must not be negative.
@@ -137,23 +136,23 @@ fn hpersist(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> D
     let key: Key<'_> = args.take()?;
     let mut entry = keys.hash_entry(key.0)?;
     take_fields(&mut args, "ERR Number of fields must be a positive integer")?;
-    let mut changed = false;
     reply.array(args.len());
-    for field in args.rest() {
-        reply.integer(match entry.get().and_then(|map| map.deadline(field)) {
+    let (changed, refused) = count_done(args.rest(), |field| {
+        let outcome = match entry.get().and_then(|map| map.deadline(field)) {
             None => outcome::MISSING,
             Some(None) => outcome::NO_DEADLINE,
             Some(Some(_)) => {
                 entry.set_deadline(field, None)?;
-                changed = true;
                 outcome::DONE
             }
-        });
-    }
-    if changed {
+        };
+        reply.integer(outcome);
+        Ok::<_, Refused>(outcome == outcome::DONE)
+    });
+    if changed > 0 {
         entry.noted(event::HPERSIST);
     }
-    Ok(())
+    Ok(refused?)
 }
 
 pub(super) const HTTL: Command = Command {

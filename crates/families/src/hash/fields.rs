@@ -4,6 +4,7 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event,
 };
+use keyspace::count_done;
 use value::entries::Element;
 
 use super::tell_maybe;
@@ -182,14 +183,12 @@ pub(super) const HDEL: Command = Command {
 fn hdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let mut entry = keys.hash_entry(key.0)?;
-    let mut removed = 0;
-    for field in args.rest() {
-        removed += i64::from(entry.remove(field)?);
-    }
+    let (removed, outcome) = count_done(args.rest(), |field| entry.remove(field));
     if removed > 0 {
         entry.noted(event::HDEL);
     }
-    reply.integer(removed);
+    outcome?;
+    reply.integer(removed as i64);
     Ok(())
 }
 
@@ -212,15 +211,14 @@ fn hgetdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Do
     let mut entry = keys.hash_entry(key.0)?;
     entry.count_lookup();
     reply.array(args.len());
-    let mut removed = false;
-    for field in args.rest() {
+    let (removed, outcome) = count_done(args.rest(), |field| {
         tell_maybe(entry.get().and_then(|map| map.get(field)), reply);
-        removed |= entry.remove(field)?;
-    }
-    if removed {
+        entry.remove(field)
+    });
+    if removed > 0 {
         entry.noted(event::HDEL);
     }
-    Ok(())
+    Ok(outcome?)
 }
 
 /// Takes `FIELDS` and the number of fields, which must be that of the arguments behind it.

@@ -4,7 +4,7 @@ use command::{
     Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Reply, Run, Unit, View,
     deadline_of, event,
 };
-use keyspace::{HashEntry, Millis};
+use keyspace::{HashEntry, Millis, Refused, count_done};
 use value::map::Until;
 
 use super::expire::not_negative;
@@ -37,19 +37,18 @@ fn hgetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     };
     take_fields(&mut args, "ERR Number of fields must be a positive integer")?;
     reply.array(args.len());
-    let mut changed = false;
-    for field in args.rest() {
+    let (changed, outcome) = count_done(args.rest(), |field| {
         tell_maybe(entry.get().and_then(|map| map.get(field)), reply);
-        changed |= change_deadline(&mut entry, field, until)?;
-    }
-    if changed {
+        change_deadline(&mut entry, field, until)
+    });
+    if changed > 0 {
         entry.noted(match until {
             Until::Never => event::HPERSIST,
             Until::At(deadline) if deadline <= now => event::HDEL,
             _ => event::HEXPIRE,
         });
     }
-    Ok(())
+    outcome
 }
 
 /// Gives a field another deadline, or takes it out if that has passed; tells whether something
@@ -130,32 +129,27 @@ fn hsetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
 /// Sets fields; those whose deadline has passed already are taken out instead.
 fn set_until(entry: &mut HashEntry<'_>, args: Args<'_>, until: Until) -> Done {
     let pairs = || args.rest().step_by(2).zip(args.skip(1).rest().step_by(2));
-    let mut removed = false;
-    match until {
-        Until::Never => _ = entry.set_all(pairs())?,
+    let (done, outcome) = match until {
+        Until::Never => (entry.set_all(pairs())?.max(1), Ok(())),
         Until::At(deadline) if deadline <= entry.now() => {
-            for (field, _) in pairs() {
-                removed |= entry.remove(field)?;
-            }
-            if removed {
-                entry.also(event::HSET);
-                entry.noted(event::HDEL);
-            }
-            return Ok(());
+            count_done(pairs(), |(field, _)| entry.remove(field))
         }
         until => {
-            for (field, value) in pairs() {
-                entry.set_until(field, value, until)?;
-            }
+            count_done(pairs(), |(field, value)| entry.set_until(field, value, until).map(|_| true))
         }
+    };
+    let last = match until {
+        Until::At(deadline) if deadline <= entry.now() => Some(event::HDEL),
+        Until::At(_) => Some(event::HEXPIRE),
+        Until::Never | Until::Same => None,
+    };
+    if done > 0 {
+        if last.is_some() {
+            entry.also(event::HSET);
+        }
+        entry.noted(last.unwrap_or(event::HSET));
     }
-    if let Until::At(_) = until {
-        entry.also(event::HSET);
-        entry.noted(event::HEXPIRE);
-    } else {
-        entry.noted(event::HSET);
-    }
-    Ok(())
+    Ok(outcome?)
 }
 
 /// The words behind the key in the forms of Redis and Valkey: `FIELDS 1 field value`.
@@ -198,23 +192,25 @@ impl Brief {
         if !wishes.are_met(entry, pairs) {
             return Ok(0);
         }
-        let (mut added, mut changed) = (0, false);
-        for (field, value) in pairs.rest().step_by(2).zip(pairs.skip(1).rest().step_by(2)) {
+        let mut added = 0;
+        let pairs = pairs.rest().step_by(2).zip(pairs.skip(1).rest().step_by(2));
+        let (changed, outcome) = count_done(pairs, |(field, value)| {
             let is_there = entry.get().is_some_and(|map| map.deadline(field).is_some());
             if is_there && self.only_new {
-                continue;
+                return Ok(false);
             }
             let until = match is_there && self.keeps {
                 true => Until::Same,
                 false => Until::At(self.deadline),
             };
             added += i64::from(entry.set_until(field, value, until)?);
-            changed = true;
-        }
-        if changed {
+            Ok::<_, Refused>(true)
+        });
+        if changed > 0 {
             entry.also(event::HSET);
             entry.noted(event::HEXPIRE);
         }
+        outcome?;
         Ok(added)
     }
 }

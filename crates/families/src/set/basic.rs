@@ -4,7 +4,7 @@ use command::{
     Args, Arity, Category, Command, Done, Flags, Group, Key, KeySpec, KeyUse, Reply, Run, View,
     event,
 };
-use keyspace::Type;
+use keyspace::{Type, count_done};
 
 use crate::element::tell;
 use crate::walk::Walk;
@@ -50,14 +50,12 @@ pub(super) const SREM: Command = Command {
 fn srem(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let mut entry = keys.set_entry(key.0)?;
-    let mut removed = 0;
-    for member in args.rest() {
-        removed += i64::from(entry.remove(member)?);
-    }
+    let (removed, outcome) = count_done(args.rest(), |member| entry.remove(member));
     if removed > 0 {
         entry.noted(event::SREM);
     }
-    reply.integer(removed);
+    outcome?;
+    reply.integer(removed as i64);
     Ok(())
 }
 
@@ -93,12 +91,17 @@ fn smove(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
             Some(deadline) => destination.insert_until(member, deadline)?,
             None => destination.insert(member)?,
         };
+        // The source is told of first.
+        destination.recount();
         let mut source = keys.set_entry(from.0)?;
-        source.remove(member)?;
-        source.noted(event::SREM);
+        let removed = source.remove(member);
+        if removed.is_ok() {
+            source.noted(event::SREM);
+        }
         if is_new {
             keys.set_entry(to.0)?.noted(event::SADD);
         }
+        removed?;
     }
     reply.integer(i64::from(found.is_some()));
     Ok(())

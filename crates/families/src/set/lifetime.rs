@@ -1,6 +1,7 @@
 //! Members that are there for so many seconds: Dragonfly's SADDEX.
 
 use command::{Args, Arity, Command, CommandError, Done, Key, Reply, Run, View, event};
+use keyspace::{Refused, count_done};
 
 use super::basic::SADD;
 use crate::generic::fields::in_seconds;
@@ -24,20 +25,21 @@ fn saddex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
         return Err(CommandError::WrongArity("saddex".into()));
     }
     let mut entry = keys.set_entry(key.0)?;
-    let (mut added, mut dated) = (0, false);
-    for member in args.rest() {
+    let mut added = 0;
+    let (dated, outcome) = count_done(args.rest(), |member| {
         if keeps && entry.get().is_some_and(|set| set.contains(member)) {
-            continue;
+            return Ok(false);
         }
         added += i64::from(entry.insert_until(member, deadline)?);
-        dated = true;
-    }
+        Ok::<_, Refused>(true)
+    });
     if added > 0 {
         entry.also(event::SADD);
     }
-    if dated {
+    if dated > 0 {
         entry.noted(event::SEXPIRE);
     }
+    outcome?;
     reply.integer(added);
     Ok(())
 }

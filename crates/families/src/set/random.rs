@@ -6,6 +6,7 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event,
 };
+use keyspace::count_done;
 use value::entries::Element;
 use value::set::SetRef;
 
@@ -80,11 +81,12 @@ fn pop_some(
         return Ok(());
     }
     let mut chances = Chances::new(chance);
-    for _ in 0..count {
-        entry.pop(chances.next(), |element| tell(element, reply))?;
+    let (popped, outcome) =
+        count_done(0..count, |_| entry.pop(chances.next(), |element| tell(element, reply)));
+    if popped > 0 {
+        entry.noted(event::SPOP);
     }
-    entry.noted(event::SPOP);
-    Ok(())
+    Ok(outcome?)
 }
 
 pub(super) const SRANDMEMBER: Command = Command {

@@ -4,6 +4,7 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event,
 };
+use keyspace::count_done;
 use value::zset::Update;
 
 pub(super) const ZADD: Command = Command {
@@ -123,21 +124,22 @@ fn zadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     }
     let mut entry = keys.zset_entry(key.0)?;
     if !options.when.if_present {
-        entry.expect(args.len() / 2, args.get(1).map_or(0, <[u8]>::len))?;
+        entry.expect(args.len() / 2, args.get(1).map_or(0, <[u8]>::len));
     }
-    let (mut words, mut known) = (args.rest(), Some(first));
-    let (mut added, mut changed) = (0, 0);
-    while let (Some(score), Some(name)) = (words.next(), words.next()) {
+    let (mut words, mut known, mut added) = (args.rest(), Some(first), 0);
+    let pairs = std::iter::from_fn(|| words.next().zip(words.next()));
+    let (done, outcome) = count_done(pairs, |(score, name)| {
         let score = known.take().map_or_else(|| score_of(score), Ok)?;
         let decide = |old| Ok::<_, CommandError>(options.when.decide(old, score));
         let update = entry.update(name, decide)?;
-        added += i64::from(update.is_added());
-        changed += i64::from(update.is_changed());
-    }
-    if added + changed > 0 {
+        added += usize::from(update.is_added());
+        Ok::<_, CommandError>(update.is_added() || update.is_changed())
+    });
+    if done > 0 {
         entry.noted(event::ZADD);
     }
-    reply.integer(if options.count_changed { added + changed } else { added });
+    outcome?;
+    reply.integer(if options.count_changed { done } else { added } as i64);
     Ok(())
 }
 
@@ -212,13 +214,11 @@ pub(super) const ZREM: Command = Command {
 fn zrem(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let mut entry = keys.zset_entry(key.0)?;
-    let mut removed = 0;
-    for name in args.rest() {
-        removed += i64::from(entry.remove(name)?);
-    }
+    let (removed, outcome) = count_done(args.rest(), |name| entry.remove(name));
     if removed > 0 {
         entry.noted(event::ZREM);
     }
-    reply.integer(removed);
+    outcome?;
+    reply.integer(removed as i64);
     Ok(())
 }

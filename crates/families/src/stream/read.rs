@@ -375,10 +375,12 @@ fn xreadgroup(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Att
         let (consumer, is_new) = group.see(consumer_name, now);
         let mut reader = Reader { group, log, consumer, now, request: &request };
         let before = told.streams;
+        // As in Redis: how often what is pending was told again is not worth repeating.
+        let is_news = matches!(start, From::New);
         reader.read(start, &mut told, reply, key);
         if is_new {
             entry.noted(event::XGROUP_CREATE_CONSUMER);
-        } else if told.streams > before {
+        } else if is_news && told.streams > before {
             entry.noted_silently();
         }
     }

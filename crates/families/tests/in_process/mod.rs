@@ -21,7 +21,7 @@ const DATABASES: DbIndex = 16;
 
 /// See the module's page.
 pub(crate) struct InProcess {
-    keyspace: Keyspace,
+    pub(crate) keyspace: Keyspace,
     commands: Table<()>,
     /// What the clock shows.
     pub(crate) now: u64,
@@ -53,7 +53,7 @@ impl InProcess {
         }
     }
 
-    fn frame(&mut self, db: DbIndex) -> Frame {
+    pub(crate) fn frame(&mut self, db: DbIndex) -> Frame {
         self.chance = self.chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         Frame {
             db,

@@ -47,7 +47,9 @@ pub(crate) fn compared(words: &[Vec<u8>], reply: Value, moment: Moment) -> Value
         b"OBJECT" if matches!(reply.as_bytes(), Some(b"int" | b"embstr" | b"raw")) => {
             Value::bulk("string")
         }
-        b"OBJECT" if matches!(reply.as_bytes(), Some(b"quicklist")) => Value::bulk("listpack"),
+        b"OBJECT" if matches!(reply.as_bytes(), Some(b"quicklist" | b"listpackex")) => {
+            Value::bulk("listpack")
+        }
         b"OBJECT" if matches!(reply, Value::Integer(_)) => Value::Integer(1),
         _ => reply,
     }
@@ -102,6 +104,17 @@ pub(crate) fn outline(reply: &Value) -> Value {
     }
 }
 
+/// A pair whose second part is told in the shortest digits, if it is a number: ZSCAN of a large
+/// sorted set tells 17 of them on a reference server.
+fn by_number(mut entry: Vec<Value>) -> Vec<Value> {
+    let text = entry.get(1).and_then(Value::as_bytes);
+    let number = text.and_then(|text| std::str::from_utf8(text).ok()?.parse::<f64>().ok());
+    if let Some(number) = number {
+        entry[1] = Value::bulk(number.to_string());
+    }
+    entry
+}
+
 /// All that a walk tells, from its beginning to its end, each once; or its error.
 pub(crate) fn walked(words: &[Vec<u8>], mut run: impl FnMut(&[Vec<u8>]) -> Value) -> Value {
     let cursor_at = if words[0].eq_ignore_ascii_case(b"SCAN") { 1 } else { 2 };
@@ -112,10 +125,9 @@ pub(crate) fn walked(words: &[Vec<u8>], mut run: impl FnMut(&[Vec<u8>]) -> Value
     let mut all = Vec::new();
     loop {
         let reply = run(&words);
-        let [cursor, found] = &parts(&reply).cloned().collect::<Vec<_>>()[..] else {
-            return reply;
-        };
-        all.extend(entries(found, by_pairs));
+        let halves: Vec<Value> = parts(&reply).cloned().collect();
+        let [cursor, found] = &halves[..] else { return reply };
+        all.extend(entries(found, by_pairs).into_iter().map(by_number));
         words[cursor_at] = cursor.as_bytes().unwrap_or_default().to_vec();
         if words[cursor_at] == b"0" {
             all.sort();

@@ -124,24 +124,17 @@ pub(crate) const SORTED_SET: &[Shape] = &[
     (Redis8, "ZRANK {key} {element} WITHSCORE"),
     (Redis8, "ZREVRANK {key} {element} WITHSCORE"),
     (Always, "ZCOUNT {key} {bound} {bound}"),
-    (Always, "ZLEXCOUNT {key} {lex} {lex}"),
     (Always, "ZRANGE {key} {index} {index}"),
     (Always, "ZRANGE {key} {index} {index} REV WITHSCORES"),
-    (Always, "ZRANGE {key} {bound} {bound} BYSCORE LIMIT {index} {index} WITHSCORES"),
+    (Always, "ZRANGE {key} {bound} {bound} BYSCORE LIMIT {skip} {index} WITHSCORES"),
     (Always, "ZRANGE {key} {bound} {bound} BYSCORE REV"),
-    (Always, "ZRANGE {key} {lex} {lex} BYLEX"),
-    (Always, "ZRANGE {key} {lex} {lex} BYLEX REV LIMIT {index} {index}"),
     (Always, "ZREVRANGE {key} {index} {index} WITHSCORES"),
-    (Always, "ZRANGEBYSCORE {key} {bound} {bound} WITHSCORES LIMIT {index} {index}"),
+    (Always, "ZRANGEBYSCORE {key} {bound} {bound} WITHSCORES LIMIT {skip} {index}"),
     (Always, "ZREVRANGEBYSCORE {key} {bound} {bound}"),
-    (Always, "ZRANGEBYLEX {key} {lex} {lex}"),
-    (Always, "ZREVRANGEBYLEX {key} {lex} {lex} LIMIT {index} {index}"),
     (Always, "ZRANGESTORE {key} {key} {index} {index}"),
-    (Always, "ZRANGESTORE {key} {key} {bound} {bound} BYSCORE LIMIT {index} {index}"),
-    (Always, "ZRANGESTORE {key} {key} {lex} {lex} BYLEX REV"),
+    (Always, "ZRANGESTORE {key} {key} {bound} {bound} BYSCORE LIMIT {skip} {index}"),
     (Always, "ZREMRANGEBYRANK {key} {index} {index}"),
     (Always, "ZREMRANGEBYSCORE {key} {bound} {bound}"),
-    (Always, "ZREMRANGEBYLEX {key} {lex} {lex}"),
     (Always, "ZPOPMIN {key}"),
     (Always, "ZPOPMAX {key} {count}"),
     (Always, "ZMPOP 2 {key} {key} MIN COUNT {count}"),
@@ -161,6 +154,22 @@ pub(crate) const SORTED_SET: &[Shape] = &[
     (Always, "ZINTERSTORE {key} 2 {key} {key} WEIGHTS 1 {score} AGGREGATE {aggregate}"),
     (Always, "ZDIFFSTORE {key} 2 {key} {key}"),
     (Always, "ZINTERCARD 2 {key} {key} LIMIT {count}"),
+];
+
+/// Orders by name mean something only where all scores are the same.
+pub(crate) const LEX: &[Shape] = &[
+    (Always, "ZADD {key} 0 {element}"),
+    (Always, "ZADD {key} 0 {element} 0 {element} 0 {long}"),
+    (Always, "ZREM {key} {element}"),
+    (Always, "DEL {key}"),
+    (Always, "SADD {key} {element}"),
+    (Always, "ZLEXCOUNT {key} {lex} {lex}"),
+    (Always, "ZRANGE {key} {lex} {lex} BYLEX"),
+    (Always, "ZRANGE {key} {lex} {lex} BYLEX REV LIMIT {skip} {index}"),
+    (Always, "ZRANGEBYLEX {key} {lex} {lex}"),
+    (Always, "ZREVRANGEBYLEX {key} {lex} {lex} LIMIT {skip} {index}"),
+    (Always, "ZRANGESTORE {key} {key} {lex} {lex} BYLEX REV"),
+    (Always, "ZREMRANGEBYLEX {key} {lex} {lex}"),
 ];
 
 pub(crate) const GEO: &[Shape] = &[
@@ -214,17 +223,22 @@ pub(crate) const KEYS: &[Shape] = &[
     (Always, "EXPIRETIME {key}"),
     (Always, "PEXPIRETIME {key}"),
     (Always, "PERSIST {key}"),
+];
+
+/// What changes how values lie: SORT makes a small sorted set a large one on a reference server,
+/// and a dump says how a value is to lie.
+pub(crate) const SORT: &[Shape] = &[
+    (Redis8, "TRANSFER {key} {key}"),
     (Always, "SORT {key}"),
     (Always, "SORT {key} DESC"),
-    (Always, "SORT {key} ALPHA LIMIT {index} {index}"),
-    (Always, "SORT {key} ALPHA DESC LIMIT {index} {index} GET # GET k{pattern}"),
+    (Always, "SORT {key} ALPHA LIMIT {skip} {index}"),
+    (Always, "SORT {key} ALPHA DESC LIMIT {skip} {index} GET # GET k{pattern}"),
     (Always, "SORT {key} BY nosort GET # GET k*->{element}"),
     (Always, "SORT {key} BY k* ALPHA GET #"),
     (Always, "SORT {key} BY k*->{element}"),
     (Always, "SORT {key} ALPHA STORE {key}"),
-    (Always, "SORT {key} ALPHA LIMIT {index} {index} STORE {key}"),
+    (Always, "SORT {key} ALPHA LIMIT {skip} {index} STORE {key}"),
     (Always, "SORT_RO {key} ALPHA"),
-    (Redis8, "TRANSFER {key} {key}"),
 ];
 
 pub(crate) const STRING: &[Shape] = &[
@@ -302,6 +316,7 @@ fn words_for(name: &str, random: &mut Random, now_ms: u64) -> Vec<String> {
         "bound" => BOUNDS,
         "lex" => LEXES,
         "index" => INDEXES,
+        "skip" => &["0", "1", "2", "5", "x"],
         "count" => COUNTS,
         "offset" => OFFSETS,
         "bit" => &["0", "1", "1", "2"],

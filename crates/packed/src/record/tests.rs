@@ -346,7 +346,7 @@ fn clone_within(records: &mut Records, handle: Handle, key: &[u8]) -> Result<Han
 #[test]
 fn a_packed_value_keeps_its_kind_whatever_is_done_to_its_bytes() {
     let mut records = Records::new();
-    for kind in [Kind::List, Kind::Set, Kind::Hash, Kind::ZSet] {
+    for kind in [Kind::List, Kind::Set, Kind::Hash, Kind::ZSet, Kind::Array] {
         for len in VALUE_LENS {
             let bytes = pattern(len);
             let handle =

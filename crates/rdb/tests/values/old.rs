@@ -302,7 +302,7 @@ fn a_type_exists_from_some_version_on() {
         assert_eq!(decode(&[kind, 1, 0], 80), Err(RdbError::UnknownType), "{kind}");
         assert_eq!(decode(&[kind, 1, 0], 11), Err(RdbError::UnknownType), "{kind}");
     }
-    for kind in [26, 27, 28, 29, 30, 32] {
+    for kind in [28, 29, 30, 32] {
         assert_eq!(decode(&[kind, 1, 0], 15), Err(RdbError::Unsupported), "{kind}");
     }
     for kind in [6, 7] {

@@ -5,6 +5,9 @@
 //! parts that this server does not have are taken and do nothing, since test suites set them; what
 //! would break the server (SEGFAULT, PANIC, LEAK ...) is not there.
 
+mod digest;
+mod digits;
+
 use std::sync::atomic::Ordering;
 
 use command::{
@@ -18,7 +21,6 @@ use protocol::Dialect;
 
 use super::config::tell_rewritten;
 use super::{Call, HELP, Next, SessionRow};
-use crate::sha1::{Digest, sha1};
 
 /// The rows of this family.
 pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: DEBUG, run: debug }];
@@ -49,12 +51,12 @@ const DEBUG: Command = Command {
         sub("CLIENT-ENFORCE-REPLY-LIST", 3, "0|1", "Does nothing: replies have no fixed buffer."),
         sub("CONFIG-REWRITE-FORCE-ALL", 2, "", "Writes every setting into the configuration file."),
         Command {
-            run: Run::Read(digest),
+            run: Run::Read(digest::digest),
             enter: Enter::All,
             ..sub("DIGEST", 2, "", "Returns a digest of all databases.")
         },
         Command {
-            run: Run::Read(digest_value),
+            run: Run::Read(digest::digest_value),
             keys: &[KeySpec::from(2, KeyUse::LOOK)],
             arity: Arity::AtLeast(2),
             ..sub("DIGEST-VALUE", 2, "[key ...]", "Returns a digest of each key's value.")
@@ -260,60 +262,6 @@ fn make(call: &mut Call<'_>, key: &[u8], value: &[u8]) -> Result<bool, CommandEr
     Ok(true)
 }
 
-/// `digest = sha1(digest xor sha1(bytes))`: the order of what is mixed in matters.
-fn mix(digest: &mut Digest, bytes: &[u8]) {
-    xor(digest, bytes);
-    *digest = sha1(digest);
-}
-
-/// `digest = digest xor sha1(bytes)`: the order does not matter.
-fn xor(digest: &mut Digest, bytes: &[u8]) {
-    digest.iter_mut().zip(sha1(bytes)).for_each(|(into, byte)| *into ^= byte);
-}
-
-/// Mixes in a value as Redis does, so that digests of the same data are the same there.
-fn mix_value(digest: &mut Digest, text: &[u8], expires: bool) {
-    const STRING: u32 = 0;
-    mix(digest, &STRING.to_be_bytes());
-    mix(digest, text);
-    if expires {
-        xor(digest, b"!!expire!!");
-    }
-}
-
-fn hex(digest: &Digest) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn digest(_: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
-    let mut all = Digest::default();
-    for db in (0..keys.databases()).filter(|&db| !keys.is_empty(db)) {
-        mix(&mut all, &u32::from(db).to_be_bytes());
-        keys.each(db, |met| {
-            let mut own = Digest::default();
-            mix(&mut own, met.key);
-            if let Some(text) = met.stored().str_bytes() {
-                mix_value(&mut own, text, met.info().deadline.is_some());
-            }
-            xor(&mut all, &own);
-        });
-    }
-    reply.simple(&hex(&all));
-    Ok(())
-}
-
-fn digest_value(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
-    reply.array(args.len());
-    for key in args.rest() {
-        let mut own = Digest::default();
-        if let (Some(text), Some(info)) = (keys.peek(key), keys.info(key)) {
-            mix_value(&mut own, text.as_bytes(), info.deadline.is_some());
-        }
-        reply.simple(&hex(&own));
-    }
-    Ok(())
-}
-
 fn tables(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let db = u16::try_from(args.take::<i64>()?).ok().filter(|&db| db < keys.databases());
     let db = db.ok_or_else(|| CommandError::text("ERR Out of range database"))?;
@@ -426,20 +374,4 @@ fn show_type(call: &mut Call<'_>, name: &[u8]) -> Result<(), CommandError> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_has_the_digest_it_has_in_redis() {
-        let digest = |text: &[u8], expires| {
-            let mut digest = Digest::default();
-            mix_value(&mut digest, text, expires);
-            hex(&digest)
-        };
-        assert_eq!(digest(b"b", false), "b78559cd22bce6e6df712eb99ce7f3b08e8f8f1f");
-        assert_ne!(digest(b"b", true), digest(b"b", false));
-    }
 }

@@ -89,6 +89,43 @@ fn a_reply_that_is_not_wanted_is_not_sent() {
 }
 
 #[test]
+fn errors_and_changes_count_for_those_who_waited() {
+    in_all_ways(|server, client| {
+        let count = |client: &mut Client, section: &str, name: &str| {
+            let info = text(&run(client, &format!("INFO {section}")));
+            let line = info.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+            line.unwrap_or_else(|| "none".into())
+        };
+        run(client, "CONFIG RESETSTAT");
+        run(client, "XGROUP CREATE stream g $ MKSTREAM");
+        let line = "XREADGROUP GROUP g c BLOCK 0 STREAMS stream >";
+        let (mut other, _) = waiting(server, client, line);
+        run(client, "XGROUP DESTROY stream g");
+        assert!(text_of_error(&reply(&mut other)).starts_with("NOGROUP"));
+        assert_eq!(count(client, "errorstats", "errorstat_NOGROUP:"), "count=1");
+        let stats = count(client, "commandstats", "cmdstat_xreadgroup:");
+        assert!(stats.ends_with("failed_calls=1"), "{stats}");
+
+        // The push and the pop, each one change: that the list goes with its last element is none.
+        let name = "rdb_changes_since_last_save:";
+        let changes = |client: &mut Client| -> i64 {
+            count(client, "persistence", name).parse().expect("it is a number")
+        };
+        let (mut other, _) = waiting(server, client, "BLPOP queue 0");
+        let before = changes(client);
+        run(client, "RPUSH queue a");
+        assert_eq!(reply(&mut other), blpop("queue", "a"));
+        assert_eq!(changes(client), before + 2);
+        run(client, "DEL stream");
+    });
+}
+
+fn text_of_error(reply: &Value) -> String {
+    let Value::Error(text) = reply else { panic!("{reply}") };
+    String::from_utf8_lossy(text).into_owned()
+}
+
+#[test]
 fn a_wait_is_cut_short_by_unblock() {
     in_all_ways(|server, client| {
         let (mut other, own) = waiting(server, client, "BLMOVE a b LEFT LEFT 0");

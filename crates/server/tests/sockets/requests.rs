@@ -35,6 +35,19 @@ fn a_pipeline_may_be_cut_at_every_byte() {
     });
 }
 
+/// All commands of a batch had the same random number, so all chose the same member.
+#[test]
+fn members_are_drawn_anew_within_a_pipeline() {
+    in_all_ways(|_, client| {
+        run(client, "SADD letters a b c d e f g h");
+        let pipeline = b"SRANDMEMBER letters\r\n".repeat(40);
+        client.send(&pipeline).expect("the socket takes it");
+        let drawn: Vec<Value> = (0..40).map(|_| reply(client)).collect();
+        assert!(drawn.iter().any(|member| *member != drawn[0]), "{drawn:?}");
+        run(client, "DEL letters");
+    });
+}
+
 #[test]
 fn a_pipeline_may_come_byte_by_byte() {
     in_all_ways(|_, client| {

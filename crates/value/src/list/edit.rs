@@ -13,7 +13,10 @@ impl List {
     /// To insert behind an element is to insert at the next index, which may be the length.
     pub fn insert(&mut self, index: usize, text: &[u8], fill: Fill) -> bool {
         match self.locate(index) {
-            Some(place) => self.insert_at(place, &Encoded::of(text), fill),
+            Some(place) => {
+                self.insert_at(place, &Encoded::of(text), fill);
+                self.repack(fill);
+            }
             None if index == self.len => self.push(End::Back, text, fill),
             None => return false,
         }
@@ -30,6 +33,7 @@ impl List {
         if chunk.count() == 1 || fill.allows(len, chunk.count()) {
             self.change(place.chunk, |chunk| chunk.replace(range, &element, fill));
             self.join(place.chunk.saturating_sub(1)..place.chunk + 1, fill);
+            self.repack(fill);
             return true;
         }
         self.remove(index..index + 1, fill);
@@ -45,6 +49,7 @@ impl List {
         let Some(place) = self.locate(range.start) else { return 0 };
         let after = self.remove_from(place, range.len());
         self.join(after.saturating_sub(2)..after + 1, fill);
+        self.repack(fill);
         range.len()
     }
 
@@ -72,6 +77,7 @@ impl List {
         }
         if left < most {
             self.gather(fill);
+            self.repack(fill);
         }
         most - left
     }
@@ -175,6 +181,7 @@ impl List {
         let Some(right) = self.chunks.remove(left + 1) else { return };
         self.len -= right.count();
         self.held -= right.capacity();
+        self.packed_at = 0;
         self.change(left, |chunk| chunk.append(&right));
     }
 

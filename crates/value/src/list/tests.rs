@@ -34,6 +34,9 @@ fn check(list: &List, fill: Fill) {
     for left in inner {
         assert!(!list.chunks[left].fits_with(&list.chunks[left + 1], fill));
     }
+    for chunk in fill.packed(list.chunks.len()) {
+        assert!(list.chunks[chunk].is_settled(), "{chunk} of {}", list.chunks.len());
+    }
     assert_eq!(list.len, list.chunks.iter().map(Chunk::count).sum::<usize>());
     assert_eq!(list.held, list.chunks.iter().map(Chunk::capacity).sum::<usize>());
 }
@@ -49,7 +52,9 @@ fn any_text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn any_fill() -> impl Strategy<Value = Fill> {
-    prop::sample::select(vec![1, 2, 3, 7, 128, -1, -2]).prop_map(Fill::from_setting)
+    let setting = prop::sample::select(vec![1, 2, 3, 7, 128, -1, -2]);
+    let plain = prop::sample::select(vec![0, 0, 1, 2]);
+    (setting, plain).prop_map(|(fill, plain)| Fill::from_setting(fill).with_plain_ends(plain))
 }
 
 fn any_end() -> impl Strategy<Value = End> {
@@ -125,9 +130,13 @@ fn run(step: Step, list: &mut List, model: &mut Model, fill: Fill) {
                 End::Back => model.push_back(text),
             }
         }
-        Step::Pop(end) => pop(list, model, end),
+        Step::Pop(end) => {
+            pop(list, model, end);
+            list.settle(fill);
+        }
         Step::PopMany(end, count) => {
             (0..count.index(model.len() / 2 + 1)).for_each(|_| pop(list, model, end));
+            list.settle(fill);
         }
         Step::Insert(at, text) => {
             let at = at.index(model.len() + 1);
@@ -198,6 +207,44 @@ fn chunks_inside_hold_no_room() {
         chunks.pop();
         assert!(chunks.iter().all(|chunk| chunk.capacity() == chunk.len()));
     }
+}
+
+#[test]
+fn chunks_between_the_ends_are_compressed_and_read_as_before() {
+    let numbers: Vec<Vec<u8>> =
+        (0..9000u32).map(|number| format!("element {number}").into()).collect();
+    let plain = filled(&numbers, Fill::default());
+    for ends in [1, 2] {
+        let fill = Fill::default().with_plain_ends(ends);
+        let mut list = filled(&numbers, fill);
+        let is_packed = |list: &List| list.chunks.iter().map(Chunk::is_packed).collect::<Vec<_>>();
+        let mut expected = vec![true; list.chunks.len()];
+        expected[..ends].fill(false);
+        expected[plain.chunks.len() - ends..].fill(false);
+        assert_eq!(is_packed(&list), expected);
+        assert!(list.memory_bytes() < plain.memory_bytes() * 2 / 3, "{}", list.memory_bytes());
+        assert_eq!(texts(&list), numbers);
+        assert_eq!(list.get(4500).map(text), Some(numbers[4500].clone()));
+
+        // A change in the midst opens a chunk, which is closed again.
+        assert!(list.set(4500, b"another", fill));
+        assert_eq!(list.get(4500).map(text), Some(b"another".to_vec()));
+        assert_eq!(is_packed(&list), expected);
+        check(&list, fill);
+        // What comes to lie at an end is opened when it is changed.
+        list.trim(4000..5000, fill);
+        assert_eq!(list.pop(End::Front, text), Some(numbers[4000].clone()));
+        list.settle(fill);
+        check(&list, fill);
+    }
+}
+
+#[test]
+fn what_compression_does_not_make_smaller_stays_plain() {
+    let fill = Fill::from_setting(1).with_plain_ends(1);
+    let list = filled(&vec![b"short".to_vec(); 9], fill);
+    assert!(list.chunks.iter().all(|chunk| !chunk.is_packed()));
+    check(&list, fill);
 }
 
 #[test]

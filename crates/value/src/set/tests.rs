@@ -64,6 +64,8 @@ proptest! {
             let seen = set.as_ref(&hasher);
             prop_assert_eq!(seen.contains(text), adds);
             prop_assert_eq!(seen.contains_element(Element::of(text)), adds);
+            // As a large set tells it, integers included.
+            prop_assert_eq!(seen.contains_element(Element::Bytes(text)), adds);
             let asked: Vec<_> =
                 [text, b"-1", b"text"].into_iter().map(Element::of).collect();
             let found = seen.contains_each(&asked);

@@ -59,6 +59,13 @@ struct Producer {
 }
 
 impl Producer {
+    fn keep(&mut self, message: &[u8], id: StreamId, sent: u64) {
+        let message: Arc<[u8]> = message.into();
+        if self.ids.insert(message.clone(), id).is_none() {
+            self.order.push_back((sent, message));
+        }
+    }
+
     fn forget_until(&mut self, time: u64, ids_max: usize) {
         while let Some((sent, message)) = self.order.front() {
             if *sent > time && self.order.len() <= ids_max {
@@ -122,11 +129,21 @@ impl Producers {
         let (forgotten, ids_max) = (self.forgotten(now), self.memory.ids_max);
         let producer = self.producers.entry(producer.into()).or_default();
         producer.forget_until(forgotten, ids_max.saturating_sub(1));
-        let message: Arc<[u8]> = message.into();
-        if producer.ids.insert(message.clone(), id).is_none() {
-            producer.order.push_back((now, message));
-        }
+        producer.keep(message, id, now);
         self.added = self.added.wrapping_add(1);
+    }
+
+    /// Notes what a message has become that was sent elsewhere, and is kept here from now on.
+    pub fn restore(&mut self, producer: &[u8], message: &[u8], id: StreamId, sent: u64) {
+        let ids_max = self.memory.ids_max;
+        let producer = self.producers.entry(producer.into()).or_default();
+        producer.forget_until(0, ids_max.saturating_sub(1));
+        producer.keep(message, id, sent);
+    }
+
+    /// Says how many messages were noted and how many were sent again, elsewhere.
+    pub fn set_counters(&mut self, added: u64, duplicates: u64) {
+        (self.added, self.duplicates) = (added, duplicates);
     }
 
     /// Looks at the next producer.

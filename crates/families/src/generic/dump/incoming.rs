@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use keyspace::Millis;
 use keyspace::stream::{NodeLimits, Stream};
 use rdb::{
     Builder, ConsumerHead, GroupHead, Kind, Limits, RdbError, Sink, StreamState, Text, Value,
@@ -18,9 +19,14 @@ pub(super) enum Incoming {
 
 impl Incoming {
     /// The value in a dump.
-    pub(super) fn of(dump: &[u8], node_limits: NodeLimits) -> Result<Incoming, RdbError> {
+    pub(super) fn of(
+        dump: &[u8],
+        node_limits: NodeLimits,
+        now: Millis,
+    ) -> Result<Incoming, RdbError> {
         let dump = rdb::open(dump)?;
-        let mut building = Building { node_limits, plain: Builder::default(), stream: None };
+        let plain = Builder::default();
+        let mut building = Building { node_limits, now, plain, stream: None };
         rdb::decode(dump.payload, dump.version, &Limits::default(), &mut building)?;
         match building.stream {
             Some(stream) => Ok(Incoming::Stream(Box::new(stream.finish()?))),
@@ -31,6 +37,7 @@ impl Incoming {
 
 struct Building {
     node_limits: NodeLimits,
+    now: Millis,
     plain: Builder,
     stream: Option<NewStream>,
 }
@@ -48,7 +55,7 @@ impl Sink for Building {
 
     fn begin(&mut self, kind: Kind, count: usize) -> Result<(), RdbError> {
         if kind == Kind::Stream {
-            self.stream = Some(NewStream::new(self.node_limits));
+            self.stream = Some(NewStream::new(self.node_limits, self.now));
             return Ok(());
         }
         self.plain.begin(kind, count)
@@ -102,5 +109,25 @@ impl Sink for Building {
 
     fn consumer_pending(&mut self, id: rdb::StreamId) -> Result<(), RdbError> {
         self.open_stream()?.consumer_pending(id)
+    }
+
+    fn producers(&mut self, seconds: u64, messages_max: u64) -> Result<(), RdbError> {
+        self.open_stream()?.producers(seconds, messages_max);
+        Ok(())
+    }
+
+    fn message(
+        &mut self,
+        producer: &[u8],
+        message: &[u8],
+        id: rdb::StreamId,
+    ) -> Result<(), RdbError> {
+        self.open_stream()?.message(producer, message, id);
+        Ok(())
+    }
+
+    fn messages_counted(&mut self, added: u64, duplicates: u64) -> Result<(), RdbError> {
+        self.open_stream()?.messages_counted(added, duplicates);
+        Ok(())
     }
 }

@@ -3,7 +3,8 @@
 //! The payload's nodes are not kept as they came: entries are packed again as XADD would have
 //! packed them, and those that were deleted stay behind.
 
-use keyspace::stream::{ConsumerId, Group, Log, NodeLimits, Pending, Stream, StreamId};
+use keyspace::Millis;
+use keyspace::stream::{ConsumerId, Group, Log, Memory, NodeLimits, Pending, Stream, StreamId};
 use rdb::{
     ConsumerHead, GroupHead, GroupsEncoder, Options, RdbError, StreamEncoder, StreamState, Text,
 };
@@ -86,12 +87,13 @@ pub(super) struct NewStream {
     /// The group that came last, which is not among those of the stream yet.
     group: Option<(Box<[u8]>, Group)>,
     consumer: Option<ConsumerId>,
+    now: Millis,
 }
 
 impl NewStream {
     /// An empty one, whose nodes are to be no larger than this.
-    pub(super) fn new(limits: NodeLimits) -> NewStream {
-        NewStream { limits, stream: Stream::default(), group: None, consumer: None }
+    pub(super) fn new(limits: NodeLimits, now: Millis) -> NewStream {
+        NewStream { limits, stream: Stream::default(), group: None, consumer: None, now }
     }
 
     /// The stream, once all of it came.
@@ -147,6 +149,22 @@ impl NewStream {
         }
         self.consumer = Some(id);
         if is_new { Ok(()) } else { Err(RdbError::Duplicate) }
+    }
+
+    pub(super) fn producers(&mut self, seconds: u64, messages_max: u64) {
+        let ids_max = usize::try_from(messages_max).unwrap_or(usize::MAX);
+        self.stream.producers_mut().set_memory(Memory { seconds, ids_max });
+    }
+
+    /// The payload does not say when a message was sent: the id of its entry does, if a clock gave
+    /// it.
+    pub(super) fn message(&mut self, producer: &[u8], message: &[u8], id: rdb::StreamId) {
+        let sent = id.ms.min(self.now);
+        self.stream.producers_mut().restore(producer, message, inner(id), sent);
+    }
+
+    pub(super) fn messages_counted(&mut self, added: u64, duplicates: u64) {
+        self.stream.producers_mut().set_counters(added, duplicates);
     }
 
     pub(super) fn consumer_pending(&mut self, id: rdb::StreamId) -> Result<(), RdbError> {
