@@ -52,8 +52,8 @@ const ARGS_MAX: usize = 1024 * 1024;
 /// A tail buffer larger than this is given back when it is empty.
 const TAIL_KEPT_BYTES: usize = 16 << 10;
 
-/// The memory of an idle connection beside its [`Client`], in bytes: its task, and what the
-/// runtime keeps of its socket.
+/// The memory of an idle connection beside its [`crate::client::Client`], in bytes: its task, and
+/// what the runtime keeps of its socket.
 pub const CONNECTION_BYTES: usize = size_of::<Connection>() + RUNTIME_BYTES;
 
 /// What the runtime keeps of a socket and of a task, in bytes.

@@ -1,8 +1,8 @@
 //! Commands that take long: they run on threads of their own, not on the worker of the connection.
 //!
 //! Any thread can enter a shard, so a command that would keep a worker from its other connections
-//! for about a millisecond or more leaves it: the worker hands the request over as an [`Errand`],
-//! and the connection waits for the [`Answer`] as it does for a busy gate. Requests behind it wait
+//! for about a millisecond or more leaves it: the worker hands the request over as an `Errand`,
+//! and the connection waits for the `Answer` as it does for a busy gate. Requests behind it wait
 //! with it, so a client's replies stay in order; the worker's other connections go on.
 //!
 //! A reader holds the gates of its keys as long as it runs, with other readers. A writer that says

@@ -5,7 +5,7 @@
 //! all its memory, so that it can be dropped on another thread, or given to another key in another
 //! shard, without a look at what is in it: [`list`] is a deque of packed chunks; the members of
 //! large sets, hashes and sorted sets lie in a [`heap`] in which a table finds them ([`members`]);
-//! the slots of a large [`array`] lie in slices that a tree finds.
+//! the slots of a large [`mod@array`] lie in slices that a tree finds.
 //!
 //! # Invariants
 //!

@@ -42,7 +42,7 @@ fn encoding(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     Ok(())
 }
 
-/// The name that Redis has for how a value is laid out. `raw`: see [`encoding_of`].
+/// The name that Redis has for how a value is laid out. `raw`: see `encoding_of`.
 #[must_use]
 pub fn encoding_of_stored(stored: Stored<'_>, raw: bool) -> &'static str {
     match stored {
