@@ -51,7 +51,17 @@ pub(crate) fn compared(words: &[Vec<u8>], reply: Value, moment: Moment) -> Value
             Value::bulk("listpack")
         }
         b"OBJECT" if matches!(reply, Value::Integer(_)) => Value::Integer(1),
+        b"ZUNION" | b"ZINTER" => unsigned_zeros(reply),
         _ => reply,
+    }
+}
+
+/// Zero weighed negatively is told as `-0`, by some servers in some layouts.
+fn unsigned_zeros(reply: Value) -> Value {
+    match reply {
+        Value::Array(parts) => Value::Array(parts.into_iter().map(unsigned_zeros).collect()),
+        zero if zero == Value::bulk("-0") => Value::bulk("0"),
+        other => other,
     }
 }
 
