@@ -224,6 +224,13 @@ pub fn parse_integer(raw: &[u8]) -> Option<i64> {
     if negative { 0_i64.checked_sub_unsigned(sum) } else { i64::try_from(sum).ok() }
 }
 
+/// A count of at least 1.
+#[must_use]
+pub fn parse_positive(raw: &[u8]) -> Option<usize> {
+    let number = parse_integer(raw).and_then(|number| usize::try_from(number).ok());
+    number.filter(|&number| number > 0)
+}
+
 /// A floating-point number as Redis takes it: no space around it, not NaN, and no overflow of
 /// its digits to infinity, though `inf` itself is one.
 #[must_use]

@@ -11,9 +11,9 @@ use crate::error::CommandError;
 pub struct Block {
     /// Answers if it can. It passes over keys whose shards are not entered ([`View::has_entered`]):
     /// they had nothing when the wait began.
-    pub now: fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Result<Tried, CommandError>,
+    pub now: Now,
     /// Whether `now` would answer because of this key, whose shard is entered.
-    pub awaits: fn(Args<'_>, &View<'_>, &[u8]) -> bool,
+    pub awaits: Awaits,
     /// Whether it may answer because a key is gone.
     pub awaits_absence: bool,
     /// Waits for its first key only, and runs where all of its keys are entered.
@@ -26,6 +26,37 @@ pub struct Block {
     /// Words that mean what they do when the wait begins: their places, and what stands for them.
     pub pin: Option<fn(Args<'_>, &View<'_>) -> Pins>,
 }
+
+impl Block {
+    /// A command that takes something of the first of its keys that has any.
+    #[must_use]
+    pub const fn taking(now: Now, awaits: Awaits) -> Block {
+        Block {
+            now,
+            awaits,
+            awaits_absence: false,
+            whole: false,
+            nothing: |reply| reply.null_array(),
+            reads: None,
+            pin: None,
+        }
+    }
+
+    /// A command that moves something from its first key to another.
+    #[must_use]
+    pub const fn moving(now: Now, awaits: Awaits) -> Block {
+        Block { whole: true, nothing: |reply| reply.null(), ..Block::taking(now, awaits) }
+    }
+}
+
+/// A function that answers if it can.
+pub type Now = fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Attempt;
+
+/// A function that says whether there is something under a key.
+pub type Awaits = fn(Args<'_>, &View<'_>, &[u8]) -> bool;
+
+/// What an attempt to answer comes to.
+pub type Attempt = Result<Tried, CommandError>;
 
 /// Places among a command's words, and the words that they hold from then on.
 pub type Pins = Vec<(usize, Vec<u8>)>;

@@ -16,8 +16,8 @@ mod row;
 mod table;
 mod work;
 
-pub use args::{Arg, Args, Index, Key, parse_float, parse_integer};
-pub use block::{Block, Pins, Tried, Until, wait_millis, wait_seconds};
+pub use args::{Arg, Args, Index, Key, parse_float, parse_integer, parse_positive};
+pub use block::{Attempt, Awaits, Block, Now, Pins, Tried, Until, wait_millis, wait_seconds};
 pub use docs::{Argument, ArgumentKind, arguments};
 pub use error::{CommandError, Done};
 pub use fieldsets::Fieldsets;

@@ -267,6 +267,28 @@ impl KeySpec {
         }
     }
 
+    /// All words from this one on but the last.
+    #[must_use]
+    pub const fn but_last(at: u8, usage: KeyUse) -> KeySpec {
+        KeySpec {
+            begin: Begin::Index(at),
+            find: Find::Range { last: -2, step: 1 },
+            usage,
+            note: "",
+        }
+    }
+
+    /// As many words as the one at this place says, behind it.
+    #[must_use]
+    pub const fn counted(at: u8, usage: KeyUse) -> KeySpec {
+        KeySpec {
+            begin: Begin::Index(at),
+            find: Find::Counted { first: 1, step: 1 },
+            usage,
+            note: "",
+        }
+    }
+
     /// Every other word from this one on.
     #[must_use]
     pub const fn pairs(at: u8, usage: KeyUse) -> KeySpec {

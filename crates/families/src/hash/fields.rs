@@ -228,9 +228,9 @@ pub(super) fn take_fields(args: &mut Args<'_>, not_positive: &'static str) -> Do
             "ERR Mandatory argument FIELDS is missing or not at the right position",
         ));
     }
-    let count = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
+    let count = command::parse_positive(args.bytes()?);
     let count = count.ok_or_else(|| CommandError::text(not_positive))?;
-    if usize::try_from(count) != Ok(args.len()) {
+    if count != args.len() {
         return Err(CommandError::text(
             "ERR The `numfields` parameter must match the number of arguments",
         ));

@@ -232,10 +232,9 @@ impl Wishes {
         while !args.word("FIELDS") {
             wishes.take(args, now)?;
         }
-        let count = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
+        let count = command::parse_positive(args.bytes()?);
         let count = count.ok_or_else(|| CommandError::text("ERR invalid number of fields"))?;
-        let words = usize::try_from(count).ok().and_then(|count| count.checked_mul(2));
-        if words != Some(args.len()) {
+        if count.checked_mul(2) != Some(args.len()) {
             return Err(CommandError::WrongArity("hsetex".into()));
         }
         Ok(wishes)

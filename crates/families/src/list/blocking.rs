@@ -2,8 +2,8 @@
 //! `BLMOVE`, `BLMOVEM`, `BRPOPLPUSH`.
 
 use command::{
-    Args, Arity, Begin, Block, Command, CommandError, Find, Flags, KeySpec, KeyUse, Reply, Run,
-    Tried, Until, View, wait_seconds,
+    Args, Arity, Attempt, Block, Command, Flags, KeySpec, KeyUse, Reply, Run, Tried, Until, View,
+    wait_seconds,
 };
 use keyspace::{End, ListRef, Type};
 
@@ -14,14 +14,9 @@ use super::reply_with;
 
 pub(super) const BLPOP: Command = Command {
     name: "BLPOP",
-    run: Run::Block(taking(blpop)),
+    run: Run::Block(Block::taking(blpop, has_list)),
     arity: Arity::AtLeast(3),
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::Range { last: -2, step: 1 },
-        usage: KeyUse::TAKE,
-        note: "",
-    }],
+    keys: &[KeySpec::but_last(1, KeyUse::TAKE)],
     flags: Flags::BLOCKING,
     since: "2.0.0",
     summary: "Takes the first element of the first list that there is, waits for one if need be.",
@@ -33,21 +28,16 @@ pub(super) const BLPOP: Command = Command {
 
 pub(super) const BRPOP: Command = Command {
     name: "BRPOP",
-    run: Run::Block(taking(brpop)),
+    run: Run::Block(Block::taking(brpop, has_list)),
     summary: "Takes the last element of the first list that there is, waits for one if need be.",
     ..BLPOP
 };
 
 pub(super) const BLMPOP: Command = Command {
     name: "BLMPOP",
-    run: Run::Block(taking(blmpop)),
+    run: Run::Block(Block::taking(blmpop, has_list)),
     arity: Arity::AtLeast(5),
-    keys: &[KeySpec {
-        begin: Begin::Index(2),
-        find: Find::Counted { first: 1, step: 1 },
-        usage: KeyUse::TAKE,
-        note: "",
-    }],
+    keys: &[KeySpec::counted(2, KeyUse::TAKE)],
     flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),
     summary: "Takes elements of the first list that there is, waits for one if need be.",
     syntax: "timeout numkeys key ... <LEFT | RIGHT> [COUNT count]",
@@ -56,7 +46,7 @@ pub(super) const BLMPOP: Command = Command {
 
 pub(super) const BLMOVE: Command = Command {
     name: "BLMOVE",
-    run: Run::Block(moving(blmove, has_list)),
+    run: Run::Block(Block::moving(blmove, has_list)),
     arity: Arity::Exactly(6),
     flags: Flags::BLOCKING.and(Flags::DENY_OOM),
     summary: "Moves an element from list to list and returns it, waits for one if need be.",
@@ -66,7 +56,7 @@ pub(super) const BLMOVE: Command = Command {
 
 pub(super) const BRPOPLPUSH: Command = Command {
     name: "BRPOPLPUSH",
-    run: Run::Block(moving(brpoplpush, has_list)),
+    run: Run::Block(Block::moving(brpoplpush, has_list)),
     arity: Arity::Exactly(4),
     since: "2.2.0",
     summary: "Moves the last element to the front of a list, waits for one if need be.",
@@ -78,7 +68,7 @@ pub(super) const BRPOPLPUSH: Command = Command {
 
 pub(super) const BLMOVEM: Command = Command {
     name: "BLMOVEM",
-    run: Run::Block(moving(blmovem, has_enough)),
+    run: Run::Block(Block::moving(blmovem, has_enough)),
     arity: Arity::AtLeast(6),
     flags: Flags::BLOCKING.and(Flags::DENY_OOM),
     summary: "Moves elements from list to list and returns them, waits for them if need be.",
@@ -86,28 +76,6 @@ pub(super) const BLMOVEM: Command = Command {
              [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
     ..moving::LMOVEM
 };
-
-type Attempt = Result<Tried, CommandError>;
-type Now = fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Attempt;
-type Awaits = fn(Args<'_>, &View<'_>, &[u8]) -> bool;
-
-/// A command that takes elements of the first list that there is.
-const fn taking(now: Now) -> Block {
-    Block { whole: false, nothing: |reply| reply.null_array(), ..moving(now, has_list) }
-}
-
-/// A command that moves elements of its first key's list.
-const fn moving(now: Now, awaits: Awaits) -> Block {
-    Block {
-        now,
-        awaits,
-        awaits_absence: false,
-        whole: true,
-        nothing: |reply| reply.null(),
-        reads: None,
-        pin: None,
-    }
-}
 
 fn has_list(_: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
     keys.stored(key).is_some_and(|stored| stored.kind() == Type::List)

@@ -5,7 +5,7 @@
 
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
-    Run, View, parse_integer,
+    Run, View, parse_positive,
 };
 use keyspace::End;
 
@@ -109,8 +109,7 @@ impl Amount {
         if !exactly && !args.word_with_value("COUNT") {
             return Err(CommandError::Syntax);
         }
-        let count = parse_integer(args.bytes()?).and_then(|count| usize::try_from(count).ok());
-        let count = count.filter(|&count| count > 0).ok_or(CommandError::CountNotPositive)?;
+        let count = parse_positive(args.bytes()?).ok_or(CommandError::CountNotPositive)?;
         let one_by_one = args.word("OBO");
         if !one_by_one && !args.word("BULK") {
             return Err(CommandError::Syntax);

@@ -1,8 +1,8 @@
 //! Elements taken at an end: `LPOP`, `RPOP`, `LMPOP`.
 
 use command::{
-    Args, Arity, Begin, Category, Command, CommandError, Done, Find, Flags, Group, Key, KeySpec,
-    KeyUse, Reply, Run, View, parse_integer,
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
+    Run, View, parse_integer, parse_positive,
 };
 use keyspace::End;
 
@@ -104,12 +104,7 @@ pub(super) const LMPOP: Command = Command {
     work: Some(work::taken_of_any),
     run: Run::Write(lmpop),
     arity: Arity::AtLeast(4),
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::Counted { first: 1, step: 1 },
-        usage: KeyUse::TAKE,
-        note: "",
-    }],
+    keys: &[KeySpec::counted(1, KeyUse::TAKE)],
     flags: Flags::MOVABLE_KEYS,
     since: "7.0.0",
     summary: "Takes elements at an end of the first list that there is among several keys.",
@@ -135,13 +130,13 @@ pub(super) struct Popping<'a> {
 
 impl<'a> Popping<'a> {
     pub(super) fn parse(mut args: Args<'a>) -> Result<Popping<'a>, CommandError> {
-        let numkeys = positive(args.bytes()?).ok_or(CommandError::NumKeys)?;
+        let numkeys = parse_positive(args.bytes()?).ok_or(CommandError::NumKeys)?;
         let names = args.first(numkeys);
         let mut args = args.skip(numkeys);
         let Side(end) = args.take()?;
         let mut count = 1;
         if args.word_with_value("COUNT") {
-            count = positive(args.bytes()?).ok_or(CommandError::CountNotPositive)?;
+            count = parse_positive(args.bytes()?).ok_or(CommandError::CountNotPositive)?;
         }
         args.end()?;
         Ok(Popping { names, end, count })
@@ -178,9 +173,4 @@ pub(super) fn pop_of_one(
     reply.array(2);
     reply.bulk(key);
     reply_popped(key, end, count, keys, reply)
-}
-
-fn positive(raw: &[u8]) -> Option<usize> {
-    let number = parse_integer(raw).and_then(|number| usize::try_from(number).ok());
-    number.filter(|&number| number > 0)
 }

@@ -1,8 +1,8 @@
 //! Several sets together: SINTER, SUNION, SDIFF, and what stores or counts their results.
 
 use command::{
-    Args, Arity, Begin, Category, Command, CommandError, Done, Find, Flags, Group, Key, KeySpec,
-    KeyUse, Prepared, Reply, Run, View, event,
+    Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
+    Prepared, Reply, Run, View, event, parse_positive,
 };
 use keyspace::{Event, Expiry, Refused};
 use smallvec::SmallVec;
@@ -102,12 +102,7 @@ pub(super) const SINTERCARD: Command = Command {
     work: Some(|args, keys| work::smallest(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| count(Operation::Intersection, args, keys, reply)),
     arity: Arity::AtLeast(3),
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::Counted { first: 1, step: 1 },
-        usage: KeyUse::READ,
-        note: "",
-    }],
+    keys: &[KeySpec::counted(1, KeyUse::READ)],
     flags: Flags::MOVABLE_KEYS,
     since: "7.0.0",
     summary: "Returns how many members several sets have in common.",
@@ -329,9 +324,7 @@ fn union_of(sets: &Sets<'_>, keys: &View<'_>) -> Result<NewSet, Refused> {
 }
 
 fn count(operation: Operation, mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
-    let numkeys = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
-    let numkeys = numkeys.and_then(|count| usize::try_from(count).ok());
-    let numkeys = numkeys.ok_or(CommandError::NumKeys)?;
+    let numkeys = parse_positive(args.bytes()?).ok_or(CommandError::NumKeys)?;
     if numkeys > args.len() {
         return Err(CommandError::text("ERR Number of keys can't be greater than number of args"));
     }

@@ -1,8 +1,8 @@
 //! Taking members of sorted sets that may have to come first: `BZPOPMIN`, `BZPOPMAX`, `BZMPOP`.
 
 use command::{
-    Args, Arity, Begin, Block, Command, CommandError, Find, Flags, KeySpec, KeyUse, Reply, Run,
-    Tried, View, wait_seconds,
+    Args, Arity, Attempt, Block, Command, Flags, KeySpec, KeyUse, Reply, Run, Tried, View,
+    wait_seconds,
 };
 use keyspace::Type;
 
@@ -10,14 +10,9 @@ use super::pop::{End, Popping, ZMPOP, ZPOPMIN, tell_popped};
 
 pub(super) const BZPOPMIN: Command = Command {
     name: "BZPOPMIN",
-    run: Run::Block(taking(bzpopmin)),
+    run: Run::Block(Block::taking(bzpopmin, has_set)),
     arity: Arity::AtLeast(3),
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::Range { last: -2, step: 1 },
-        usage: KeyUse::TAKE,
-        note: "",
-    }],
+    keys: &[KeySpec::but_last(1, KeyUse::TAKE)],
     flags: Flags::BLOCKING.and(Flags::FAST),
     summary: "Takes the member with the least score, waits for one if need be.",
     complexity: "O(log(N))",
@@ -28,40 +23,21 @@ pub(super) const BZPOPMIN: Command = Command {
 
 pub(super) const BZPOPMAX: Command = Command {
     name: "BZPOPMAX",
-    run: Run::Block(taking(bzpopmax)),
+    run: Run::Block(Block::taking(bzpopmax, has_set)),
     summary: "Takes the member with the greatest score, waits for one if need be.",
     ..BZPOPMIN
 };
 
 pub(super) const BZMPOP: Command = Command {
     name: "BZMPOP",
-    run: Run::Block(taking(bzmpop)),
+    run: Run::Block(Block::taking(bzmpop, has_set)),
     arity: Arity::AtLeast(5),
-    keys: &[KeySpec {
-        begin: Begin::Index(2),
-        find: Find::Counted { first: 1, step: 1 },
-        usage: KeyUse::TAKE,
-        note: "",
-    }],
+    keys: &[KeySpec::counted(2, KeyUse::TAKE)],
     flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),
     summary: "Takes members of the first sorted set that has any, waits for one if need be.",
     syntax: "timeout numkeys key ... <MIN|MAX> [COUNT count]",
     ..ZMPOP
 };
-
-type Attempt = Result<Tried, CommandError>;
-
-const fn taking(now: fn(Args<'_>, &mut View<'_>, &mut Reply<'_>) -> Attempt) -> Block {
-    Block {
-        now,
-        awaits: has_set,
-        awaits_absence: false,
-        whole: false,
-        nothing: |reply| reply.null_array(),
-        reads: None,
-        pin: None,
-    }
-}
 
 fn has_set(_: Args<'_>, keys: &View<'_>, key: &[u8]) -> bool {
     keys.stored(key).is_some_and(|stored| stored.kind() == Type::ZSet)

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use command::{
-    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Prepared,
-    Reply, Run, View, event,
+    Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Prepared, Reply, Run,
+    View, event,
 };
 use keyspace::{Event, Refused};
 use smallvec::SmallVec;
@@ -81,15 +81,10 @@ fn number(score: f64) -> f64 {
     if score.is_nan() { 0.0 } else { score }
 }
 
-const READ_KEYS: KeySpec = KeySpec {
-    begin: Begin::Index(1),
-    find: Find::Counted { first: 1, step: 1 },
-    usage: KeyUse::READ,
-    note: "",
-};
+const READ_KEYS: KeySpec = KeySpec::counted(1, KeyUse::READ);
 
 const STORED_KEYS: &[KeySpec] =
-    &[KeySpec::one(1, KeyUse::OVERWRITE), KeySpec { begin: Begin::Index(2), ..READ_KEYS }];
+    &[KeySpec::one(1, KeyUse::OVERWRITE), KeySpec::counted(2, KeyUse::READ)];
 
 pub(super) const ZUNION: Command = Command {
     name: "ZUNION",

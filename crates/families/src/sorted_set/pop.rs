@@ -1,8 +1,8 @@
 //! The first and the last members, taken out: ZPOPMIN, ZPOPMAX, ZMPOP.
 
 use command::{
-    Args, Arity, Begin, Command, CommandError, Done, Find, Flags, Key, KeySpec, KeyUse, Reply, Run,
-    View, event,
+    Args, Arity, Command, CommandError, Done, Flags, Key, KeySpec, KeyUse, Reply, Run, View, event,
+    parse_positive,
 };
 use keyspace::{Event, ZSetEntry};
 use protocol::Dialect;
@@ -181,12 +181,7 @@ pub(super) const ZMPOP: Command = Command {
     work: Some(|args, keys| work::REMOVE_STEPS * work::taken_of_any(args, keys)),
     run: Run::Write(zmpop),
     arity: Arity::AtLeast(4),
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::Counted { first: 1, step: 1 },
-        usage: KeyUse::TAKE,
-        note: "",
-    }],
+    keys: &[KeySpec::counted(1, KeyUse::TAKE)],
     flags: Flags::MOVABLE_KEYS,
     since: "7.0.0",
     summary: "Takes members out of the first of several sorted sets that has any.",
@@ -211,9 +206,7 @@ pub(super) struct Popping<'a> {
 
 impl<'a> Popping<'a> {
     pub(super) fn parse(mut args: Args<'a>) -> Result<Popping<'a>, CommandError> {
-        let numkeys = command::parse_integer(args.bytes()?).filter(|&count| count > 0);
-        let numkeys = numkeys.and_then(|count| usize::try_from(count).ok());
-        let numkeys = numkeys.ok_or(CommandError::NumKeys)?;
+        let numkeys = parse_positive(args.bytes()?).ok_or(CommandError::NumKeys)?;
         let mut options = args.skip(numkeys);
         if args.len() <= numkeys {
             return Err(CommandError::Syntax);
@@ -244,9 +237,7 @@ fn parse_count(mut options: Args<'_>) -> Result<usize, CommandError> {
         if count.is_some() || !options.word_with_value("COUNT") {
             return Err(CommandError::Syntax);
         }
-        let given = command::parse_integer(options.bytes()?).filter(|&count| count > 0);
-        let given = given.and_then(|count| usize::try_from(count).ok());
-        count = Some(given.ok_or(CommandError::CountNotPositive)?);
+        count = Some(parse_positive(options.bytes()?).ok_or(CommandError::CountNotPositive)?);
     }
     Ok(count.unwrap_or(1))
 }

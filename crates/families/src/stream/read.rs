@@ -4,8 +4,9 @@
 //! as well: that the group, or the stream, is gone.
 
 use command::{
-    Args, Arity, Begin, Block, Category, Command, CommandError, Find, Flags, Group as Chapter,
-    KeySpec, KeyUse, Pins, Reply, Run, Tried, View, event, parse_integer, wait_millis,
+    Args, Arity, Attempt, Begin, Block, Category, Command, CommandError, Find, Flags,
+    Group as Chapter, KeySpec, KeyUse, Pins, Reply, Run, Tried, View, event, parse_integer,
+    parse_positive, wait_millis,
 };
 use keyspace::Millis;
 use keyspace::stream::{Consumer, ConsumerId, Entry, Group, Log, StreamId};
@@ -19,13 +20,9 @@ use super::words::{Id, at_least_zero, tell_entries, tell_entry, tell_fields, tel
 pub(super) const XREAD: Command = Command {
     name: "XREAD",
     run: Run::Block(Block {
-        now: xread,
-        awaits: has_entries,
-        awaits_absence: false,
-        whole: false,
-        nothing: |reply| reply.null_array(),
         reads: Some(may_wait),
         pin: Some(pin),
+        ..Block::taking(xread, has_entries)
     }),
     arity: Arity::AtLeast(4),
     keys: &[keys_behind_streams(1)],
@@ -42,15 +39,7 @@ pub(super) const XREAD: Command = Command {
 
 pub(super) const XREADGROUP: Command = Command {
     name: "XREADGROUP",
-    run: Run::Block(Block {
-        now: xreadgroup,
-        awaits: has_news,
-        awaits_absence: true,
-        whole: false,
-        nothing: |reply| reply.null_array(),
-        reads: None,
-        pin: None,
-    }),
+    run: Run::Block(Block { awaits_absence: true, ..Block::taking(xreadgroup, has_news) }),
     arity: Arity::AtLeast(7),
     keys: &[keys_behind_streams(4)],
     summary: "Returns entries of several streams that a group has not read, or that a consumer has \
@@ -225,7 +214,7 @@ impl<'a> Request<'a> {
     }
 
     /// What becomes of a request that nothing could be told.
-    fn nothing(&self, now: Millis, reply: &mut Reply<'_>) -> Result<Tried, CommandError> {
+    fn nothing(&self, now: Millis, reply: &mut Reply<'_>) -> Attempt {
         let Some(block) = self.block else {
             reply.null_array();
             return Ok(Tried::Answered);
@@ -262,8 +251,7 @@ impl<'a> Request<'a> {
 
 /// The number behind MAXCOUNT or MAXSIZE.
 fn limit(option: &'static str, raw: &[u8]) -> Result<usize, StreamError<'static>> {
-    let number = parse_integer(raw).and_then(|number| usize::try_from(number).ok());
-    number.filter(|&number| number > 0).ok_or(StreamError::LimitNotPositive(option))
+    parse_positive(raw).ok_or(StreamError::LimitNotPositive(option))
 }
 
 fn timeout(raw: &[u8]) -> Result<Millis, StreamError<'static>> {
@@ -304,8 +292,6 @@ impl Told {
         self.streams > 0
     }
 }
-
-type Attempt = Result<Tried, CommandError>;
 
 fn may_wait(args: Args<'_>) -> bool {
     Request::parse(args, false).is_ok_and(|request| request.block.is_some())

@@ -1,6 +1,6 @@
 //! The words that several commands of streams share, and how entries are told.
 
-use command::{Arg, Args, CommandError, Reply, parse_integer};
+use command::{Arg, Args, CommandError, Reply, parse_positive};
 use keyspace::stream::{Entry, References, StreamId};
 use smallvec::SmallVec;
 
@@ -85,8 +85,7 @@ pub(super) fn take_references(
 
 /// The ids behind IDS: their number, then they.
 pub(super) fn take_counted_ids(args: &mut Args<'_>) -> Result<Ids, CommandError> {
-    let count = args.get(0).and_then(parse_integer).and_then(|count| usize::try_from(count).ok());
-    let count = count.filter(|&count| count > 0).ok_or(StreamError::IdCount)?;
+    let count = args.get(0).and_then(parse_positive).ok_or(StreamError::IdCount)?;
     let words = args.skip(1);
     if count > words.len() {
         return Err(StreamError::IdCountWrong.into());
