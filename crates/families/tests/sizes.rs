@@ -9,21 +9,19 @@ use keyspace::lengths::doubling;
 use testkit::Value;
 use testkit::executor::{Executor, MAIN};
 use testkit::notation::words;
+use testkit::random::Random;
 
 const STEPS: usize = 12_000;
 
 /// Collections become large beyond this, so that both forms come by often.
 const MANY: u64 = 150;
 
-/// A xorshift generator.
-struct Random(u64);
+/// Random commands.
+struct Commands(Random);
 
-impl Random {
+impl Commands {
     fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
+        self.0.below(end)
     }
 
     fn texts(&mut self, before: &str) -> String {
@@ -115,7 +113,7 @@ fn counted(server: &InProcess, db: u16) -> Seen {
 }
 
 fn run_random(shards: usize, seed: u64) {
-    let (mut server, mut random) = (InProcess::new(shards), Random(seed));
+    let (mut server, mut random) = (InProcess::new(shards), Commands(Random::new(seed)));
     for step in 0..STEPS {
         let line = random.command();
         run(&mut server, &line);

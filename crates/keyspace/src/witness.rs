@@ -82,7 +82,7 @@ impl View<'_> {
             None => 0,
             Some(Stored::Str(text)) => text.as_bytes().len() / STEP_BYTES,
             Some(Stored::Packed(_, bytes)) => bytes.len() / PACKED_BYTES,
-            Some(Stored::Big(big)) => elements_of(big) + bytes_of(big) / STEP_BYTES,
+            Some(Stored::Big(big)) => big.len() + bytes_of(big) / STEP_BYTES,
         };
         weight as u64
     }
@@ -95,7 +95,7 @@ impl View<'_> {
             None => 0,
             Some(Stored::Str(text)) => text.as_bytes().len(),
             Some(Stored::Packed(_, bytes)) => bytes.len() / PACKED_BYTES,
-            Some(Stored::Big(big)) => elements_of(big),
+            Some(Stored::Big(big)) => big.len(),
         };
         elements as u64
     }
@@ -124,17 +124,6 @@ impl View<'_> {
         writing.overwrite(hash, key, &mut copy.0)?;
         writing.note(key, event, Effect::Set);
         Ok(())
-    }
-}
-
-fn elements_of(big: &Big) -> usize {
-    match big {
-        Big::Set(set) => set.len(),
-        Big::List(list) => list.len(),
-        Big::Hash(map) | Big::DatedSet(map) => map.held(),
-        Big::ZSet(set) => set.len(),
-        Big::Stream(stream) => usize::try_from(stream.log.len()).unwrap_or(usize::MAX),
-        Big::Array(array) => usize::try_from(array.count()).unwrap_or(usize::MAX),
     }
 }
 

@@ -156,13 +156,16 @@ impl<'a> Batch<'a> {
     ) -> Ran {
         let keyspace = &self.server.keyspace;
         let command = entry.command;
+        let args = Args::new(request.words, 1);
+        if self.is_wordy(command, args) {
+            return Ran::Busy;
+        }
         let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
         let id = keyspace.shard_of(request.hash);
         let Some(mut view) = keyspace.try_enter_one(self.frame(session), id, mode) else {
             return Ran::Busy;
         };
         view.know(request.words.get(1).unwrap_or_default(), request.hash);
-        let args = Args::new(request.words, 1);
         if self.is_long(command, args, &view) {
             return Ran::Busy;
         }

@@ -225,17 +225,16 @@ impl Held {
 }
 
 impl<'a> Batch<'a> {
-    /// Whether a request would keep the worker from its other connections for too long.
+    /// Whether a request would keep the worker from its other connections for too long, by what its
+    /// keys hold.
     #[inline]
     pub fn is_long(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> bool {
-        self.is_wordy(command, args)
-            || command.work.is_some()
-                && may_leave(command)
-                && self.measure(command, args, view) >= self.settings.long_command_steps
+        command.work.is_some()
+            && may_leave(command)
+            && self.measure(command, args, view) >= self.settings.long_command_steps
     }
 
-    /// Whether a request would do so by its number of words alone: then not even its keys are
-    /// looked for.
+    /// Whether it would do so by its number of words alone: then not even its keys are looked for.
     #[inline]
     pub fn is_wordy(&self, command: &Command, args: Args<'_>) -> bool {
         args.len() as u64 * WORD_STEPS >= self.settings.long_command_steps && may_leave(command)

@@ -1,9 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH: how they are called; what they do is in
 //! [`crate::transaction`].
 
-use command::{
-    Arity, Begin, Category, Command, CommandError, Find, Flags, Group, KeySpec, KeyUse, Run,
-};
+use command::{Arity, Category, Command, CommandError, Flags, Group, KeySpec, KeyUse, Run};
 
 use super::{Call, Next, SessionRow};
 
@@ -51,12 +49,7 @@ pub(super) const WATCH: Command = Command {
     name: "WATCH",
     run: Run::Transaction,
     arity: Arity::AtLeast(2),
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::Range { last: -1, step: 1 },
-        usage: KeyUse::LOOK,
-        note: "",
-    }],
+    keys: &[KeySpec::from(1, KeyUse::LOOK)],
     since: "2.2.0",
     summary: "Watches keys: if one of them is changed before EXEC, nothing is run.",
     complexity: "O(1) for every key",
