@@ -50,7 +50,7 @@ pub use entry::{Expiry, StrEntry};
 pub use hash_entry::{HashEntry, map_of};
 pub use keyspace::{Awaited, Counts, Keyspace, Mode, Plan, Usage};
 pub use list_entry::{ListEntry, NewList, list_of};
-pub use maintain::{Due, Maintained};
+pub use maintain::{Due, Maintained, Overdue};
 pub use packed::DEADLINE_MAX;
 pub use packed::lengths::{self, Lengths};
 pub use scan::{Met, ScanCursor};

@@ -6,6 +6,8 @@
 //! before a rest has passed, unless a key with an earlier deadline comes in. So expiry
 //! needs no sampling, finds every key, and costs nothing where nothing is due.
 
+use std::cell::RefCell;
+
 use packed::Handle;
 
 use crate::database::{Database, expired_from};
@@ -42,6 +44,29 @@ impl Due {
     }
 }
 
+/// The most entries that are noted for [`Keyspace::clear`]; whatever else has expired is found by
+/// maintenance.
+const OVERDUE_MAX: usize = 1000;
+
+/// Entries that a transaction found expired and could not remove, since it only reads.
+pub struct Overdue {
+    frame: Frame,
+    keys: RefCell<Vec<(DbIndex, Box<[u8]>)>>,
+}
+
+impl Overdue {
+    pub(crate) fn new(frame: Frame) -> Overdue {
+        Overdue { frame, keys: RefCell::default() }
+    }
+
+    pub(crate) fn note(&self, db: DbIndex, key: &[u8]) {
+        let mut keys = self.keys.borrow_mut();
+        if keys.len() < OVERDUE_MAX {
+            keys.push((db, key.into()));
+        }
+    }
+}
+
 /// What a step of maintenance came to.
 pub enum Maintained {
     /// The round is over: nothing is left to do now.
@@ -53,6 +78,19 @@ pub enum Maintained {
 }
 
 impl Keyspace {
+    /// Removes what a reader found expired, each entry in a transaction of its own, which `settle`
+    /// is told of. Does not wait: what is in a busy shard is left to maintenance. No gate may be
+    /// held.
+    pub fn clear(&self, overdue: Overdue, mut settle: impl FnMut(Tally)) {
+        for (db, key) in overdue.keys.into_inner() {
+            let (id, frame) = (self.shard_of(self.hash(&key)), Frame { db, ..overdue.frame });
+            if let Some(mut view) = self.try_enter_one(frame, id, Mode::Exclusive) {
+                view.expire_found(id, &key);
+                settle(view.publish());
+            }
+        }
+    }
+
     /// One step of maintenance of a shard. Does not wait: a busy shard is left for later.
     pub fn maintain(&self, id: ShardId, frame: Frame, due: &mut Due) -> Maintained {
         let Some(shard) = self.gate(id).try_read() else { return Maintained::Busy };

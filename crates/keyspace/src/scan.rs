@@ -98,8 +98,11 @@ impl View<'_> {
         let hash_of = |handle| hasher.hash(database.records.key(Handle::from_bits(handle)));
         database.table.scan(here, hash_of, |handle| {
             let handle = Handle::from_bits(handle);
-            if !database.is_due(handle, self.now()) {
-                meet(Met { key: database.records.key(handle), database, handle });
+            let key = database.records.key(handle);
+            if database.is_due(handle, self.now()) {
+                self.meet_overdue(key);
+            } else {
+                meet(Met { key, database, handle });
             }
         })
     }

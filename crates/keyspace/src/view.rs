@@ -10,7 +10,7 @@
 //! 2. A key outside the entered shards cannot be reached: asking for one is a bug in the row's
 //!    key positions, and stops the command, not the process.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use dash::At;
 use gate::{Read, Write};
@@ -24,6 +24,7 @@ use crate::collection::CollectionEntry;
 use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
 use crate::keyspace::Keyspace;
+use crate::maintain::Overdue;
 use crate::shard::{Discarded, Shard, ShardId};
 use crate::waiters::{Ready, ReadyKeys};
 use crate::{Access, DbIndex, KeyHasher, Millis, Refused};
@@ -95,6 +96,9 @@ pub struct Tally {
     /// What is expensive to drop, if there is any: the caller decides where. The gates are left
     /// already.
     pub garbage: Option<Box<Leftovers>>,
+    /// Entries that have expired and are there still, since who met them only read: see
+    /// [`Keyspace::clear`].
+    pub overdue: Option<Box<Overdue>>,
 }
 
 /// Values and databases that no longer belong to the keyspace.
@@ -183,6 +187,8 @@ pub(crate) struct Log {
     garbage: Option<Box<Leftovers>>,
     /// Keys that somebody waits for and that changed.
     ready: Option<Box<ReadyKeys>>,
+    /// Expired entries that were met and not removed.
+    overdue: OnceCell<Box<Overdue>>,
     hits: Cell<u64>,
     misses: Cell<u64>,
     changes: u64,
@@ -315,8 +321,18 @@ impl<'g> View<'g> {
     pub(crate) fn find(&self, key: &[u8]) -> Option<(&Database, Handle, Record<'_>)> {
         let hash = self.hash(key);
         let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
-        let (handle, record) = database.find_live(hash, key, self.frame.now)?;
-        Some((database, handle, record))
+        let (at, record) = database.find(hash, key)?;
+        if is_due(record, self.frame.now) {
+            self.meet_overdue(key);
+            return None;
+        }
+        Some((database, Handle::from_bits(at.handle()), record))
+    }
+
+    /// Notes that an entry has expired and waits to be removed.
+    #[cold]
+    pub(crate) fn meet_overdue(&self, key: &[u8]) {
+        self.log.overdue.get_or_init(|| Box::new(Overdue::new(self.frame))).note(self.frame.db, key);
     }
 
     /// Reads a string. Counts as a use of the key.
@@ -450,6 +466,7 @@ impl<'g> View<'g> {
             if !chosen.is_due(handle, self.frame.now) {
                 return Some(chosen.records.key(handle));
             }
+            self.meet_overdue(chosen.records.key(handle));
             expired = Some((chosen, handle));
         }
         // Nearly everything has expired: look through what there is, from the last one met.
@@ -711,9 +728,9 @@ impl<'g> View<'g> {
         }
         let View { entered, log, .. } = self;
         drop(entered);
-        let Log { hits, misses, changes, expired, lapsed, garbage, .. } = log;
+        let Log { hits, misses, changes, expired, lapsed, garbage, overdue, .. } = log;
         let (hits, misses) = (hits.into_inner(), misses.into_inner());
-        Tally { hits, misses, changes, expired, lapsed, garbage }
+        Tally { hits, misses, changes, expired, lapsed, garbage, overdue: overdue.into_inner() }
     }
 }
 

@@ -169,15 +169,27 @@ fn expiry_is_told_whoever_finds_it() {
     let run = |view: &mut keyspace::View<'_>| {
         assert!(!view.contains(b"a"), "a reader sees nothing and removes nothing");
         assert!(!view.remove(b"b", event::DEL));
+        assert_eq!(view.len(0), 2);
     };
-    write_in(&keyspace, frame(0, 101), run);
-    assert_eq!(maintain(&keyspace, 101, 0).0, 2);
+    let (_, tally) = write_in(&keyspace, frame(0, 101), run);
+    let mut cleared = 0;
+    keyspace.clear(*tally.overdue.unwrap(), |tally| cleared += tally.expired);
+    assert_eq!(cleared, 1, "what the reader met goes when it has left");
+    assert_eq!(maintain(&keyspace, 101, 0).0, 1);
     let told: Vec<Told> = told.try_iter().collect();
-    assert_eq!(notes(&told[1]), [note(b"b", "expired", Effect::Delete)]);
-    let mut by_maintenance: Vec<Noted> = told[2..].iter().flat_map(notes).collect();
-    by_maintenance.sort_by(|one, other| one.0.cmp(&other.0));
+    let told: Vec<Noted> = told[1..].iter().flat_map(notes).collect();
     let expired = |key| note(key, "expired", Effect::Delete);
-    assert_eq!(by_maintenance, [expired(b"a"), expired(b"c")]);
+    assert_eq!(told, [expired(b"b"), expired(b"a"), expired(b"c")]);
+}
+
+#[test]
+fn what_a_reader_met_stays_if_it_was_written_anew() {
+    let keyspace = keyspace(1);
+    write(&keyspace, |view| set(view, b"a", b"old", Expiry::At(100)));
+    let (_, tally) = write_in(&keyspace, frame(0, 101), |view| view.contains(b"a"));
+    write(&keyspace, |view| set(view, b"a", b"new", Expiry::Clear));
+    keyspace.clear(*tally.overdue.unwrap(), |tally| assert_eq!(tally.expired, 0));
+    assert!(write_in(&keyspace, frame(0, 101), |view| view.contains(b"a")).0);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! system has them: a look-up in a large keyspace misses the TLB less, which is a tenth of what a
 //! pipelined GET costs. They are shared because a huge page is resident as a whole once it is
 //! touched: if each of the many shards had extents of its own, most of that would be for nothing.
+//! For the same reason the first two megabytes of a process are on pages as small as they are, so
+//! that a server of a few keys stays small.
 //! A region that is given back loses its pages and waits, lowest address first, for whoever asks
 //! next; extents stay mapped.
 //!
@@ -29,14 +31,15 @@ pub const REGION_BYTES: usize = 16 << 10;
 const EXTENT_BYTES: usize = if cfg!(miri) { REGION_BYTES } else { 32 << 20 };
 
 /// What transparent huge pages cover; extents begin at a multiple of it.
-#[cfg(not(miri))]
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// The regions that nobody has.
-static POOL: Mutex<Pool> = Mutex::new(Pool { free: BTreeSet::new() });
+static POOL: Mutex<Pool> = Mutex::new(Pool { free: BTreeSet::new(), has_extent: false });
 
 struct Pool {
     free: BTreeSet<Address>,
+    /// Whether an extent was ever mapped.
+    has_extent: bool,
 }
 
 /// Where a region begins that nobody has.
@@ -51,6 +54,9 @@ impl Pool {
     fn take(&mut self) -> Option<NonNull<u8>> {
         if self.free.is_empty() {
             let extent = map_extent()?;
+            let on_small_pages = if self.has_extent { 0 } else { HUGE_PAGE_BYTES };
+            advise_huge_pages(extent, on_small_pages);
+            self.has_extent = true;
             let offsets = (0..EXTENT_BYTES).step_by(REGION_BYTES);
             let bases = offsets.filter_map(|at| NonNull::new(extent.as_ptr().wrapping_add(at)));
             self.free.extend(bases.map(Address));
@@ -99,9 +105,7 @@ fn map_extent() -> Option<NonNull<u8>> {
     let base = wide.wrapping_add(head);
     unmap(wide, head);
     unmap(base.wrapping_add(EXTENT_BYTES), HUGE_PAGE_BYTES - head);
-    let base = NonNull::new(base)?;
-    advise_huge_pages(base);
-    Some(base)
+    NonNull::new(base)
 }
 
 /// Miri knows no partial unmapping, and nothing depends on the alignment.
@@ -134,15 +138,17 @@ fn unmap(base: *mut u8, len: usize) {
     debug_assert_eq!(refused, 0, "a mapping of ours can be unmapped");
 }
 
+/// Asks for huge pages in an extent, but for its first `skipped` bytes, which are less than all.
 /// Only advice: a system without huge pages refuses it and goes on as before.
 #[cfg(all(target_os = "linux", not(miri)))]
-fn advise_huge_pages(base: NonNull<u8>) {
+fn advise_huge_pages(extent: NonNull<u8>, skipped: usize) {
+    let from = extent.as_ptr().wrapping_add(skipped);
     // SAFETY: the extent is mapped, and the advice changes none of its bytes.
-    unsafe { libc::madvise(base.as_ptr().cast(), EXTENT_BYTES, libc::MADV_HUGEPAGE) };
+    unsafe { libc::madvise(from.cast(), EXTENT_BYTES - skipped, libc::MADV_HUGEPAGE) };
 }
 
-#[cfg(all(not(target_os = "linux"), not(miri)))]
-fn advise_huge_pages(_base: NonNull<u8>) {}
+#[cfg(not(all(target_os = "linux", not(miri))))]
+fn advise_huge_pages(_extent: NonNull<u8>, _skipped: usize) {}
 
 #[cfg(all(target_os = "linux", not(miri)))]
 fn discard(base: *mut u8, len: usize) {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use command::{Args, Command, CommandError, Done, Flags, Run, Shape, Tried};
-use keyspace::{Frame, Leftovers, Millis, Mode, Plan, Tally, View, Waiter};
+use keyspace::{Frame, Leftovers, Millis, Mode, Overdue, Plan, Tally, View, Waiter};
 use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
@@ -702,6 +702,23 @@ impl<'a> Batch<'a> {
         if let Some(garbage) = tally.garbage {
             self.discard(garbage, command);
         }
+        if let Some(overdue) = tally.overdue {
+            self.clear(*overdue);
+        }
+    }
+
+    /// Removes what a command that only reads has found expired. Nothing expires in a pause.
+    #[cold]
+    fn clear(&self, overdue: Overdue) {
+        if self.server.pause.holds(self.now, true).is_some() {
+            return;
+        }
+        self.server.keyspace.clear(overdue, |mut tally| {
+            if let Some(garbage) = tally.garbage.take().filter(|_| self.settings.lazy_expire) {
+                self.server.background.discard(garbage);
+            }
+            self.settle(tally, &Command::BASE);
+        });
     }
 
     #[cold]
