@@ -43,6 +43,7 @@ pub use live::{
 };
 pub use load::{Directive, Files, Loaded, Notice, Outcome, Reason, load};
 pub use render::{docs_page, help_text};
+pub use rewrite::rewrite_users;
 pub use rules::{Repeats, Rule};
 pub use setting::{Change, Group, Kind, Setting, Status, Unit};
 pub use table::{SETTINGS, find};

@@ -75,6 +75,12 @@ pub struct Live {
     pub stream_node_max_entries: u64,
     /// Password of the default user; empty lets everybody in.
     pub requirepass: Password,
+    /// File of users and their rights, if there is one.
+    pub aclfile: Option<PathBuf>,
+    /// Whether a new user may use every channel.
+    pub acl_pubsub_default: bool,
+    /// Refusals that ACL LOG remembers.
+    pub acllog_max_len: usize,
     /// Whether only clients of this machine are answered without a password.
     pub protected_mode: bool,
     /// Who may run DEBUG.
@@ -460,6 +466,9 @@ impl Live {
             stream_node_max_bytes: values.bytes("stream-node-max-bytes"),
             stream_node_max_entries: values.number("stream-node-max-entries"),
             requirepass: Password(values.raw("requirepass").into()),
+            aclfile: values.path("aclfile"),
+            acl_pubsub_default: values.raw("acl-pubsub-default") == b"allchannels",
+            acllog_max_len: values.number("acllog-max-len"),
             protected_mode: values.on("protected-mode"),
             enable_debug_command: values.allowed("enable-debug-command"),
             enable_protected_configs: values.allowed("enable-protected-configs"),

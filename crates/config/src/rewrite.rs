@@ -109,6 +109,38 @@ impl Config {
     }
 }
 
+/// The text of a configuration file with these users, each a line of words, `user` among them. They
+/// take the places of the users that are there; further ones are added at the end.
+#[must_use]
+pub fn rewrite_users(old: &str, users: &[Vec<Vec<u8>>]) -> String {
+    let lines = users.iter().map(|words| {
+        let words: Vec<String> = words.iter().map(|word| words::quote(word)).collect();
+        words.join(" ")
+    });
+    let (mut lines, mut text) = (lines, String::new());
+    for line in old.lines() {
+        if !is_user(line) {
+            push(&mut text, line);
+        } else if let Some(line) = lines.next() {
+            push(&mut text, &line);
+        }
+    }
+    let mut marked = text.lines().any(|line| line == MARKER);
+    for line in lines {
+        if !std::mem::replace(&mut marked, true) {
+            push(&mut text, MARKER);
+        }
+        push(&mut text, &line);
+    }
+    text
+}
+
+fn is_user(line: &str) -> bool {
+    let Some(words) = words::split(trimmed(line).as_bytes()) else { return false };
+    let Some((name, rest)) = words.split_first() else { return false };
+    directive(&String::from_utf8_lossy(name), rest, true) == Some("user")
+}
+
 /// What becomes of the lines of a setting.
 enum Verdict {
     /// They say what is so; or there are none and none is needed.

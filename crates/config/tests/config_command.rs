@@ -334,6 +334,7 @@ fn every_live_setting_reaches_the_typed_view() {
         "debug",
         "json",
         "allkeys-lru",
+        "allchannels",
         "x",
         "normal 1 2 3",
     ];

@@ -352,8 +352,8 @@ fn what_is_not_obeyed_is_noticed_and_what_is_off_is_not() {
         [("maxmemory-policy", Reason::ValueLater)]
     );
     assert_eq!(
-        noticed("--tls --aclfile x"),
-        [("aclfile", Reason::Unprotected), ("tls", Reason::Unprotected)]
+        noticed("--tls --restricted_commands x"),
+        [("restricted_commands", Reason::Unprotected), ("tls", Reason::Unprotected)]
     );
     assert_eq!(noticed("--io-threads 4"), [("io-threads", Reason::Inert)]);
     assert_eq!(noticed("--appendonly yes --appendonly no"), []);

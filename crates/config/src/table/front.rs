@@ -88,9 +88,9 @@ pub(super) const SECURITY: &[Setting] = &[
     live("enable-debug-command", PROTECTED_ACTION, "no", "who may run DEBUG: nobody, everybody, or clients of this machine").fixed(),
     live("enable-protected-configs", PROTECTED_ACTION, "no", "who may change `dir` and `dbfilename`: nobody, everybody, or clients of this machine").fixed(),
     later("enable-module-command", PROTECTED_ACTION, "no", "who may run MODULE: nobody, everybody, or clients of this machine").fixed(),
-    later("aclfile", Kind::Text, "", "file of users and their rights").guard().fixed(),
-    later("acl-pubsub-default", Kind::Choice(&["allchannels", "resetchannels"]), "resetchannels", "channels a new user may use"),
-    later("acllog-max-len", LONG, "128", "refusals that ACL LOG remembers"),
+    live("aclfile", Kind::Text, "", "file of users and their rights").fixed(),
+    live("acl-pubsub-default", Kind::Choice(&["allchannels", "resetchannels"]), "resetchannels", "channels a new user may use"),
+    live("acllog-max-len", LONG, "128", "refusals that ACL LOG remembers"),
     later("restricted_commands", Kind::Text, "", "commands that run on the admin port only").guard().fixed(),
     later("command_alias", Kind::Text, "", "other names of commands, as `alias=command` with commas between").fixed(),
 ];
