@@ -8,11 +8,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use command::{Args, Block, Command, CommandError, Tried, Until};
-use keyspace::{Offer, View, Waiter};
+use command::{Args, Block, CommandError, Tried, Until};
+use keyspace::{DbIndex, Millis, Offer, View, Waiter};
 use protocol::{Dialect, Output, Reply, Words};
 use smallvec::SmallVec;
 
+use crate::acl::{Acl, Asked, Attempt, Context, Refusal, User};
 use crate::client::{Client, Ticket, Unblock, Waits};
 use crate::execute::guarded;
 use crate::long_work::Held;
@@ -24,9 +25,49 @@ pub struct Blocked {
     block: Block,
     dialect: Dialect,
     request: Held,
+    permit: Permit,
     /// Which words are its keys.
     keys: SmallVec<[usize; 8]>,
     answer: Mutex<Answer>,
+}
+
+/// What is needed to ask once more whether a waiting request may be made.
+pub struct Permit {
+    acl: Arc<Acl>,
+    user: Arc<User>,
+    asked: Asked,
+    db: DbIndex,
+    databases: u16,
+}
+
+impl Permit {
+    /// That of a request which was permitted just now.
+    #[must_use]
+    pub fn new(acl: &Arc<Acl>, user: &Arc<User>, attempt: &Attempt<'_>) -> Permit {
+        let (acl, user) = (Arc::clone(acl), Arc::clone(user));
+        let Attempt { asked, db, databases, .. } = *attempt;
+        Permit { acl, user, asked, db, databases }
+    }
+
+    /// Whether the request may still be made; if not, that is entered into the log.
+    fn check(&self, words: Words<'_>, client: &Client, now: Millis) -> Result<(), CommandError> {
+        if !self.user.is_superseded() {
+            return Ok(());
+        }
+        let Some(user) = self.acl.find(&self.user.name) else {
+            // Its client is about to be told nothing at all.
+            return Err(CommandError::NoAuth);
+        };
+        let Permit { asked, db, databases, .. } = *self;
+        let attempt = Attempt { asked, words, db, databases };
+        let Err(denial) = user.check(&attempt) else { return Ok(()) };
+        let (reason, context) = (denial.reason, Context::TopLevel);
+        let object = denial.object(&attempt);
+        let refusal = Refusal { reason, context, object: &object, user: &user.name };
+        self.acl.note(refusal, client, now);
+        let text = user.refusal(denial, &attempt, false);
+        Err(CommandError::text(format!("NOPERM {text}")))
+    }
 }
 
 /// What a waiting request has come to.
@@ -35,6 +76,8 @@ struct Answer {
     output: Option<Output>,
     /// What was refused, if the answer is an error.
     error: Option<CommandError>,
+    /// Whether it was refused before it ran.
+    rejected: bool,
     /// Whether it is in no queue any more.
     left: bool,
     /// The new end of the wait, where it was tried in vain.
@@ -59,9 +102,9 @@ impl Blocked {
     pub fn new(
         client: &Arc<Client>,
         dialect: Dialect,
-        command: &Command,
         block: Block,
         words: Words<'_>,
+        permit: Permit,
         view: &View<'_>,
     ) -> Blocked {
         let pins = block.pin.map(|pin| pin(Args::new(words, 1), view)).unwrap_or_default();
@@ -74,7 +117,8 @@ impl Blocked {
             ticket: client.begin_wait(),
             block,
             dialect,
-            keys: command.key_positions(words).unwrap_or_default(),
+            keys: permit.asked.command.key_positions(words).unwrap_or_default(),
+            permit,
             request: Held::of(kept),
             answer: Mutex::default(),
         }
@@ -115,10 +159,11 @@ impl Blocked {
         self.answer().output.take()
     }
 
-    /// The error that was answered, to be counted.
+    /// The error that was answered, to be counted; and whether the request did not run at all.
     #[must_use]
-    pub fn take_error(&self) -> Option<CommandError> {
-        self.answer().error.take()
+    pub fn take_error(&self) -> Option<(CommandError, bool)> {
+        let mut answer = self.answer();
+        answer.error.take().map(|error| (error, answer.rejected))
     }
 
     /// The new end of the wait, if it was tried in vain since the last time this was asked.
@@ -147,7 +192,10 @@ impl Blocked {
     fn run(&self, view: &mut View<'_>, leaves: bool) -> bool {
         let mut output = Output::default();
         let mut reply = Reply::new(&mut output, self.dialect);
-        let error = match guarded(|| (self.block.now)(self.args(), view, &mut reply)) {
+        let permitted = self.permit.check(self.words(), &self.client, view.now());
+        let rejected = permitted.is_err();
+        let run = || permitted.and_then(|()| (self.block.now)(self.args(), view, &mut reply));
+        let error = match guarded(run) {
             Ok(Tried::Waits(until)) => {
                 self.answer().until = Some(until);
                 return false;
@@ -161,6 +209,7 @@ impl Blocked {
         };
         let mut answer = self.answer();
         (answer.output, answer.error, answer.left) = (Some(output), error, leaves);
+        answer.rejected = rejected;
         drop(answer);
         self.client.ring();
         true

@@ -3,6 +3,7 @@
 //! They have rows like all others, and a function that is given a [`Call`]. A command with
 //! subcommands has one function, which looks at the subcommand's row.
 
+mod acl;
 mod client;
 mod cluster;
 mod command;
@@ -18,12 +19,12 @@ mod server;
 mod slowlog;
 mod transactions;
 
+pub(crate) use client::client_line;
 pub(crate) use connection::REDIS_VERSION;
 
 use ::command::{Args, Command, CommandError, Flags};
 use protocol::{Dialect, Output, Reply, Words};
 
-pub(crate) use self::connection::equal_in_constant_time;
 use crate::execute::Batch;
 use crate::server::CommandEntry;
 use crate::session::Session;
@@ -57,6 +58,7 @@ pub struct SessionRow {
 
 /// The rows of all families of the server.
 pub const ROWS: &[&[SessionRow]] = &[
+    acl::ROWS,
     connection::ROWS,
     client::ROWS,
     cluster::ROWS,

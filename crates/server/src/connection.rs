@@ -132,7 +132,7 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
         client.kill(Kill::AfterReply);
     }
     Some(Box::new(Connection {
-        session: Session::new(client, &settings),
+        session: Session::new(client, server.acl.default_user(), &settings),
         worker: Rc::clone(worker),
         socket,
         parser: Parser::default(),
@@ -243,7 +243,12 @@ impl Connection {
             News::Rung => match self.session.client.killed() {
                 Kill::Now => Err(io::ErrorKind::ConnectionAborted.into()),
                 Kill::AfterReply => Ok(Ended::Closing),
-                Kill::No => self.keep_to_limits().map(|()| ended),
+                Kill::No => {
+                    let worker = Rc::clone(&self.worker);
+                    self.session.keep_up(&worker.server.acl);
+                    let ended = if self.session.closing { Ended::Closing } else { ended };
+                    self.keep_to_limits().map(|()| ended)
+                }
             },
         }
     }
@@ -381,8 +386,8 @@ impl Connection {
         server.timed_waits.fetch_add(timed, Ordering::Relaxed);
         let answer = self.answer_of(server, &mut wait).await;
         server.timed_waits.fetch_sub(timed, Ordering::Relaxed);
-        if let Some(error) = wait.blocked.take_error() {
-            self.worker.count_error(Some(wait.number), false, &error);
+        if let Some((error, rejected)) = wait.blocked.take_error() {
+            self.worker.count_error(Some(wait.number), rejected, &error);
         }
         if !wait.blocked.has_left() {
             self.end_wait(server, &wait.blocked).await;
@@ -467,6 +472,10 @@ impl Connection {
     /// Runs the request at the front of the tail, waiting for its shards.
     async fn run_front_waiting(&mut self, server: &Server) {
         let settings = self.worker.settings();
+        self.session.keep_up(&server.acl);
+        if self.session.closing {
+            return;
+        }
         let limits = limits_of(&settings, self.session.authenticated);
         let mut spans = Vec::new();
         let tail = std::mem::take(&mut self.tail);
@@ -622,6 +631,10 @@ impl Connection {
         output: &mut Output,
     ) -> Option<Ended> {
         let server = batch.server;
+        self.session.keep_up(&server.acl);
+        if self.session.closing {
+            return Some(Ended::Closing);
+        }
         let limits = limits_of(batch.settings, self.session.authenticated);
         let db = self.session.db;
         let mut requests: smallvec::SmallVec<[(Planned<'_>, usize); BATCH_MAX]> =
@@ -771,6 +784,7 @@ impl Connection {
                     meter.answered(ran, request, self);
                     if !planned.keyed {
                         batch = batch.renewed();
+                        self.session.keep_up(&batch.server.acl);
                     }
                     if self.session.closing {
                         meter.finish(self);

@@ -8,7 +8,8 @@ use keyspace::{Frame, Leftovers, Millis, Mode, Overdue, Plan, Tally, View, Waite
 use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
-use crate::blocking::{Blocked, Wait};
+use crate::acl::{Asked, Attempt, Context, Denial, Refusal};
+use crate::blocking::{Blocked, Permit, Wait};
 use crate::client::Client;
 use crate::commands::{Call, Next};
 use crate::latency;
@@ -217,9 +218,11 @@ impl<'a> Batch<'a> {
                 }
             }),
         };
-        if rejected && let Some(transaction) = &mut session.transaction {
-            transaction.refuse();
-        }
+        let answered = if rejected {
+            answered.map_err(|error| self.refuse_queued(request, error, session))
+        } else {
+            answered
+        };
         match answered {
             Ok(Ran::Busy) => Ran::Busy,
             Ok(waits @ (Ran::Paused(_) | Ran::Later(_))) => waits,
@@ -285,6 +288,7 @@ impl<'a> Batch<'a> {
         session: &Session,
     ) -> Result<(&'a CommandEntry, &'static Command), CommandError> {
         let (entry, command) = self.named(request, session)?;
+        self.permit(request, entry, command, session)?;
         if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
             self.worker.stats().oom_refusals.add(1);
             return Err(CommandError::OutOfMemory);
@@ -307,7 +311,12 @@ impl<'a> Batch<'a> {
         let command = if entry.command.subcommands.is_empty() {
             entry.command
         } else {
-            let command = self.subcommand(entry.command, session, words)?;
+            let found = self.subcommand(entry.command, session, words);
+            // DEBUG takes its words apart itself in Redis, so whoever may not run it is told that.
+            if found.is_err() && entry.command.flags.has(Flags::PROTECTED) {
+                self.permit(request, entry, entry.command, session)?;
+            }
+            let command = found?;
             session.client.set_last_command(entry.command, Some(command));
             command
         };
@@ -318,6 +327,68 @@ impl<'a> Batch<'a> {
             return Err(CommandError::NoAuth);
         }
         Ok((entry, command))
+    }
+
+    /// Whether the session's user may make a request.
+    ///
+    /// # Errors
+    /// What is refused; it is entered into the log of refusals.
+    #[inline]
+    fn permit(
+        &self,
+        request: Request<'_>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &Session,
+    ) -> Done {
+        if session.is_free() && !command.flags.has(Flags::PUBSUB) {
+            return Ok(());
+        }
+        let attempt = self.attempt(request, entry, command, session);
+        if let Err(denial) = session.user.check(&attempt) {
+            let context = session.context();
+            self.note_denial(denial, &attempt, context, session);
+            let refusal = session.user.refusal(denial, &attempt, false);
+            return Err(CommandError::text(format!("NOPERM {refusal}")));
+        }
+        session.user.check_patterns(&attempt).map_err(|option| {
+            CommandError::text(format!(
+                "ERR {option} option of SORT denied due to insufficient ACL permissions."
+            ))
+        })
+    }
+
+    /// A request as its user's rights see it.
+    pub fn attempt<'w>(
+        &self,
+        request: Request<'w>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &Session,
+    ) -> Attempt<'w> {
+        let db = session.transaction.as_ref().and_then(|one| one.db()).unwrap_or(session.db);
+        let databases = self.server.keyspace.databases();
+        Attempt { asked: Asked::of(entry, command), words: request.words, db, databases }
+    }
+
+    /// Enters what a session was denied into the log of refusals.
+    #[cold]
+    pub fn note_denial(
+        &self,
+        denial: Denial,
+        attempt: &Attempt<'_>,
+        context: Context,
+        session: &Session,
+    ) {
+        let object = denial.object(attempt);
+        let refusal =
+            Refusal { reason: denial.reason, context, object: &object, user: &session.user.name };
+        self.note_refusal(refusal, &session.client);
+    }
+
+    /// Enters a refusal into the log of them.
+    pub fn note_refusal(&self, refusal: Refusal<'_>, client: &Client) {
+        self.server.acl.note(refusal, client, self.server.clock.now());
     }
 
     /// The subcommand of a request, or the container itself if it runs without one.
@@ -451,7 +522,9 @@ impl<'a> Batch<'a> {
         // Nobody can come between the look and the wait: the gates are still held.
         if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
             let (client, dialect) = (&session.client, session.dialect);
-            let blocked = Blocked::new(client, dialect, command, block, request.words, &view);
+            let attempt = self.attempt(request, entry, command, session);
+            let permit = Permit::new(&self.server.acl, &session.user, &attempt);
+            let blocked = Blocked::new(client, dialect, block, request.words, permit, &view);
             let blocked = Arc::new(blocked);
             view.wait(blocked.awaited(), &(Arc::clone(&blocked) as Arc<dyn Waiter>));
             let number = entry.number_of(command);

@@ -6,8 +6,8 @@
 //!
 //! # Invariants
 //!
-//! 1. With a password set, nothing is told to who does not know it, unless the request came by an
-//!    admin port that needs none.
+//! 1. Nothing is told to who is no user that may run INFO, unless the request came by an admin port
+//!    that needs no password.
 //! 2. At most `GUESTS_MAX` connections are served at one time.
 
 use std::convert::Infallible;
@@ -18,20 +18,22 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use command::Words;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderValue};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
+use protocol::Span;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::commands::equal_in_constant_time;
+use crate::acl::{Asked, Attempt, User};
 use crate::metrics;
-use crate::server::Server;
+use crate::server::{CommandEntry, Server};
 
 /// How long one connection may take, from its first byte to its last.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -41,9 +43,6 @@ const GUESTS_MAX: usize = 64;
 
 /// Bytes that the head of a request may have.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-
-/// The user that a browser or a scraper names.
-const USER: &str = "default";
 
 /// A connection that speaks HTTP, on its way from a worker.
 pub struct Guest {
@@ -131,36 +130,67 @@ fn page(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Respo
     response
 }
 
-/// Whether a request names the password, or needs none.
+/// Whether a request comes from somebody who may run INFO: the user that it names with the right
+/// password, or the default one, if that needs none.
 fn is_admitted<B>(server: &Server, admin: bool, request: &Request<B>) -> bool {
-    let settings = server.settings();
-    if settings.requirepass.is_empty() || (admin && settings.admin_nopass) {
+    if admin && server.settings().admin_nopass {
         return true;
     }
-    let wanted = [USER.as_bytes(), b":", &settings.requirepass].concat();
-    let wanted = format!("Basic {}", base64(&wanted));
     let given = request.headers().get(header::AUTHORIZATION);
-    given.is_some_and(|given| {
-        let given = given.as_bytes();
-        let (scheme, rest) = given.split_at(given.len().min("Basic ".len()));
-        scheme.eq_ignore_ascii_case(b"Basic ")
-            && equal_in_constant_time(&wanted.as_bytes()["Basic ".len()..], rest)
-    })
+    let user = match given.map(|given| credentials(given.as_bytes())) {
+        None => Some(server.acl.default_user()).filter(|user| user.is_open()),
+        Some(None) => None,
+        Some(Some((name, password))) => server.acl.authenticate(&name, &password),
+    };
+    user.is_some_and(|user| may_look(server, &user))
 }
 
-/// Bytes as letters, six bits each (RFC 4648, section 4).
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let at = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for letter in 0..4 {
-            let six = (bits >> (18 - 6 * letter)) as usize & 63;
-            text.push(if letter <= group.len() { char::from(LETTERS[six]) } else { '=' });
+/// Whether a user may run INFO.
+fn may_look(server: &Server, user: &User) -> bool {
+    const NAME: &[u8] = b"INFO";
+    let spans = [Span { start: 0, end: NAME.len() as u32 }];
+    let attempt = |entry: &CommandEntry| {
+        let (asked, words) = (Asked::of(entry, entry.command), Words::new(NAME, &spans));
+        Attempt { asked, words, db: 0, databases: server.keyspace.databases() }
+    };
+    server.table.find(NAME).is_some_and(|entry| user.check(&attempt(entry)).is_ok())
+}
+
+/// The name and the password of a header of the scheme "Basic" (RFC 7617).
+fn credentials(header: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (scheme, rest) = header.split_at_checked("Basic ".len())?;
+    let pair = unbase64(rest).filter(|_| scheme.eq_ignore_ascii_case(b"Basic "))?;
+    let colon = pair.iter().position(|&byte| byte == b':')?;
+    Some((pair[..colon].to_vec(), pair[colon + 1..].to_vec()))
+}
+
+/// The bytes that letters stand for, six bits each (RFC 4648, section 4).
+fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
+    let (groups, []) = text.as_chunks::<4>() else { return None };
+    let mut bytes = Vec::with_capacity(groups.len() * 3);
+    for (at, group) in groups.iter().enumerate() {
+        let padding = group.iter().rev().take_while(|&&letter| letter == b'=').count();
+        if padding > 2 || (padding > 0 && at + 1 < groups.len()) {
+            return None;
         }
+        let letters = &group[..4 - padding];
+        let bits =
+            letters.iter().try_fold(0, |bits, &letter| Some(bits << 6 | six_bits(letter)?))?;
+        let [_, whole @ ..] = (bits << (6 * padding)).to_be_bytes();
+        bytes.extend_from_slice(&whole[..3 - padding]);
     }
-    text
+    Some(bytes)
+}
+
+fn six_bits(letter: u8) -> Option<u32> {
+    Some(u32::from(match letter {
+        b'A'..=b'Z' => letter - b'A',
+        b'a'..=b'z' => letter - b'a' + 26,
+        b'0'..=b'9' => letter - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    }))
 }
 
 /// A body that is sent in one piece.
@@ -244,8 +274,21 @@ mod tests {
     fn base64_is_that_of_the_standard() {
         let cases = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
         for (length, text) in cases.iter().enumerate() {
-            assert_eq!(base64(&b"foobar"[..length]), *text);
+            assert_eq!(unbase64(text.as_bytes()).unwrap(), b"foobar"[..length]);
         }
-        assert_eq!(base64(&[0xFB, 0xFF]), "+/8=");
+        assert_eq!(unbase64(b"+/8=").unwrap(), [0xFB, 0xFF]);
+        for wrong in ["Z", "Zg=", "Zg", "====", "Z===", "Zg==Zg==", "Zm9*", "=Zg="] {
+            assert_eq!(unbase64(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_header_names_a_user_and_a_password_that_may_hold_a_colon() {
+        let pair = |name: &str, password: &str| Some((name.into(), password.into()));
+        assert_eq!(credentials(b"Basic YTpi"), pair("a", "b"));
+        assert_eq!(credentials(b"basic YTpiOmM="), pair("a", "b:c"));
+        for wrong in ["", "Basic", "Basic YQ==", "Bearer YTpi", "Basic  YTpi"] {
+            assert_eq!(credentials(wrong.as_bytes()), None, "{wrong}");
+        }
     }
 }

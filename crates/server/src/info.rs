@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 
 use keyspace::{Counts, lengths};
 
+use crate::acl::Reason;
 use crate::commands::REDIS_VERSION;
 use crate::process;
 use crate::sampler::Rates;
@@ -471,9 +472,14 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("io_threaded_freed_objects", server.background.freed());
     lines.same(&["io_threaded_accept_processed", "io_threaded_poll_processed"], 0);
     event_loop(server, rates, lines);
-    lines.put("acl_access_denied_auth", sum(|stats| stats.auth_failures.get()));
-    lines.same(&["acl_access_denied_cmd", "acl_access_denied_key"], 0);
-    lines.same(&["acl_access_denied_channel", "acl_access_denied_db"], 0);
+    let denied = [
+        ("acl_access_denied_auth", Reason::Auth),
+        ("acl_access_denied_cmd", Reason::Command),
+        ("acl_access_denied_key", Reason::Key),
+        ("acl_access_denied_channel", Reason::Channel),
+        ("acl_access_denied_db", Reason::Database),
+    ];
+    denied.iter().for_each(|(name, reason)| lines.put(name, server.acl.log.total(*reason)));
     lines.put("acl_access_denied_tls_cert", 0);
 }
 

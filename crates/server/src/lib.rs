@@ -10,6 +10,7 @@
 //! 2. Only [`clock`] reads a clock, only [`threads`] starts threads.
 //! 3. A panic in a command ends its connection with an error and nothing else.
 
+pub mod acl;
 pub mod background;
 pub mod blocking;
 pub mod client;

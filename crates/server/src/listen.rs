@@ -294,7 +294,8 @@ pub async fn accept_tcp(server: Arc<Server>, listener: TcpListener, doors: Vec<D
         let settings = server.settings();
         drop(socket.set_nodelay(true));
         set_keepalive(&socket, settings.keepalive_seconds);
-        if !is_allowed(address.ip(), admin, &settings) {
+        let is_closed = !server.acl.default_user().rules.needs_no_password();
+        if !is_allowed(address.ip(), admin, &settings, is_closed) {
             refuse_unprotected(&socket);
             server.arrivals.refused.fetch_add(1, Ordering::Relaxed);
             server.arrivals.unprotected.fetch_add(1, Ordering::Relaxed);
@@ -326,10 +327,12 @@ async fn rest_after(server: &Server, error: &io::Error) {
     tokio::time::sleep(REFUSED_REST).await;
 }
 
-/// Whether protected mode lets this address in.
-fn is_allowed(address: IpAddr, admin: bool, settings: &Settings) -> bool {
-    let is_open = settings.requirepass.is_empty() && settings.protected_mode;
-    !is_open || (admin && settings.admin_nopass) || is_loopback(address)
+/// Whether protected mode lets this address in. `is_closed`: the default user needs a password.
+fn is_allowed(address: IpAddr, admin: bool, settings: &Settings, is_closed: bool) -> bool {
+    is_closed
+        || !settings.protected_mode
+        || (admin && settings.admin_nopass)
+        || is_loopback(address)
 }
 
 /// Looks at what a connection of the admin port says first, and gives it to who understands it.
@@ -476,14 +479,19 @@ mod tests {
         let elsewhere: IpAddr = Ipv4Addr::new(192, 0, 2, 1).into();
         let mapped: IpAddr = Ipv4Addr::LOCALHOST.to_ipv6_mapped().into();
         let open = Settings::default();
-        assert!(!is_allowed(elsewhere, false, &open) && !is_allowed(elsewhere, true, &open));
-        assert!(is_allowed(mapped, false, &open));
-        let locked = Settings { requirepass: b"x".to_vec(), ..Settings::default() };
-        assert!(is_allowed(elsewhere, false, &locked));
+        assert!(
+            !is_allowed(elsewhere, false, &open, false)
+                && !is_allowed(elsewhere, true, &open, false)
+        );
+        assert!(is_allowed(mapped, false, &open, false));
+        assert!(is_allowed(elsewhere, false, &open, true));
         let admin = Settings { admin_nopass: true, ..Settings::default() };
-        assert!(is_allowed(elsewhere, true, &admin) && !is_allowed(elsewhere, false, &admin));
+        assert!(
+            is_allowed(elsewhere, true, &admin, false)
+                && !is_allowed(elsewhere, false, &admin, false)
+        );
         let off = Settings { protected_mode: false, ..Settings::default() };
-        assert!(is_allowed(elsewhere, false, &off));
+        assert!(is_allowed(elsewhere, false, &off, false));
     }
 
     #[tokio::test]
@@ -509,15 +517,14 @@ mod tests {
     fn protected_mode_lets_nobody_in_from_elsewhere_while_there_is_no_password() {
         let open = Settings::default();
         for here in ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"] {
-            assert!(is_allowed(here.parse().expect("an address"), false, &open), "{here}");
+            assert!(is_allowed(here.parse().expect("an address"), false, &open, false), "{here}");
         }
         let elsewhere = ["10.0.0.1", "192.168.1.1", "::ffff:10.0.0.1", "fe80::1", "0.0.0.0"];
-        let with_password = Settings { requirepass: b"secret".to_vec(), ..Settings::default() };
         let unprotected = Settings { protected_mode: false, ..Settings::default() };
         for there in elsewhere.map(|there| there.parse().expect("an address")) {
-            assert!(!is_allowed(there, false, &open), "{there}");
-            assert!(is_allowed(there, false, &with_password), "{there}");
-            assert!(is_allowed(there, false, &unprotected), "{there}");
+            assert!(!is_allowed(there, false, &open, false), "{there}");
+            assert!(is_allowed(there, false, &open, true), "{there}");
+            assert!(is_allowed(there, false, &unprotected, false), "{there}");
         }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 
 use keyspace::{Counts, Usage};
 
+use crate::acl::Reason;
 use crate::client::Client;
 use crate::info::full_name;
 use crate::process;
@@ -303,7 +304,7 @@ fn memory_by_class(facts: &Facts<'_>, out: &mut Samples<'_>) {
 
 fn connection_errors(facts: &Facts<'_>, out: &mut Samples<'_>) {
     let arrivals = &facts.server.arrivals;
-    let auth = facts.total(|stats| stats.auth_failures.get())
+    let auth = facts.server.acl.log.total(Reason::Auth)
         + arrivals.http_auth_failures.load(Ordering::Relaxed);
     let causes = [
         ("protocol", facts.total(|stats| stats.protocol_errors.get())),

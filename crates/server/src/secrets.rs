@@ -1,4 +1,5 @@
-//! Words of requests that nobody is shown: passwords, in MONITOR and in the command logs.
+//! Words of requests that nobody is shown, in MONITOR and in the command logs: passwords, and
+//! which users there are.
 
 use protocol::Words;
 
@@ -21,7 +22,7 @@ fn is_secret(name: &str, words: Words<'_>, at: usize) -> bool {
     match name {
         "AUTH" => at >= 1,
         "HELLO" => at >= 3 && (says(at - 1, "AUTH") || (at >= 4 && says(at - 2, "AUTH"))),
-        "ACL" => at >= 2 && says(1, "SETUSER"),
+        "ACL" => at >= 2 && ["SETUSER", "GETUSER", "DELUSER"].iter().any(|sub| says(1, sub)),
         "CONFIG" => {
             let setting = words.get(at.saturating_sub(1)).unwrap_or_default();
             at >= 3 && at % 2 == 1 && says(1, "SET") && is_secret_setting(setting)
@@ -67,6 +68,8 @@ mod tests {
             ),
             ("CONFIG GET requirepass", "CONFIG GET requirepass"),
             ("ACL SETUSER ann on", "ACL SETUSER (redacted) (redacted)"),
+            ("ACL GETUSER ann", "ACL GETUSER (redacted)"),
+            ("ACL LOG 1", "ACL LOG 1"),
             ("SET AUTH secret", "SET AUTH secret"),
         ];
         for (request, shown) in cases {

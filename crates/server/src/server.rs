@@ -11,8 +11,9 @@ use keyspace::{COUNTED, Counts, DbIndex, Keyspace, Lengths, ShardId, Sizes, Type
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::acl::{Acl, Beginning, Changed, DEFAULT_USER, Names};
 use crate::background::Background;
-use crate::client::{Kill, Registry};
+use crate::client::{ClientId, Kill, Registry};
 use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
 use crate::http::Guest;
@@ -40,6 +41,8 @@ pub struct Server {
     pub keyspace: Keyspace,
     /// All commands.
     pub table: CommandTable,
+    /// All users.
+    pub acl: Arc<Acl>,
     /// All connections.
     pub clients: Registry,
     /// The clocks.
@@ -148,6 +151,9 @@ impl Server {
         keyspace.set_sink(Box::new(Teller(Arc::clone(&tracking))));
         keyspace.listen(false);
         let table = command_table();
+        let beginning = Beginning { names: Names(&table), all_channels: settings.all_channels };
+        let acl = Arc::new(Acl::new(beginning, &settings.requirepass));
+        acl.log.limit(settings.acl_log_entries_max);
         let stats = (0..workers).map(|_| WorkerStats::new(table.numbers())).collect();
         let nothing = WorkerStats::new(table.numbers());
         let baseline = Baseline { workers: nothing, ..Baseline::default() };
@@ -156,6 +162,7 @@ impl Server {
             baseline: Mutex::new(Arc::new(baseline)),
             keyspace,
             table,
+            acl,
             clients: Registry::default(),
             clock: Clock::default(),
             stats,
@@ -198,6 +205,7 @@ impl Server {
 
     /// Puts other settings in force.
     pub fn publish_settings(&self, settings: Settings) {
+        self.acl.log.limit(settings.acl_log_entries_max);
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         self.settings_version.fetch_add(1, Ordering::Release);
     }
@@ -208,7 +216,40 @@ impl Server {
     /// # Errors
     /// The first setting that is refused.
     pub fn change_settings(&self, pairs: &[(&[u8], &[u8])], local: bool) -> Result<(), SetError> {
-        self.config.change(pairs, local, |new| self.publish_settings(Settings::of(new.live())))
+        self.config.change(pairs, local, |new| {
+            let (old, new) = (self.settings(), Settings::of(new.live()));
+            if old.requirepass != new.requirepass {
+                self.acl.set_default_password(&new.requirepass);
+            }
+            self.publish_settings(new);
+        })
+    }
+
+    /// What holds for a user that is new or reset.
+    #[must_use]
+    pub fn beginning(&self) -> Beginning<'_> {
+        Beginning { names: Names(&self.table), all_channels: self.settings().all_channels }
+    }
+
+    /// Ends the connections of users that are gone, but for that of this client, and those that
+    /// are told of what their users may not know of any more.
+    pub fn part_with(&self, changed: &[Changed], own: ClientId) {
+        for client in self.clients.all().iter().filter(|client| client.id != own) {
+            let names = client.names();
+            let user = if names.user.is_empty() { DEFAULT_USER } else { &names.user };
+            let Some(changed) = changed.iter().find(|one| *one.old.name == *user) else { continue };
+            let may_stay = changed.new.as_ref().is_some_and(|new| {
+                let terms = names.tracking.as_ref();
+                let mut prefixes = terms.and_then(|terms| terms.prefixes()).into_iter().flatten();
+                prefixes.all(|prefix| new.rules.may_read_all(prefix))
+            });
+            if may_stay {
+                // It looks at its new rights, also if it never sends anything.
+                client.ring();
+            } else {
+                client.kill(Kill::Now);
+            }
+        }
     }
 
     /// Tells everybody to end.

@@ -7,8 +7,9 @@ use command::Fieldsets;
 use keyspace::DbIndex;
 use protocol::Dialect;
 
+use crate::acl::{Acl, Context, User};
 use crate::blocking::Wait;
-use crate::client::Client;
+use crate::client::{Client, Kill};
 use crate::settings::Settings;
 use crate::tracking::Terms;
 use crate::transaction::Transaction;
@@ -34,8 +35,14 @@ pub struct Session {
     pub db: DbIndex,
     /// How replies are written.
     pub dialect: Dialect,
+    /// Who it is, as far as it knows: see [`Session::keep_up`].
+    pub user: Arc<User>,
     /// Whether a password was given, or none is needed.
     pub authenticated: bool,
+    /// Whether a password was given, or none was needed when it came.
+    is_in: bool,
+    /// Whether it may run every command on every key.
+    is_free: bool,
     /// Whether replies are written.
     pub reply_mode: ReplyMode,
     /// CLIENT NO-TOUCH.
@@ -62,12 +69,15 @@ pub struct Session {
 static NO_FIELDSETS: Fieldsets = Fieldsets::NONE;
 
 impl Session {
-    /// The session of a new connection.
+    /// The session of a new connection, of the default user.
     #[must_use]
-    pub fn new(client: Arc<Client>, settings: &Settings) -> Session {
+    pub fn new(client: Arc<Client>, user: Arc<User>, settings: &Settings) -> Session {
+        let is_in = user.is_open() || (client.admin && settings.admin_nopass);
         Session {
-            authenticated: settings.requirepass.is_empty()
-                || (client.admin && settings.admin_nopass),
+            authenticated: is_in,
+            is_in,
+            is_free: is_in && user.is_free_on_keys(),
+            user,
             client,
             db: 0,
             dialect: Dialect::Resp2,
@@ -85,7 +95,7 @@ impl Session {
     }
 
     /// RESET: as it was at the beginning.
-    pub fn reset(&mut self, settings: &Settings) {
+    pub fn reset(&mut self, user: Arc<User>, settings: &Settings) {
         let client = Arc::clone(&self.client);
         client.rename(|names| {
             names.name.clear();
@@ -94,7 +104,7 @@ impl Session {
         client.no_evict.store(false, Ordering::Relaxed);
         client.no_touch.store(false, Ordering::Relaxed);
         client.monitor.store(false, Ordering::Relaxed);
-        *self = Session::new(client, settings);
+        *self = Session::new(client, user, settings);
         self.select(0);
         self.speak(Dialect::Resp2);
         self.tell_transaction();
@@ -124,14 +134,62 @@ impl Session {
         self.client.dialect.store(number, Ordering::Relaxed);
     }
 
+    /// AUTH: it is this user from now on.
+    pub fn enter(&mut self, user: Arc<User>) {
+        self.client.rename(|names| names.user = user.name.to_vec());
+        (self.user, self.is_in) = (user, true);
+        self.weigh();
+    }
+
+    /// Looks for its user anew if that has changed. A session whose user is gone ends, and is
+    /// nobody until then.
+    #[inline]
+    pub fn keep_up(&mut self, acl: &Acl) {
+        if self.user.is_superseded() {
+            self.look_for_user(acl);
+        }
+    }
+
+    #[cold]
+    fn look_for_user(&mut self, acl: &Acl) {
+        if let Some(user) = acl.find(&self.user.name) {
+            self.user = user;
+            return self.weigh();
+        }
+        self.user = acl.default_user();
+        (self.is_in, self.authenticated, self.is_free) = (false, false, false);
+        if !std::mem::replace(&mut self.closing, true) {
+            self.client.kill(Kill::Now);
+        }
+    }
+
+    fn weigh(&mut self) {
+        self.authenticated = self.is_in || self.user.is_open();
+        self.is_free = self.authenticated && self.user.is_free_on_keys();
+    }
+
     /// Whether it may run commands, is told what they answer, and nothing else of them.
     #[must_use]
     #[inline(always)]
     pub fn is_plain(&self) -> bool {
-        self.authenticated
+        self.is_free
             && self.reply_mode == ReplyMode::On
             && self.tracking.is_none()
             && self.transaction.is_none()
+    }
+
+    /// Whether its user may run every command on every key, so that nothing need be asked: but for
+    /// channels.
+    #[must_use]
+    #[inline]
+    pub fn is_free(&self) -> bool {
+        self.is_free
+    }
+
+    /// Where its requests come from, as ACL LOG tells it.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        if self.is_queueing() { Context::Multi } else { Context::TopLevel }
     }
 
     /// Whether keys are remembered that the command reads which runs now.

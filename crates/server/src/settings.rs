@@ -25,6 +25,9 @@ pub struct Settings {
     pub maxmemory: u64,
     pub maxclients: usize,
     pub admin_nopass: bool,
+    /// Whether a new user may use every channel.
+    pub all_channels: bool,
+    pub acl_log_entries_max: usize,
     pub timeout_seconds: u64,
     pub keepalive_seconds: u64,
     pub bulk_bytes_max: u64,
@@ -73,6 +76,8 @@ impl Settings {
             maxmemory: live.maxmemory,
             maxclients: live.maxclients,
             admin_nopass: live.admin_nopass,
+            all_channels: live.acl_pubsub_default,
+            acl_log_entries_max: live.acllog_max_len,
             timeout_seconds: seconds(live.timeout),
             keepalive_seconds: seconds(live.tcp_keepalive),
             bulk_bytes_max: live.proto_max_bulk_len,
@@ -204,6 +209,8 @@ impl Default for Settings {
             maxmemory: 0,
             maxclients: 10_000,
             admin_nopass: false,
+            all_channels: false,
+            acl_log_entries_max: 128,
             timeout_seconds: 0,
             keepalive_seconds: 300,
             bulk_bytes_max: 512 << 20,
@@ -310,23 +317,28 @@ impl Configuration {
         Ok(())
     }
 
-    /// CONFIG REWRITE: brings the file up to date. A reader finds the old text or the new one.
+    /// CONFIG REWRITE: brings the file up to date, with a line for each of these users.
+    /// A reader finds the old text or the new one.
     ///
     /// # Errors
     /// If there is no file, or it cannot be read or written.
-    pub fn rewrite(&self) -> Result<(), RewriteError> {
-        self.write(Config::rewrite)
+    pub fn rewrite(&self, users: &[Vec<Vec<u8>>]) -> Result<(), RewriteError> {
+        self.write(Config::rewrite, users)
     }
 
     /// The same with a line for every setting.
     ///
     /// # Errors
     /// As [`Configuration::rewrite`].
-    pub fn rewrite_all(&self) -> Result<(), RewriteError> {
-        self.write(Config::rewrite_all)
+    pub fn rewrite_all(&self, users: &[Vec<Vec<u8>>]) -> Result<(), RewriteError> {
+        self.write(Config::rewrite_all, users)
     }
 
-    fn write(&self, rewritten: fn(&Config, &str) -> String) -> Result<(), RewriteError> {
+    fn write(
+        &self,
+        rewritten: fn(&Config, &str) -> String,
+        users: &[Vec<Vec<u8>>],
+    ) -> Result<(), RewriteError> {
         let path = self.file().ok_or(RewriteError::NoFile)?;
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = match fs::read_to_string(path) {
@@ -334,12 +346,13 @@ impl Configuration {
             read => read,
         };
         let text = rewritten(&self.current(), &old.map_err(RewriteError::System)?);
+        let text = config::rewrite_users(&text, users);
         replace(path, text.as_bytes()).map_err(RewriteError::System)
     }
 }
 
 /// Puts a file in the place of another, so that a crash leaves one of the two.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let new = path.with_file_name(name);

@@ -19,12 +19,13 @@ use std::sync::mpsc::Sender as Answer;
 use std::thread::JoinHandle;
 
 use config::{
-    Config, Files, ListenPort, Live, Loaded, LogLevel, Notice, Outcome, Reason, SetError,
+    Config, Directive, Files, ListenPort, Live, Loaded, LogLevel, Notice, Outcome, Reason, SetError,
 };
 use rustix::process::{Resource, Rlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::acl::storage::LINE;
 use crate::listen::{self, Listeners, Place};
 use crate::log::{self, Log};
 use crate::server::Server;
@@ -121,7 +122,8 @@ fn start(loaded: Loaded) -> Result<ExitCode, Problem> {
     log::report_panics();
     report_unobeyed(&loaded.notices);
     let is_visible = config.live().logfile.is_none() && config.live().loglevel < LogLevel::Nothing;
-    serve(config, file, log).or_else(|problem| {
+    let users: Vec<Directive> = loaded.directives;
+    serve(config, file, log, &users).or_else(|problem| {
         tracing::error!("{problem}");
         if is_visible { Ok(ExitCode::from(FAILED)) } else { Err(problem) }
     })
@@ -139,7 +141,7 @@ fn report_unobeyed(notices: &[Notice]) {
 
 /// Refuses to go on without what bears on security.
 fn refuse_what_cannot_be(loaded: &Loaded) -> Result<(), Problem> {
-    if let Some(directive) = loaded.directives.first() {
+    if let Some(directive) = loaded.directives.iter().find(|one| one.name != LINE) {
         let (origin, name) = (&directive.origin, directive.name);
         return Err(format!("{origin}: '{name}' is not implemented yet, and cannot be left out"));
     }
@@ -184,7 +186,12 @@ fn random<const WORDS: usize>() -> Result<[u64; WORDS], Problem> {
     Ok(words)
 }
 
-fn serve(config: Config, file: Option<PathBuf>, log: Log) -> Result<ExitCode, Problem> {
+fn serve(
+    config: Config,
+    file: Option<PathBuf>,
+    log: Log,
+    users: &[Directive],
+) -> Result<ExitCode, Problem> {
     let workers = workers(config.live());
     let config = fit_clients(config, workers)?;
     let secret = random::<2>()?;
@@ -194,6 +201,7 @@ fn serve(config: Config, file: Option<PathBuf>, log: Log) -> Result<ExitCode, Pr
     let live = config.live().clone();
     let configuration = Configuration::new(config, file);
     let server = Arc::new(Server::new(workers, shards, configuration, secret, run_id));
+    server.make_users(users, live.aclfile.as_deref())?;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("the control thread's runtime: {error}"))?;
@@ -497,7 +505,7 @@ fn change_folder(new: &Config) -> Result<OsString, SetError> {
 }
 
 /// What went wrong, without the number that Rust adds.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

@@ -171,7 +171,6 @@ pub struct WorkerStats {
     pub timeouts: Counter,
     pub output_overflows: Counter,
     pub query_overflows: Counter,
-    pub auth_failures: Counter,
     pub expire_cycles_capped: Counter,
     pub expire_micros: Counter,
     pub error_codes: ErrorCodes,
@@ -199,7 +198,7 @@ impl WorkerStats {
     }
 
     /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 25] {
+    fn counters(&self) -> [&Counter; 24] {
         let WorkerStats {
             connections,
             commands,
@@ -223,7 +222,6 @@ impl WorkerStats {
             timeouts,
             output_overflows,
             query_overflows,
-            auth_failures,
             expire_cycles_capped,
             expire_micros,
             error_codes: _,
@@ -252,7 +250,6 @@ impl WorkerStats {
             timeouts,
             output_overflows,
             query_overflows,
-            auth_failures,
             expire_cycles_capped,
             expire_micros,
         ]

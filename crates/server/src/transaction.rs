@@ -14,11 +14,12 @@
 
 use std::sync::Arc;
 
-use command::{Command, CommandError, Done, Run, Tried};
+use command::{Command, CommandError, Done, Run, Tried, parse_integer};
 use keyspace::{DbIndex, Keyspace, Mode, Plan, View, Watch};
 use protocol::{Output, Reply, Span, Words};
 use smallvec::SmallVec;
 
+use crate::acl::{Context, Reason};
 use crate::client::Progress;
 use crate::connection::look_up;
 use crate::execute::{Batch, Ran, Request, Way};
@@ -43,6 +44,8 @@ struct Queue {
     needs_all: bool,
     writes: bool,
     may_grow: bool,
+    /// The database that SELECT has queued last, if it has.
+    db: Option<DbIndex>,
 }
 
 /// Requests, one behind the other.
@@ -147,6 +150,12 @@ impl Transaction {
         self.queue.as_ref().map_or(0, |queue| queue.requests.held_bytes())
     }
 
+    /// The database that a request would run in that is queued now, if it is not the session's.
+    #[must_use]
+    pub fn db(&self) -> Option<DbIndex> {
+        self.queue.as_ref().and_then(|queue| queue.db)
+    }
+
     /// Whether what is queued changes data.
     #[must_use]
     pub fn writes(&self) -> bool {
@@ -158,6 +167,11 @@ impl Transaction {
         queue.requests.push(words);
         queue.writes |= command.writes();
         queue.may_grow |= command.flags.has(command::Flags::DENY_OOM);
+        if command.name == "SELECT" {
+            let number = words.get(1).and_then(parse_integer);
+            let db = number.and_then(|number| DbIndex::try_from(number).ok());
+            queue.db = db.filter(|&db| db < keyspace.databases()).or(queue.db);
+        }
         if !matches!(command.run, Run::Session | Run::Container) {
             queue.needs_all |= command.enter.is_all(words);
             let positions = command.key_positions(words).unwrap_or_default();
@@ -235,6 +249,26 @@ impl<'a> Batch<'a> {
         Ok(Some(Ran::Queued))
     }
 
+    /// Notes with what is queued that a request was refused. An EXEC that is refused ends it.
+    pub fn refuse_queued(
+        &self,
+        request: Request<'_>,
+        error: CommandError,
+        session: &mut Session,
+    ) -> CommandError {
+        if request.entry.is_none_or(|entry| entry.command.name != "EXEC") {
+            if let Some(transaction) = &mut session.transaction {
+                transaction.refuse();
+            }
+            return error;
+        }
+        session.transaction = None;
+        session.tell_transaction();
+        let text = error.to_string();
+        let text = text.strip_prefix("ERR ").unwrap_or(&text);
+        CommandError::text(format!("EXECABORT Transaction discarded because of: {text}"))
+    }
+
     /// WATCH and EXEC, in their entered shards.
     pub fn run_transaction(
         &self,
@@ -293,8 +327,14 @@ impl<'a> Batch<'a> {
         let batch: Batch<'_> = *self;
         let request = look_up(batch.server, words);
         let mark = output.mark();
-        let (entry, command) = match batch.named(request, session) {
-            Ok(named) => named,
+        session.keep_up(&self.server.acl);
+        let named = batch.named(request, session);
+        let permitted = named.and_then(|(entry, command)| {
+            batch.permit_still(request, entry, command, session)?;
+            Ok((entry, command))
+        });
+        let (entry, command) = match permitted {
+            Ok(permitted) => permitted,
             Err(error) => {
                 self.refuse(request, true, error, session, output, mark);
                 return began;
@@ -307,6 +347,32 @@ impl<'a> Batch<'a> {
         self.book(entry, command, (1, ended - began), &session.client);
         self.note_slow(request, session, (ended - began) / 1000);
         ended
+    }
+
+    /// Whether the session's user may still make a request that was queued.
+    fn permit_still(
+        &self,
+        request: Request<'_>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &Session,
+    ) -> Done {
+        if session.is_free() && !command.flags.has(command::Flags::PUBSUB) {
+            return Ok(());
+        }
+        let attempt = self.attempt(request, entry, command, session);
+        let Err(denial) = session.user.check(&attempt) else { return Ok(()) };
+        self.note_denial(denial, &attempt, Context::Multi, session);
+        let reason = match denial.reason {
+            Reason::Command => "no permission to execute the command or subcommand",
+            Reason::Key => "no permission to touch the specified keys",
+            Reason::Channel => "no permission to access one of the channels used as arguments",
+            Reason::Auth | Reason::Database => "no permission",
+        };
+        Err(CommandError::text(format!(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the \
+             EXEC call. This command is no longer allowed for the following reason: {reason}"
+        )))
     }
 
     fn run_one(

@@ -106,9 +106,9 @@ fn what_cannot_be_stops_the_start_with_one_line() {
     assert!(refusal(&["/nowhere/anax.conf"]).contains("/nowhere/anax.conf"));
     let bad = file("bad.conf", "port 7\nbind \"127.0.0.1\n");
     assert!(refusal(&[&bad]).contains("bad.conf, line 2"));
-    let user = file("user.conf", "user alice on >secret\n");
-    let text = refusal(&[&user]);
-    assert!(text.contains("'user'") && !text.contains("secret"), "{text}");
+    let renamed = file("renamed.conf", "rename-command CONFIG secret\n");
+    let text = refusal(&[&renamed]);
+    assert!(text.contains("'rename-command'") && !text.contains("secret"), "{text}");
     assert!(refusal(&["--tls", "yes"]).contains("protection"));
     assert!(refusal(&["--dir", "/nowhere"]).contains("/nowhere"));
     assert!(refusal(&["--logfile", "/nowhere/log", "--port", "0"]).contains("/nowhere/log"));
@@ -374,6 +374,14 @@ fn http_is_answered_on_both_ports_with_the_password_if_there_is_one() {
         assert!(with("Basic ZGVmYXVsdDpzZXNhbWU=").starts_with("HTTP/1.1 200"));
         for wrong in ["Basic ZGVmYXVsdDpzZXNhbQ==", "Basic b3RoZXI6c2VzYW1l", "Basic", "x"] {
             assert!(with(wrong).starts_with("HTTP/1.1 401"), "{wrong}");
+        }
+        // Who may run INFO may see what it is made of.
+        let mut set =
+            |rule: &str| ask(&mut client, &format!("ACL SETUSER other on >sesame {rule}"));
+        for (rule, status) in [("+get", 401), ("+info", 200), ("reset", 401)] {
+            assert_eq!(set(rule), Value::simple("OK"));
+            let head = with("Basic b3RoZXI6c2VzYW1l");
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{rule}: {head}");
         }
     }
 }

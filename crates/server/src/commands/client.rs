@@ -14,9 +14,18 @@ mod line;
 mod tracking;
 
 use filter::Filter;
+pub(super) use tracking::end_forbidden;
 
 /// The rows of this family.
 pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: CLIENT, run: client }];
+
+/// A client as CLIENT INFO describes it, without the line's end.
+pub(crate) fn client_line(client: &Client, now: keyspace::Millis) -> String {
+    let mut text = String::new();
+    line::write(client, now, &mut text);
+    text.truncate(text.trim_end().len());
+    text
+}
 
 /// Allowed while data is loaded or stale, and not in scripts.
 const PLAIN: Flags = Flags::NO_SCRIPT.and(Flags::LOADING).and(Flags::STALE);
@@ -230,7 +239,7 @@ fn kill(call: &mut Call<'_>) -> Result<Next, CommandError> {
     let filter = if old_form {
         Filter::address(args.get(0).unwrap_or_default())
     } else {
-        Filter::parse(args, true, call.batch.server.keyspace.databases())?
+        Filter::parse(args, true, call.batch.server)?
     };
     let own = call.session.client.id;
     let (mut killed, mut next) = (0, Next::Done);
@@ -288,7 +297,7 @@ fn list(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.args().len() == 1 {
         return Err(CommandError::Syntax);
     }
-    let filter = Filter::parse(call.args(), false, call.batch.server.keyspace.databases())?;
+    let filter = Filter::parse(call.args(), false, call.batch.server)?;
     let own = call.session.client.id;
     let mut text = String::new();
     for client in call.batch.server.clients.all() {

@@ -127,7 +127,7 @@ fn set(call: &mut Call<'_>) -> Result<Next, CommandError> {
 }
 
 fn rewrite(call: &mut Call<'_>) -> Result<Next, CommandError> {
-    let written = call.batch.server.config.rewrite();
+    let written = call.batch.server.config.rewrite(&call.batch.server.user_lines());
     tell_rewritten(call, written)
 }
 

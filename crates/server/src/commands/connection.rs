@@ -3,7 +3,9 @@
 use command::{Arity, Category, Command, CommandError, Flags, Group, Run, parse_integer};
 use protocol::Dialect;
 
+use super::client::end_forbidden;
 use super::{Call, Next, SessionRow};
+use crate::acl::{Reason, Refusal};
 
 /// The version of Redis whose behaviour clients may expect.
 pub(crate) const REDIS_VERSION: &str = "8.4.0";
@@ -67,29 +69,27 @@ fn authenticate(
     password: &[u8],
     names_user: bool,
 ) -> Result<(), CommandError> {
-    let wanted = &call.batch.settings.requirepass;
-    if wanted.is_empty() && !names_user {
+    let server = call.batch.server;
+    if !names_user && server.acl.default_user().rules.needs_no_password() {
         return Err(CommandError::text(
             "ERR AUTH <password> called without any password configured for the default user. \
              Are you sure your configuration is correct?",
         ));
     }
-    let right = wanted.is_empty() || equal_in_constant_time(wanted, password);
-    if user != b"default" || !right {
-        call.batch.worker.stats().auth_failures.add(1);
+    let Some(user) = server.acl.authenticate(user, password) else {
+        let object = call.words.get(0).unwrap_or_default();
+        let context = call.session.context();
+        call.batch.note_refusal(
+            Refusal { reason: Reason::Auth, context, object, user },
+            &call.session.client,
+        );
         return Err(CommandError::text(
             "WRONGPASS invalid username-password pair or user is disabled.",
         ));
-    }
-    call.session.authenticated = true;
+    };
+    call.session.enter(user);
+    end_forbidden(call);
     Ok(())
-}
-
-/// Compares without telling by its time how much of a guess is right.
-pub(crate) fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
-    let differs = |(at, byte): (usize, &u8)| byte ^ wanted[at % wanted.len()];
-    let difference = given.iter().enumerate().map(differs).fold(0, |sum, bits| sum | bits);
-    difference == 0 && given.len() == wanted.len()
 }
 
 const HELLO: Command = Command {
@@ -275,21 +275,7 @@ fn reset(call: &mut Call<'_>) -> Result<Next, CommandError> {
     server.monitor.leave(&call.session.client);
     server.tracking.leave(&server.keyspace, &call.session.client);
     let settings = call.batch.settings;
-    call.session.reset(settings);
+    call.session.reset(server.acl.default_user(), settings);
     call.reply().simple("RESET");
     Ok(Next::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_equal_only_if_all_their_bytes_are() {
-        for (given, equal) in [("secret", true), ("secre", false), ("secrets", false), ("", false)]
-        {
-            assert_eq!(equal_in_constant_time(b"secret", given.as_bytes()), equal, "{given}");
-        }
-        assert!(!equal_in_constant_time(b"ab", b"abab"));
-    }
 }

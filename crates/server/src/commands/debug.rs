@@ -162,7 +162,7 @@ fn debug(call: &mut Call<'_>) -> Result<Next, CommandError> {
         }
         "LOADAOF" => return Err(unsaved("LOADAOF")),
         "CONFIG-REWRITE-FORCE-ALL" => {
-            let written = call.batch.server.config.rewrite_all();
+            let written = call.batch.server.config.rewrite_all(&call.batch.server.user_lines());
             return tell_rewritten(call, written);
         }
         "SET-ACTIVE-EXPIRE" => {

@@ -10,6 +10,7 @@ mod pause;
 mod requests;
 mod together;
 mod transactions;
+mod users;
 
 use std::fmt::Write as _;
 use std::io;

@@ -13,6 +13,7 @@ use keyspace::Millis;
 
 use super::line;
 use crate::client::{Client, ClientId, Kind, Names};
+use crate::server::Server;
 
 /// See the module's page.
 pub(super) struct Filter<'a> {
@@ -62,14 +63,14 @@ impl<'a> Filter<'a> {
     pub(super) fn parse(
         mut args: Args<'a>,
         skips_own: bool,
-        databases: u16,
+        server: &Server,
     ) -> Result<Filter<'a>, CommandError> {
         let mut filter = Filter { tests: Vec::new(), skips_own };
         while !args.is_empty() {
             if args.word_with_value("SKIPME") {
                 filter.skips_own = yes_or_no(args.bytes()?)?;
             } else {
-                filter.add(test(&mut args, databases)?);
+                filter.add(test(&mut args, server)?);
             }
         }
         Ok(filter)
@@ -101,7 +102,7 @@ impl<'a> Filter<'a> {
 }
 
 /// Takes one option with its value, or its numbers.
-fn test<'a>(args: &mut Args<'a>, databases: u16) -> Result<Test<'a>, CommandError> {
+fn test<'a>(args: &mut Args<'a>, server: &Server) -> Result<Test<'a>, CommandError> {
     let option = args.bytes()?.to_ascii_uppercase();
     let (wanted, name) = match option.strip_prefix(b"NOT-") {
         Some(name) => (false, name),
@@ -115,14 +116,18 @@ fn test<'a>(args: &mut Args<'a>, databases: u16) -> Result<Test<'a>, CommandErro
         b"TYPE" => Condition::Kind(kind(value)?),
         b"ADDR" => Condition::Address(value),
         b"LADDR" => Condition::LocalAddress(value),
-        b"USER" => Condition::User(known_user(value)?),
+        b"USER" => Condition::User(known_user(value, server)?),
         b"MAXAGE" if wanted => Condition::Age(seconds("maxage", value)?),
         b"IDLE" if wanted => Condition::Idle(seconds("idle", value)?),
         b"FLAGS" => Condition::Flags(letters("flags", wanted, value, line::FLAG_LETTERS)?),
         b"NAME" => Condition::Name(value),
         b"LIB-NAME" => Condition::LibName(value),
         b"LIB-VER" => Condition::LibVersion(value),
-        b"DB" => Condition::Db(db(&String::from_utf8_lossy(&option), value, databases)?),
+        b"DB" => Condition::Db(db(
+            &String::from_utf8_lossy(&option),
+            value,
+            server.keyspace.databases(),
+        )?),
         b"CAPA" => Condition::Capa(letters("capa", wanted, value, b"r")?),
         b"IP" => Condition::Ip(value),
         _ => return Err(CommandError::Syntax),
@@ -156,8 +161,8 @@ fn kind(value: &[u8]) -> Result<Kind, CommandError> {
     }
 }
 
-fn known_user(value: &[u8]) -> Result<&[u8], CommandError> {
-    if value == line::DEFAULT_USER {
+fn known_user<'a>(value: &'a [u8], server: &Server) -> Result<&'a [u8], CommandError> {
+    if server.acl.find(value).is_some() {
         return Ok(value);
     }
     Err(error(format!("No such user '{}'", String::from_utf8_lossy(value))))

@@ -8,13 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use keyspace::Millis;
 
+use crate::acl::DEFAULT_USER;
 use crate::client::{Client, Kill, Names, Progress};
 
 /// All letters that a filter may ask for, though some stand for what no client here can be.
 pub(super) const FLAG_LETTERS: &[u8] = b"OSMPxbtRBdcuAUreTIiEN";
-
-/// The user that every connection belongs to which has not named another one.
-pub(super) const DEFAULT_USER: &[u8] = b"default";
 
 /// Adds the line of a client, its end included.
 pub(super) fn write(client: &Client, now: Millis, into: &mut String) {
@@ -44,7 +42,7 @@ fn try_write(client: &Client, names: &Names, now: Millis, into: &mut String) -> 
     into.push_str(" cmd=");
     write_command(client, into);
     let redirect = names.tracking.as_ref().map_or(-1, |terms| terms.redirect as i64);
-    write!(into, " user={} redir={redirect}", text(user(names)))?;
+    write!(into, " user={} redir={redirect}", String::from_utf8_lossy(user(names)))?;
     write!(into, " resp={}", client.dialect.load(Ordering::Relaxed))?;
     write!(into, " lib-name={}", text(&names.lib_name))?;
     write!(into, " lib-ver={}", text(&names.lib_version))?;

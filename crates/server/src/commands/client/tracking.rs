@@ -8,6 +8,7 @@ use command::{Args, Arity, Command, CommandError};
 
 use super::super::Call;
 use super::{ALWAYS, BASE, PLAIN};
+use crate::acl::{Reason, Refusal};
 use crate::client::{Client, ClientId};
 use crate::session::Session;
 use crate::tracking::{Mode, Terms};
@@ -161,6 +162,28 @@ impl<'a> Options<'a> {
     }
 }
 
+/// Who is told of every change to keys that begin so must be allowed to read all of them.
+fn permit_prefixes(call: &Call<'_>, prefixes: &BTreeSet<Vec<u8>>) -> Result<(), CommandError> {
+    let Session { user, client, .. } = &*call.session;
+    let refused = prefixes.iter().find(|prefix| !user.rules.may_read_all(prefix));
+    let Some(object) = refused else { return Ok(()) };
+    let (reason, context) = (Reason::Key, call.session.context());
+    call.batch.note_refusal(Refusal { reason, context, object, user: &user.name }, client);
+    Err(CommandError::text("NOPERM No permissions to access a key"))
+}
+
+/// Who has become another user that may not is told of nothing any more.
+pub(in super::super) fn end_forbidden(call: &mut Call<'_>) {
+    let Session { user, tracking, .. } = &*call.session;
+    let prefixes = tracking.as_ref().and_then(|terms| terms.prefixes()).into_iter().flatten();
+    if { prefixes }.all(|prefix| user.rules.may_read_all(prefix)) {
+        return;
+    }
+    call.session.tracking = None;
+    let server = call.batch.server;
+    server.tracking.leave(&server.keyspace, &call.session.client);
+}
+
 pub(super) fn tracking(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut args = call.args();
     let switch = args.bytes()?;
@@ -169,6 +192,9 @@ pub(super) fn tracking(call: &mut Call<'_>) -> Result<(), CommandError> {
     if switch.eq_ignore_ascii_case(b"ON") {
         let before = call.session.tracking.as_deref().map(|terms| &terms.mode);
         let mode = options.mode(before)?;
+        if let Mode::Broadcast(prefixes) = &mode {
+            permit_prefixes(call, prefixes)?;
+        }
         let Options { redirect, target, noloop, .. } = options;
         let terms = Arc::new(Terms { mode, noloop, redirect, broken: AtomicBool::new(false) });
         call.session.tracking = Some(Arc::clone(&terms));
