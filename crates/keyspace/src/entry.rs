@@ -74,7 +74,7 @@ impl StrEntry<'_> {
 
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
     pub fn count_lookup(&self) {
-        self.writing.log.count(self.exists());
+        self.writing.count(self.key, self.exists());
     }
 
     /// When the entry expires.

@@ -256,6 +256,10 @@ impl<'a> Batch<'a> {
             let command = request.entry.map(|entry| called(entry.command, request.words));
             session.caching = command.is_some_and(|command| command.name == "CACHING");
         }
+        // What it has led to comes behind its reply and before the next one.
+        if session.client.outbox_bytes() > 0 {
+            session.client.take_messages(output, session.dialect);
+        }
     }
 
     /// Writes an error in the place of whatever reply was begun.
@@ -288,6 +292,9 @@ impl<'a> Batch<'a> {
         if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
             self.worker.stats().oom_refusals.add(1);
             return Err(CommandError::OutOfMemory);
+        }
+        if session.is_confined() && !is_for_subscribers(entry.command) {
+            return Err(confined(entry.command, command));
         }
         Ok((entry, command))
     }
@@ -844,12 +851,34 @@ fn wrong_arity(container: &Command, command: &Command) -> CommandError {
     if container.flags.has(Flags::PROTECTED) && !std::ptr::eq(container, command) {
         return unknown_debug(command.name.to_lowercase().as_bytes());
     }
-    let name = if std::ptr::eq(container, command) {
-        container.name.to_lowercase()
-    } else {
-        format!("{}|{}", container.name, command.name).to_lowercase()
-    };
-    CommandError::WrongArity(name.into())
+    CommandError::WrongArity(full_name(container, command).into())
+}
+
+/// Whether a command may run while its client is subscribed and speaks RESP2.
+fn is_for_subscribers(command: &Command) -> bool {
+    let subscribes = Flags::PUBSUB.and(Flags::NO_SCRIPT);
+    command.flags.has(subscribes) || matches!(command.name, "PING" | "QUIT" | "RESET")
+}
+
+#[cold]
+fn confined(container: &Command, command: &Command) -> CommandError {
+    let name = full_name(container, command);
+    let why = format!(
+        "Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+         allowed in this context"
+    );
+    CommandError::text(match command.name {
+        "EXEC" => format!("EXECABORT Transaction discarded because of: {why}"),
+        _ => format!("ERR {why}"),
+    })
+}
+
+/// The name of a command as errors tell it.
+fn full_name(container: &Command, command: &Command) -> String {
+    match std::ptr::eq(container, command) {
+        true => container.name.to_lowercase(),
+        false => format!("{}|{}", container.name, command.name).to_lowercase(),
+    }
 }
 
 #[cold]

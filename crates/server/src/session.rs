@@ -9,6 +9,7 @@ use protocol::Dialect;
 
 use crate::blocking::Wait;
 use crate::client::Client;
+use crate::pubsub::{PubSub, Subscriptions};
 use crate::settings::Settings;
 use crate::tracking::Terms;
 use crate::transaction::Transaction;
@@ -54,6 +55,10 @@ pub struct Session {
     pub wait: Option<Box<Wait>>,
     /// What MULTI and WATCH have begun, if anything.
     pub transaction: Option<Box<Transaction>>,
+    /// What it is subscribed to, if to anything.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// Whether EXEC runs what was queued.
+    pub executing: bool,
     /// What HIMPORT PREPARE has prepared, if anything.
     fieldsets: Option<Box<Fieldsets>>,
 }
@@ -80,6 +85,8 @@ impl Session {
             began_nanos: 0,
             wait: None,
             transaction: None,
+            subscriptions: None,
+            executing: false,
             fieldsets: None,
         }
     }
@@ -131,7 +138,22 @@ impl Session {
         self.authenticated
             && self.reply_mode == ReplyMode::On
             && self.tracking.is_none()
+            && self.subscriptions.is_none()
             && self.transaction.is_none()
+    }
+
+    /// Whether it speaks RESP2 and is subscribed to something: then it cannot tell messages from
+    /// replies, and may run hardly any command.
+    #[must_use]
+    pub fn is_confined(&self) -> bool {
+        self.subscriptions.is_some() && self.dialect == Dialect::Resp2
+    }
+
+    /// Ends all its subscriptions.
+    pub fn unsubscribe_all(&mut self, pubsub: &PubSub) {
+        if let Some(subscriptions) = self.subscriptions.take() {
+            pubsub.leave_all(&self.client, &subscriptions);
+        }
     }
 
     /// Whether keys are remembered that the command reads which runs now.

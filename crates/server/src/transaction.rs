@@ -238,9 +238,11 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         reply.array(queue.requests.len());
+        session.executing = true;
         for held in &queue.requests {
             self.run_queued(held.words(), view, session, output);
         }
+        session.executing = false;
         Ok(())
     }
 
