@@ -136,7 +136,7 @@ fn invalidation_of_all() -> Message {
 /// The same message for a client of RESP2 that is subscribed: as if it was published.
 fn as_published(message: &Message) -> Message {
     let keys = &message.bytes()[INVALIDATION.len()..];
-    let keys = if keys.starts_with(b"*") { keys } else { b"*-1\r\n" };
+    let keys = if keys.starts_with(b"*") { keys } else { b"$-1\r\n" };
     let published = b"3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n";
     Message::push([published, keys].concat())
 }
