@@ -340,7 +340,10 @@ impl<'g> View<'g> {
     /// Notes that an entry has expired and waits to be removed.
     #[cold]
     pub(crate) fn meet_overdue(&self, key: &[u8]) {
-        self.log.overdue.get_or_init(|| Box::new(Overdue::new(self.frame))).note(self.frame.db, key);
+        self.log
+            .overdue
+            .get_or_init(|| Box::new(Overdue::new(self.frame)))
+            .note(self.frame.db, key);
     }
 
     /// Counts a look-up of a key as a hit or a miss.
@@ -556,11 +559,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find_and(hash, key, true);
-        let entry = CollectionEntry::new(writing, (key, hash), at, kind);
-        match entry.stored() {
-            Some(stored) if stored.kind() != kind => Err(Refused::WrongType),
-            _ => Ok(entry),
-        }
+        CollectionEntry::new(writing, (key, hash), at, kind)
     }
 
     /// The guard of a key that is to hold a collection of this type, whatever it holds now: that
@@ -570,7 +569,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find(hash, key);
-        CollectionEntry::new(writing, (key, hash), at, kind)
+        CollectionEntry::over(writing, (key, hash), at, kind)
     }
 
     /// Removes an entry; tells whether there was one.
