@@ -55,6 +55,8 @@ fn values_are_printed_in_one_form() {
         ("maxmemory-clients", "1mb", "1048576"),
         ("notify-keyspace-events", "KEA", "AKE"),
         ("notify-keyspace-events", "Kx", "xK"),
+        ("notify-keyspace-events", "Kax", "xaK"),
+        ("notify-keyspace-events", "aKEA", "AKE"),
         ("notify-keyspace-events", "Ag$lshzxetdKEmn", "AKEmn"),
         ("notify-keyspace-events", "", ""),
         ("latency-tracking-info-percentiles", "50.0 99.50 100", "50 99.5 100"),

@@ -72,7 +72,8 @@ impl StrEntry<'_> {
         self.at.is_some()
     }
 
-    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found;
+    /// subscribers are told of a miss.
     pub fn count_lookup(&self) {
         self.writing.count(self.key, self.exists());
     }

@@ -431,6 +431,15 @@ impl<'g> View<'g> {
         found
     }
 
+    /// The same for a command that looks at how an entry is kept: subscribers are not told of a
+    /// miss.
+    #[must_use]
+    pub fn inspect(&self, key: &[u8]) -> Option<Info> {
+        let found = self.info(key);
+        self.log.count(found.is_some());
+        found
+    }
+
     /// A string, neither counted nor a use of its key; `None` if the key holds something else.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<Str<'_>> {

@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::commands::{Call, Next};
 use crate::latency;
 use crate::long_work::Held;
+use crate::pubsub::is_publish;
 use crate::secrets;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
@@ -421,7 +422,7 @@ impl<'a> Batch<'a> {
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
         let writes = match (command.run, &session.transaction) {
-            (Run::Transaction, Some(transaction)) => transaction.writes(),
+            (Run::Transaction, Some(transaction)) => transaction.is_heard(),
             _ => command.writes(),
         };
         if let Some(rest) = self.server.pause.holds(self.now, writes) {
@@ -745,7 +746,8 @@ impl<'a> Batch<'a> {
     ) -> Result<Ran, CommandError> {
         // Somebody must be able to look around in a pause, and to end it.
         let exempt = entry.command.name == "CLIENT";
-        if !exempt && let Some(rest) = self.server.pause.holds(self.now, false) {
+        let publishes = is_publish(command);
+        if !exempt && let Some(rest) = self.server.pause.holds(self.now, publishes) {
             return Ok(held(entry, command, session, rest));
         }
         self.call(request, entry, command, session, output)

@@ -20,6 +20,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use command::Command;
+
 use crate::client::{Client, ClientId, Kill, Message, Subscribed};
 use patterns::PatternIndex;
 
@@ -318,9 +320,8 @@ impl PubSub {
     /// Hands a message to all subscribers of a shard channel. Returns how many there were.
     pub fn publish_on_shard(&self, channel: &[u8], message: &[u8]) -> usize {
         let audience = self.shard_channels.audience(channel);
-        audience.map_or(0, |audience| {
-            self.tell(&audience, || push(&[b"smessage", channel, message]))
-        })
+        audience
+            .map_or(0, |audience| self.tell(&audience, || push(&[b"smessage", channel, message])))
     }
 
     fn tell(&self, audience: &Audience, message: impl FnOnce() -> Message) -> usize {
@@ -372,6 +373,12 @@ impl PubSub {
     }
 }
 
+/// Whether a command sends messages: a pause of writes holds it, too, for others hear of it.
+#[must_use]
+pub fn is_publish(command: &Command) -> bool {
+    matches!(command.name, "PUBLISH" | "SPUBLISH")
+}
+
 /// A push message of these words.
 #[must_use]
 pub fn push(words: &[&[u8]]) -> Message {
@@ -412,4 +419,103 @@ fn bulk(word: &[u8], bytes: &mut Vec<u8>) {
 /// A lock that a panic elsewhere does not close for good: what it guards is always whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{Dialect, Output};
+
+    use super::*;
+    use crate::client::{Arrival, Registry};
+
+    fn client() -> Arc<Client> {
+        let arrival = Arrival {
+            address: "127.0.0.1:4000".into(),
+            local_address: "127.0.0.1:6379".into(),
+            fd: 7,
+            unix: false,
+            admin: false,
+        };
+        Registry::default().arrive(1, 0, 0, arrival).expect("there is room for one")
+    }
+
+    fn heard(client: &Client, dialect: Dialect) -> String {
+        let mut output = Output::default();
+        client.take_messages(&mut output, dialect);
+        String::from_utf8(output.chunks().collect::<Vec<_>>().concat()).expect("it is text")
+    }
+
+    #[test]
+    fn who_is_subscribed_in_several_ways_gets_a_message_as_often() {
+        let (pubsub, client) = (PubSub::default(), client());
+        let mut own = Subscriptions::default();
+        for (kind, name) in [
+            (Kind::Channel, "ab"),
+            (Kind::Pattern, "a*"),
+            (Kind::Pattern, "?b"),
+            (Kind::Pattern, "b*"),
+        ] {
+            pubsub.subscribe(&client, &mut own, kind, name.as_bytes());
+        }
+        assert_eq!(pubsub.publish(b"ab", b"x"), 3);
+        let heard = heard(&client, Dialect::Resp2);
+        assert_eq!(
+            (heard.matches("pmessage").count(), heard.matches("$7\r\nmessage").count()),
+            (2, 1)
+        );
+        assert_eq!((pubsub.publish(b"b", b"x"), pubsub.publish(b"c", b"x")), (1, 0));
+        assert_eq!(pubsub.publish_on_shard(b"ab", b"x"), 0);
+    }
+
+    #[test]
+    fn a_message_takes_the_form_of_the_dialect_that_its_reader_speaks_then() {
+        let (pubsub, client) = (PubSub::default(), client());
+        let mut own = Subscriptions::default();
+        pubsub.subscribe(&client, &mut own, Kind::ShardChannel, b"c");
+        for (dialect, marker) in [(Dialect::Resp2, "*"), (Dialect::Resp3, ">")] {
+            assert_eq!(pubsub.publish_on_shard(b"c", b"hi"), 1);
+            let text = format!("{marker}3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n");
+            assert_eq!(client.outbox_bytes(), text.len() as u64);
+            assert_eq!(heard(&client, dialect), text);
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_clients_that_are_gone() {
+        let (pubsub, clients) = (PubSub::default(), [client(), client()]);
+        for client in &clients {
+            let mut own = Subscriptions::default();
+            for nth in 0..100 {
+                for kind in [Kind::Channel, Kind::Pattern, Kind::ShardChannel] {
+                    pubsub.subscribe(client, &mut own, kind, format!("{nth}*").as_bytes());
+                }
+            }
+            pubsub.show(client, own.counts());
+            let figures = pubsub.figures();
+            let sizes = [figures.channels, figures.patterns, figures.shard_channels];
+            assert_eq!((sizes, figures.clients), ([100; 3], 1));
+            pubsub.unsubscribe(client, &mut own, Kind::Channel, b"7*");
+            pubsub.leave_all(client, &own);
+            let nothing = Figures { channels: 0, patterns: 0, shard_channels: 0, clients: 0 };
+            assert_eq!((pubsub.figures(), pubsub.is_idle()), (nothing, true));
+            assert!(
+                pubsub.names(Kind::Channel).is_empty() && pubsub.names(Kind::Pattern).is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn who_reads_nothing_is_killed_when_more_waits_than_may() {
+        let (pubsub, client) = (PubSub::default(), client());
+        let mut own = Subscriptions::default();
+        pubsub.subscribe(&client, &mut own, Kind::Channel, b"c");
+        pubsub.limit(100);
+        pubsub.publish(b"c", b"short");
+        assert_eq!(client.killed(), Kill::No);
+        pubsub.publish(b"c", &[b'x'; 100]);
+        assert!(client.killed() == Kill::Now && client.killed_for_output());
+        let waiting = client.outbox_bytes();
+        pubsub.publish(b"c", b"nobody reads this");
+        assert_eq!(client.outbox_bytes(), waiting);
+    }
 }

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use command::{Command, Table};
 use config::SetError;
 use keyspace::lengths::DOUBLINGS;
-use keyspace::{COUNTED, Counts, DbIndex, Keyspace, Lengths, Listener, ShardId, Sizes, Type, Usage};
+use keyspace::{
+    COUNTED, Counts, DbIndex, Keyspace, Lengths, Listener, ShardId, Sizes, Type, Usage,
+};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::background::Background;
 use crate::client::{Kill, Registry};
 use crate::clock::Clock;
-use crate::events::{Events, Wanted};
 use crate::commands::{self, SessionFn};
+use crate::events::{Events, Wanted};
 use crate::http::Guest;
 use crate::latency::LatencyMonitor;
 use crate::long_work::LongWork;

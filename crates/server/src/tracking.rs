@@ -95,7 +95,8 @@ impl Follower {
             return send(&self.client, &Message::push(broken.into_bytes()));
         }
         send(target, message);
-        if target.dialect.load(Ordering::Relaxed) != 3 && target.subscribed.load(Ordering::Relaxed) {
+        if target.dialect.load(Ordering::Relaxed) != 3 && target.subscribed.load(Ordering::Relaxed)
+        {
             target.send(as_published(message));
         }
     }

@@ -23,6 +23,7 @@ use crate::client::Progress;
 use crate::connection::look_up;
 use crate::execute::{Batch, Ran, Request, Way};
 use crate::long_work::Held;
+use crate::pubsub::is_publish;
 use crate::server::CommandEntry;
 use crate::session::Session;
 
@@ -44,6 +45,7 @@ struct Queue {
     hashes: Vec<u64>,
     needs_all: bool,
     writes: bool,
+    publishes: bool,
     may_grow: bool,
 }
 
@@ -109,10 +111,10 @@ impl Transaction {
         self.queue.as_ref().map_or(0, |queue| queue.bytes)
     }
 
-    /// Whether what is queued changes data.
+    /// Whether a pause of writes concerns what is queued: it changes data or publishes something.
     #[must_use]
-    pub fn writes(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| queue.writes)
+    pub fn is_heard(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.writes || queue.publishes)
     }
 
     fn push(&mut self, words: Words<'_>, command: &Command, keyspace: &Keyspace) {
@@ -121,6 +123,7 @@ impl Transaction {
         queue.bytes += held.bytes();
         queue.requests.push(held);
         queue.writes |= command.writes();
+        queue.publishes |= is_publish(command);
         queue.may_grow |= command.flags.has(command::Flags::DENY_OOM);
         if !matches!(command.run, Run::Session | Run::Container) {
             queue.needs_all |= command.enter.is_all(words);

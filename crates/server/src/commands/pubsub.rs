@@ -294,7 +294,8 @@ fn names(call: &mut Call<'_>, kind: Kind) -> Result<(), CommandError> {
             "ERR unknown subcommand or wrong number of arguments for '{given}'. Try PUBSUB HELP."
         )));
     }
-    let matches = |name: &[u8]| args.get(0).is_none_or(|pattern| glob::matches(pattern, name, false));
+    let matches =
+        |name: &[u8]| args.get(0).is_none_or(|pattern| glob::matches(pattern, name, false));
     let mut names = call.batch.server.pubsub.names(kind);
     names.retain(|name| matches(name));
     let mut reply = call.reply();

@@ -151,9 +151,14 @@ mod tests {
 
     #[test]
     fn a_beginning_ends_at_the_first_special_byte() {
-        for (pattern, beginning) in
-            [("news.*", "news."), ("*", ""), ("a?c", "a"), ("a[bc]", "a"), ("a\\*b", "a"), ("ab", "ab")]
-        {
+        for (pattern, beginning) in [
+            ("news.*", "news."),
+            ("*", ""),
+            ("a?c", "a"),
+            ("a[bc]", "a"),
+            ("a\\*b", "a"),
+            ("ab", "ab"),
+        ] {
             assert_eq!(literal(pattern.as_bytes()), beginning.as_bytes(), "{pattern}");
         }
     }

@@ -7,8 +7,8 @@ use testkit::server::ServerProcess;
 use testkit::{Client, Value};
 
 use super::{
-    anax_with, assert_closed, connect, field, id, integer, line_of, reply, run, send, send_all, text,
-    wait_for, wait_until_gone, with_workers,
+    anax_with, assert_closed, connect, field, id, integer, line_of, reply, run, send, send_all,
+    text, wait_for, wait_until_blocked, wait_until_gone, with_workers,
 };
 
 /// A message as it comes to a subscriber.
@@ -99,7 +99,8 @@ fn others_see_what_a_client_is_subscribed_to() {
         let line = line_of(&mut watcher, own).expect("it is there");
         let fields = ["flags", "sub", "psub", "ssub"].map(|name| field(&line, name).to_owned());
         assert_eq!(fields, ["P", "2", "1", "1"]);
-        let figures = ["pubsub_clients", "pubsub_channels", "pubsub_patterns", "pubsubshard_channels"];
+        let figures =
+            ["pubsub_clients", "pubsub_channels", "pubsub_patterns", "pubsubshard_channels"];
         let now = figures.map(|name| figure(&mut watcher, name));
         assert_eq!(now, ["1", "2", "1", "1"]);
         assert_eq!(text(&run(&mut watcher, "CLIENT LIST TYPE pubsub")).lines().count(), 1);
@@ -306,5 +307,22 @@ fn tracking_tells_a_subscriber_of_resp2() {
         run(&mut other, "FLUSHALL");
         let heard = listener.receive().expect("it is told").to_string();
         assert_eq!(heard, "1) \"message\"\n2) \"__redis__:invalidate\"\n3) (nil)");
+    });
+}
+
+/// Others hear of what is published, so a pause of writes holds it.
+#[test]
+fn a_pause_of_writes_holds_what_is_published() {
+    with_workers(&[], |server| {
+        let (mut control, mut publisher) = (connect(server), connect(server));
+        let own = id(&mut publisher);
+        for lines in [&["PUBLISH c x"][..], &["SPUBLISH c x"], &["MULTI", "PUBLISH c x", "EXEC"]] {
+            assert_eq!(run(&mut control, "CLIENT PAUSE 100000000 WRITE"), Value::ok());
+            send_all(&mut publisher, lines.iter().copied());
+            wait_until_blocked(&mut control, own);
+            assert_eq!(run(&mut control, "CLIENT UNPAUSE"), Value::ok());
+            let replies = read_all(&mut publisher, lines.len());
+            assert!(replies[lines.len() - 1].ends_with("(integer) 0"), "{replies:?}");
+        }
     });
 }
