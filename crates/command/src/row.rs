@@ -201,6 +201,14 @@ impl KeyUse {
     pub const TAKE: KeyUse = KeyUse(&["RW", "access", "delete"]);
     /// Members of it are removed, and nothing of it returned.
     pub const PRUNE: KeyUse = KeyUse(&["RW", "delete"]);
+    /// It is no key, yet belongs to a hash slot as if it were.
+    pub const NO_KEY: KeyUse = KeyUse(&["not_key"]);
+
+    /// Whether it is a key.
+    #[must_use]
+    pub fn is_of_key(self) -> bool {
+        self != KeyUse::NO_KEY
+    }
 
     /// What a request of this command does to the key: see [`Command::key_use`].
     #[must_use]
@@ -517,6 +525,7 @@ pub enum Group {
     Generic,
     Connection,
     Cluster,
+    PubSub,
     Server,
     Transactions,
 }
@@ -539,6 +548,7 @@ impl Group {
             Group::Generic => "generic",
             Group::Connection => "connection",
             Group::Cluster => "cluster",
+            Group::PubSub => "pubsub",
             Group::Server => "server",
             Group::Transactions => "transactions",
         }
@@ -685,7 +695,7 @@ impl Command {
         words: Words<'_>,
     ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
         let mut positions = smallvec::SmallVec::new();
-        for spec in self.keys {
+        for spec in self.keys.iter().filter(|spec| spec.usage.is_of_key()) {
             positions.extend(spec.positions(words)?);
         }
         Ok(positions)

@@ -49,6 +49,8 @@ pub struct Live {
     pub proto_max_bulk_len: u64,
     /// Most keys remembered for CLIENT TRACKING; 0 is no limit.
     pub tracking_table_max_keys: usize,
+    /// Classes of events that are published, a letter each.
+    pub notify_keyspace_events: String,
     /// Most bytes of a HyperLogLog in the sparse encoding.
     pub hll_sparse_max_bytes: u64,
     /// The most fields of a hash in the small encoding.
@@ -495,6 +497,7 @@ impl Live {
             slowlog_log_slower_than: values.threshold("slowlog-log-slower-than").map(micros),
             slowlog_max_len: values.number("slowlog-max-len"),
             tracking_table_max_keys: values.number("tracking-table-max-keys"),
+            notify_keyspace_events: values.text("notify-keyspace-events").into_owned(),
             commandlog_request_larger_than: values.threshold("commandlog-request-larger-than"),
             commandlog_large_request_max_len: values.number("commandlog-large-request-max-len"),
             commandlog_reply_larger_than: values.threshold("commandlog-reply-larger-than"),

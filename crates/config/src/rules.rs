@@ -161,7 +161,7 @@ fn percentiles(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
 
 /// `notify-keyspace-events`: letters for classes of events.
 pub(crate) static EVENTS: Rule = Rule {
-    expects: "letters out of `Ag$lshzxeKEtmdn`, or an empty text for none",
+    expects: "letters out of `Ag$lshzxeKEtmdna`, or an empty text for none",
     many_words: false,
     repeats: Repeats::Replace,
     parse: events,
@@ -169,8 +169,8 @@ pub(crate) static EVENTS: Rule = Rule {
 
 /// The classes that `A` stands for, in the order of the value.
 const EVENT_CLASSES: &[u8] = b"g$lshzxetd";
-/// The letters after them.
-const EVENT_MODIFIERS: &[u8] = b"KEmn";
+/// The letters after them. Arrays, of which `A` tells, too, have no letter in older servers.
+const EVENT_MODIFIERS: &[u8] = b"anKEm";
 
 fn events(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
     let [given] = words else { return Err("wrong number of arguments".into()) };
@@ -181,7 +181,7 @@ fn events(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
     }
     let all = given.contains(&b'A') || EVENT_CLASSES.iter().all(|byte| given.contains(byte));
     let classes = if all { b"A" } else { EVENT_CLASSES };
-    let wanted = |byte: &&u8| **byte == b'A' || given.contains(byte);
+    let wanted = |byte: &&u8| **byte == b'A' || (given.contains(byte) && !(all && **byte == b'a'));
     Ok(classes.iter().chain(EVENT_MODIFIERS).filter(wanted).copied().collect())
 }
 

@@ -33,6 +33,8 @@ pub enum Class {
     Expired,
     /// `n`: a key came into being.
     New,
+    /// `m`: a key was read that is not there.
+    Miss,
     /// A whole database: no subscriber is told.
     Database,
     /// A value holds in other bytes what it held before: no subscriber is told.
@@ -159,6 +161,7 @@ pub mod event {
     pub const ARDEL: Event = array("ardel");
     pub const ARDELRANGE: Event = array("ardelrange");
     pub const EXPIRED: Event = Event { class: Class::Expired, name: "expired" };
+    pub const KEYMISS: Event = Event { class: Class::Miss, name: "keymiss" };
     pub const NEW: Event = Event { class: Class::New, name: "new" };
     pub const REWRITE: Event = Event { class: Class::Rewrite, name: "rewrite" };
     pub const FLUSH: Event = Event { class: Class::Database, name: "flush" };
@@ -216,6 +219,18 @@ impl Publication<'_> {
     pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
         self.notes.iter()
     }
+}
+
+/// For whom the sink is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Listener {
+    /// Those who follow what becomes of keys.
+    Followers = 1,
+    /// Subscribers of events.
+    Events = 2,
+    /// Subscribers of reads of keys that are not there; these are told only for them.
+    Misses = 4,
 }
 
 /// Who is told of changes, while the gates of the changed shards are still held.

@@ -98,8 +98,14 @@ impl CollectionEntry<'_> {
     }
 
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    /// Nobody is told of a miss: what takes elements out is no read.
     pub fn count_lookup(&self) {
         self.writing.log.count(self.exists());
+    }
+
+    /// The same for a command that reads first and then changes: subscribers are told of a miss.
+    pub fn count_read(&self) {
+        self.writing.count(self.key, self.exists());
     }
 
     /// When the entry expires.

@@ -72,9 +72,10 @@ impl StrEntry<'_> {
         self.at.is_some()
     }
 
-    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
+    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found;
+    /// subscribers are told of a miss.
     pub fn count_lookup(&self) {
-        self.writing.log.count(self.exists());
+        self.writing.count(self.key, self.exists());
     }
 
     /// When the entry expires.

@@ -8,12 +8,12 @@
 //! a wide entry cannot starve.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use gate::Gate;
 use smallvec::SmallVec;
 
-use crate::changes::Sink;
+use crate::changes::{Listener, Sink};
 use crate::database::Database;
 use crate::shard::{Shard, ShardId};
 use crate::sizes::Sizes;
@@ -81,6 +81,24 @@ pub struct Counts {
     pub capacity: usize,
 }
 
+/// For whom the sink is told, as it was at the beginning of a transaction.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Listening(u8);
+
+impl Listening {
+    /// Whether of changes.
+    #[inline(always)]
+    pub(crate) fn to_changes(self) -> bool {
+        self.0 & (Listener::Followers as u8 | Listener::Events as u8) != 0
+    }
+
+    /// Whether of reads of keys that are not there.
+    #[inline(always)]
+    pub(crate) fn to_misses(self) -> bool {
+        self.0 & Listener::Misses as u8 != 0
+    }
+}
+
 /// All the data of a server.
 pub struct Keyspace {
     shards: Box<[Gate<Shard>]>,
@@ -89,7 +107,8 @@ pub struct Keyspace {
     shift: u32,
     databases: DbIndex,
     sink: OnceLock<Box<dyn Sink>>,
-    listening: AtomicBool,
+    /// Bits of [`Listener`].
+    listening: AtomicU8,
     transactions: AtomicU64,
     pub(crate) awaited: Awaited,
 }
@@ -123,7 +142,7 @@ impl Keyspace {
             shift: 64 - bits,
             databases,
             sink: OnceLock::new(),
-            listening: AtomicBool::new(false),
+            listening: AtomicU8::new(0),
             transactions: AtomicU64::new(0),
             awaited: Awaited::default(),
         }
@@ -174,13 +193,18 @@ impl Keyspace {
     /// Returns whether it was set: `false` if somebody else was before.
     pub fn set_sink(&self, sink: Box<dyn Sink>) -> bool {
         let set = self.sink.set(sink).is_ok();
-        self.listening.store(true, Ordering::Release);
+        self.listen(Listener::Followers, true);
         set
     }
 
-    /// Says whether the sink is told of changes from now on.
-    pub fn listen(&self, on: bool) {
-        self.listening.store(on, Ordering::Release);
+    /// Says whether the sink is told from now on, for the sake of `whom`.
+    pub fn listen(&self, whom: Listener, on: bool) {
+        let bit = whom as u8;
+        if on {
+            self.listening.fetch_or(bit, Ordering::Release);
+        } else {
+            self.listening.fetch_and(!bit, Ordering::Release);
+        }
     }
 
     pub(crate) fn sink(&self) -> Option<&dyn Sink> {
@@ -188,8 +212,8 @@ impl Keyspace {
     }
 
     #[inline(always)]
-    pub(crate) fn is_listening(&self) -> bool {
-        self.listening.load(Ordering::Relaxed)
+    pub(crate) fn listening(&self) -> Listening {
+        Listening(self.listening.load(Ordering::Relaxed))
     }
 
     pub(crate) fn next_transaction(&self) -> u64 {

@@ -91,7 +91,7 @@ impl StreamEntry<'_> {
 
     /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
     pub fn count_lookup(&self) {
-        self.0.count_lookup();
+        self.0.count_read();
     }
 
     /// What time it is.

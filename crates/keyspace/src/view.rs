@@ -10,7 +10,7 @@
 //! 2. A key outside the entered shards cannot be reached: asking for one is a bug in the row's
 //!    key positions, and stops the command, not the process.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use dash::At;
 use gate::{Read, Write};
@@ -23,7 +23,7 @@ use crate::changes::{Change, Effect, Event, Notes, Publication, event};
 use crate::collection::CollectionEntry;
 use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, Listening};
 use crate::maintain::Overdue;
 use crate::shard::{Discarded, Shard, ShardId};
 use crate::waiters::{Ready, ReadyKeys};
@@ -183,7 +183,7 @@ pub struct View<'g> {
 /// are boxes that are made when they are needed.
 #[derive(Default)]
 pub(crate) struct Log {
-    notes: Option<Box<Notes>>,
+    notes: RefCell<Option<Box<Notes>>>,
     garbage: Option<Box<Leftovers>>,
     /// Keys that somebody waits for and that changed.
     ready: Option<Box<ReadyKeys>>,
@@ -194,7 +194,7 @@ pub(crate) struct Log {
     changes: u64,
     expired: u64,
     pub(crate) lapsed: u64,
-    listening: bool,
+    listening: Listening,
 }
 
 impl Log {
@@ -203,6 +203,14 @@ impl Log {
     pub(crate) fn count(&self, hit: bool) {
         let counter = if hit { &self.hits } else { &self.misses };
         counter.set(counter.get() + 1);
+    }
+
+    /// Notes that a key was read that is not there.
+    #[cold]
+    fn note_miss(&self, shard: ShardId, db: DbIndex, key: &[u8]) {
+        let (event, effect) = (event::KEYMISS, Effect::Nothing);
+        let mut notes = self.notes.borrow_mut();
+        notes.get_or_insert_default().add(Change { shard, db, key, event, effect });
     }
 
     fn garbage(&mut self) -> &mut Leftovers {
@@ -222,7 +230,7 @@ pub(crate) struct Writing<'v> {
 impl<'g> View<'g> {
     #[inline(always)]
     pub(crate) fn new(keyspace: &'g Keyspace, frame: Frame, entered: Entered<'g>) -> View<'g> {
-        let log = Log { listening: keyspace.is_listening(), ..Log::default() };
+        let log = Log { listening: keyspace.listening(), ..Log::default() };
         let known = (std::ptr::null(), 0, 0);
         View { keyspace, frame, entered, known, log }
     }
@@ -338,6 +346,15 @@ impl<'g> View<'g> {
             .note(self.frame.db, key);
     }
 
+    /// Counts a look-up of a key as a hit or a miss.
+    #[inline(always)]
+    fn count(&self, key: &[u8], hit: bool) {
+        self.log.count(hit);
+        if !hit && self.log.listening.to_misses() {
+            self.log.note_miss(self.keyspace.shard_of(self.hash(key)), self.frame.db, key);
+        }
+    }
+
     /// Reads a string. Counts as a use of the key.
     ///
     /// # Errors
@@ -345,7 +362,7 @@ impl<'g> View<'g> {
     #[inline(always)]
     pub fn str(&self, key: &[u8]) -> Result<Option<Str<'_>>, Refused> {
         let found = self.find(key);
-        self.log.count(found.is_some());
+        self.count(key, found.is_some());
         let Some((database, handle, record)) = found else { return Ok(None) };
         database.touch(handle, record, &self.frame);
         if record.kind() != Kind::Str {
@@ -361,7 +378,7 @@ impl<'g> View<'g> {
     #[inline]
     pub fn collection(&self, key: &[u8], kind: Type) -> Result<Option<Stored<'_>>, Refused> {
         let found = self.find(key);
-        self.log.count(found.is_some());
+        self.count(key, found.is_some());
         let Some((database, handle, record)) = found else { return Ok(None) };
         database.touch(handle, record, &self.frame);
         let stored = database.stored(record);
@@ -385,7 +402,7 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
         let found = self.find(key).is_some();
-        self.log.count(found);
+        self.count(key, found);
         found
     }
 
@@ -393,7 +410,7 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn touch(&self, key: &[u8]) -> bool {
         let found = self.find(key);
-        self.log.count(found.is_some());
+        self.count(key, found.is_some());
         let Some((database, handle, record)) = found else { return false };
         database.touch(handle, record, &self.frame);
         true
@@ -409,6 +426,15 @@ impl<'g> View<'g> {
     /// What is known of an entry; counted as a hit or a miss, but no use.
     #[must_use]
     pub fn look(&self, key: &[u8]) -> Option<Info> {
+        let found = self.info(key);
+        self.count(key, found.is_some());
+        found
+    }
+
+    /// The same for a command that looks at how an entry is kept: subscribers are not told of a
+    /// miss.
+    #[must_use]
+    pub fn inspect(&self, key: &[u8]) -> Option<Info> {
         let found = self.info(key);
         self.log.count(found.is_some());
         found
@@ -427,7 +453,7 @@ impl<'g> View<'g> {
     #[must_use]
     pub fn deadline(&self, key: &[u8]) -> Option<Option<Millis>> {
         let found = self.find(key);
-        self.log.count(found.is_some());
+        self.count(key, found.is_some());
         found.map(|(_, _, record)| record.deadline())
     }
 
@@ -722,7 +748,7 @@ impl<'g> View<'g> {
         if self.log.ready.is_some() {
             self.serve_waiters();
         }
-        if self.log.notes.is_some() {
+        if self.log.notes.get_mut().is_some() {
             self.announce();
         }
         let View { entered, log, .. } = self;
@@ -738,7 +764,7 @@ impl View<'_> {
     /// Publishes what was noted up to here as a transaction of its own.
     #[cold]
     pub(crate) fn announce(&mut self) {
-        if let Some(notes) = self.log.notes.take() {
+        if let Some(notes) = self.log.notes.get_mut().take() {
             announce(self.keyspace, self.frame, &mut self.entered, &notes);
         }
     }
@@ -772,7 +798,8 @@ impl View<'_> {
 
 fn announce(keyspace: &Keyspace, frame: Frame, entered: &mut Entered<'_>, notes: &Notes) {
     let Some(sink) = keyspace.sink() else { return };
-    let mut changed: SmallVec<[ShardId; 8]> = notes.iter().map(|change| change.shard).collect();
+    let changes = notes.iter().filter(|change| change.effect != Effect::Nothing);
+    let mut changed: SmallVec<[ShardId; 8]> = changes.map(|change| change.shard).collect();
     changed.sort_unstable();
     changed.dedup();
     let mut positions: SmallVec<[(ShardId, u64); 8]> = SmallVec::new();
@@ -940,9 +967,19 @@ impl Writing<'_> {
         if self.shard.waiters.is_some() || self.shard.watchers.is_some() {
             self.tell_clients(key, event, effect);
         }
-        if self.log.listening {
+        if self.log.listening.to_changes() {
             let (shard, db) = (self.id, self.frame.db);
-            self.log.notes.get_or_insert_default().add(Change { shard, db, key, event, effect });
+            let notes = self.log.notes.get_mut().get_or_insert_default();
+            notes.add(Change { shard, db, key, event, effect });
+        }
+    }
+
+    /// Counts a look-up as a hit or a miss.
+    #[inline]
+    pub(crate) fn count(&self, key: &[u8], hit: bool) {
+        self.log.count(hit);
+        if !hit && self.log.listening.to_misses() {
+            self.log.note_miss(self.id, self.frame.db, key);
         }
     }
 }

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use common::{frame, keyspace, maintain, set, write, write_in};
-use keyspace::{DbIndex, Effect, Expiry, Frame, Keyspace, Millis, Publication, Sink, event};
+use keyspace::{
+    DbIndex, Effect, Expiry, Frame, Keyspace, Listener, Millis, Publication, Sink, event,
+};
 use value::map::Until;
 
 /// A publication, taken down.
@@ -221,9 +223,9 @@ fn there_is_one_sink() {
 #[test]
 fn nothing_is_told_while_nobody_listens() {
     let (keyspace, told) = listened(4);
-    keyspace.listen(false);
+    keyspace.listen(Listener::Followers, false);
     write(&keyspace, |view| set(view, b"a", b"1", Expiry::Clear));
-    keyspace.listen(true);
+    keyspace.listen(Listener::Followers, true);
     write_in(&keyspace, Frame { origin: 7, ..frame(0, 0) }, |view| {
         set(view, b"b", b"2", Expiry::Clear);
     });

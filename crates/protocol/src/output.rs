@@ -176,6 +176,14 @@ impl Output {
         self.bytes.extend_from_slice(message);
     }
 
+    /// Adds a whole message, referenced if it is longer than [`SHARE_MIN`].
+    pub fn raw_shared(&mut self, message: &Arc<Vec<u8>>) {
+        if message.len() <= SHARE_MIN {
+            return self.raw(message);
+        }
+        self.push_shared(message, 0..message.len());
+    }
+
     /// Appends what waits in `other`.
     pub fn push_output(&mut self, other: Self) {
         if self.is_empty() && self.memory_bytes() <= other.memory_bytes() {

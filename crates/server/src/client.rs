@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use command::Command;
+use protocol::{Dialect, Output};
 
 use crate::stats::Counter;
 use crate::tracking::Terms;
@@ -34,6 +35,9 @@ pub enum Kill {
     Now = 2,
 }
 
+/// As [`Kill::Now`], since more output waits for it than may.
+const KILL_FOR_OUTPUT: u8 = 3;
+
 /// The words that a client has given of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
@@ -49,6 +53,69 @@ pub struct Names {
     pub tracking: Option<Arc<Terms>>,
     /// How far its transaction has got.
     pub progress: Progress,
+    /// What it is subscribed to.
+    pub subscribed: Subscribed,
+}
+
+/// How many subscriptions a client has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subscribed {
+    /// Of channels.
+    pub channels: usize,
+    /// Of patterns.
+    pub patterns: usize,
+    /// Of shard channels.
+    pub shard_channels: usize,
+}
+
+impl Subscribed {
+    /// Whether it has any.
+    #[must_use]
+    pub fn is_any(self) -> bool {
+        self.channels + self.patterns + self.shard_channels > 0
+    }
+}
+
+/// A message on its way to a client. Its bytes are made once, however many clients get it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Whether it is an aggregate whose marker, which the dialect decides, is left out.
+    is_push: bool,
+    bytes: Arc<Vec<u8>>,
+}
+
+impl Message {
+    /// Bytes as they are to be written.
+    #[must_use]
+    pub fn whole(bytes: Vec<u8>) -> Message {
+        Message { is_push: false, bytes: Arc::new(bytes) }
+    }
+
+    /// A push message without its first byte: that is `>` in RESP3 and `*` in RESP2.
+    #[must_use]
+    pub fn push(bytes: Vec<u8>) -> Message {
+        Message { is_push: true, bytes: Arc::new(bytes) }
+    }
+
+    /// Its bytes, without the marker.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many bytes it is on the wire.
+    #[must_use]
+    pub fn wire_bytes(&self) -> u64 {
+        self.bytes.len() as u64 + u64::from(self.is_push)
+    }
+
+    /// Writes it where it belongs.
+    pub fn write(&self, output: &mut Output, dialect: Dialect) {
+        if self.is_push {
+            output.raw(if dialect == Dialect::Resp3 { b">" } else { b"*" });
+        }
+        output.raw_shared(&self.bytes);
+    }
 }
 
 /// How far a transaction has got that a client has begun.
@@ -151,6 +218,8 @@ pub struct Client {
     pub no_touch: AtomicBool,
     /// Whether it is a monitor.
     pub monitor: AtomicBool,
+    /// Whether it is subscribed to anything.
+    pub subscribed: AtomicBool,
     /// Whether it waits, in a blocking command or as commands are paused.
     pub blocked: AtomicBool,
     /// CLIENT CAPA redirect.
@@ -167,7 +236,7 @@ pub struct Client {
     /// Somebody rang and nobody has heard it.
     rung: AtomicBool,
     bell: OnceLock<Waker>,
-    outbox: Mutex<VecDeque<Arc<[u8]>>>,
+    outbox: Mutex<VecDeque<Message>>,
     outbox_bytes: AtomicU64,
 }
 
@@ -220,6 +289,7 @@ impl Client {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             monitor: AtomicBool::new(false),
+            subscribed: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             follows_redirects: AtomicBool::new(false),
             wait: AtomicU64::new(WAITS_NOT),
@@ -261,7 +331,7 @@ impl Client {
     /// Its class.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        Kind::Normal
+        if self.subscribed.load(Ordering::Relaxed) { Kind::PubSub } else { Kind::Normal }
     }
 
     /// The IP address it comes from; `None`: it came by the Unix socket.
@@ -274,7 +344,8 @@ impl Client {
     /// For how long nothing was heard of it; 0 for those that have a reason to be silent.
     #[must_use]
     pub fn idle_millis(&self, now: u64) -> u64 {
-        let waits = [&self.monitor, &self.blocked].iter().any(|flag| flag.load(Ordering::Relaxed));
+        let reasons = [&self.monitor, &self.subscribed, &self.blocked];
+        let waits = reasons.iter().any(|flag| flag.load(Ordering::Relaxed));
         if waits { 0 } else { now.saturating_sub(self.last_seen.load(Ordering::Relaxed)) }
     }
 
@@ -370,6 +441,18 @@ impl Client {
         self.ring();
     }
 
+    /// Ends the connection at once, as more output waits for it than may.
+    pub fn kill_for_output(&self) {
+        self.kill.fetch_max(KILL_FOR_OUTPUT, Ordering::Relaxed);
+        self.ring();
+    }
+
+    /// Whether somebody else ended it, as more output waited for it than may.
+    #[must_use]
+    pub fn killed_for_output(&self) -> bool {
+        self.kill.load(Ordering::Relaxed) == KILL_FOR_OUTPUT
+    }
+
     /// How it is to end.
     #[must_use]
     #[inline]
@@ -417,11 +500,28 @@ impl Client {
         poll_fn(|context| self.poll_rung(context)).await;
     }
 
-    /// Hands the client a message: bytes in its own dialect, written between replies.
-    pub fn send(&self, message: Arc<[u8]>) {
-        self.outbox_bytes.fetch_add(message.len() as u64, Ordering::Relaxed);
-        lock(&self.outbox).push_back(message);
-        self.ring();
+    /// Hands the client a message, to be written between replies. Returns how many bytes wait for
+    /// it now.
+    pub fn send(&self, message: Message) -> u64 {
+        let bytes = message.wire_bytes();
+        let mut outbox = lock(&self.outbox);
+        outbox.push_back(message);
+        let waiting = self.outbox_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        drop(outbox);
+        // Where somebody has rung already, the bell is still to be heard, and this with it.
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.ring();
+        }
+        waiting + self.output_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Keeps a message for the client whose own request runs now: its task looks for messages when
+    /// that is answered, and need not be rung for.
+    pub fn keep(&self, message: Message) {
+        let bytes = message.wire_bytes();
+        let mut outbox = lock(&self.outbox);
+        outbox.push_back(message);
+        self.outbox_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Bytes of messages that wait.
@@ -431,13 +531,14 @@ impl Client {
         self.outbox_bytes.load(Ordering::Relaxed)
     }
 
-    /// Takes the messages that wait.
-    #[must_use]
-    pub fn take_outbox(&self) -> VecDeque<Arc<[u8]>> {
-        let messages = std::mem::take(&mut *lock(&self.outbox));
-        let bytes: usize = messages.iter().map(|message| message.len()).sum();
-        self.outbox_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
-        messages
+    /// Writes the messages that wait into `output`.
+    pub fn take_messages(&self, output: &mut Output, dialect: Dialect) {
+        let messages = {
+            let mut outbox = lock(&self.outbox);
+            self.outbox_bytes.store(0, Ordering::Relaxed);
+            std::mem::take(&mut *outbox)
+        };
+        messages.iter().for_each(|message| message.write(output, dialect));
     }
 }
 

@@ -15,6 +15,7 @@ mod info;
 mod latency;
 mod memory;
 mod monitor;
+mod pubsub;
 mod server;
 mod slowlog;
 mod transactions;
@@ -25,6 +26,7 @@ pub(crate) use connection::REDIS_VERSION;
 use ::command::{Args, Command, CommandError, Flags};
 use protocol::{Dialect, Output, Reply, Words};
 
+use crate::client::Message;
 use crate::execute::Batch;
 use crate::server::CommandEntry;
 use crate::session::Session;
@@ -70,6 +72,7 @@ pub const ROWS: &[&[SessionRow]] = &[
     latency::ROWS,
     memory::ROWS,
     monitor::ROWS,
+    pubsub::ROWS,
     server::ROWS,
     slowlog::ROWS,
     transactions::ROWS,
@@ -133,6 +136,15 @@ impl<'a> Call<'a> {
     /// Writes a reply that is laid out already.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.output.raw(bytes);
+    }
+
+    /// Hands the client a push message: in EXEC as a reply in its place, else by its outbox.
+    pub fn push(&mut self, message: Message) {
+        if self.session.executing {
+            message.write(self.output, self.session.dialect);
+        } else {
+            self.session.client.keep(message);
+        }
     }
 
     /// Writes a reply of fixed lines, as HELP does.

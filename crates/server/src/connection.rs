@@ -150,6 +150,12 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let (server, client) = (&self.worker.server, &self.session.client);
         server.monitor.leave(client);
+        if let Some(subscriptions) = self.session.subscriptions.take() {
+            server.pubsub.leave_all(client, &subscriptions);
+        }
+        if client.killed_for_output() {
+            self.worker.stats().output_overflows.add(1);
+        }
         server.clients.leave(client.id);
         if self.session.tracking.is_some() {
             server.tracking.leave(&server.keyspace, client);
@@ -827,10 +833,11 @@ impl Connection {
 
     /// Messages from others go out between replies.
     fn deliver(&mut self) -> io::Result<()> {
+        if self.session.client.killed() == Kill::Now {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         if self.session.client.outbox_bytes() > 0 {
-            for message in self.session.client.take_outbox() {
-                self.output.raw(&message);
-            }
+            self.session.client.take_messages(&mut self.output, self.session.dialect);
             self.write_waiting()?;
             self.keep_to_limits()?;
         }
@@ -912,7 +919,8 @@ impl Connection {
     /// Whether more output waits for this client than it may.
     fn over_limit(&mut self, settings: &Settings, waiting: usize, now: u64) -> bool {
         self.session.client.output_bytes.store(waiting as u64, Ordering::Relaxed);
-        let limit = settings.output;
+        let is_subscriber = self.session.subscriptions.is_some();
+        let limit = if is_subscriber { settings.pubsub_output } else { settings.output };
         let unknown = !self.session.authenticated && waiting > OUTPUT_BEFORE_AUTH_BYTES;
         let over = unknown || limit.is_passed(waiting as u64, &mut self.soft_since, now);
         if over {
@@ -1093,6 +1101,6 @@ mod tests {
         let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
-        assert!(state <= 544, "{state} bytes");
+        assert!(state <= 552, "{state} bytes");
     }
 }

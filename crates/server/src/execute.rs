@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::commands::{Call, Next};
 use crate::latency;
 use crate::long_work::Held;
+use crate::pubsub::is_publish;
 use crate::secrets;
 use crate::server::{CommandEntry, Server};
 use crate::session::Session;
@@ -259,6 +260,10 @@ impl<'a> Batch<'a> {
             let command = request.entry.map(|entry| called(entry.command, request.words));
             session.caching = command.is_some_and(|command| command.name == "CACHING");
         }
+        // What it has led to comes behind its reply and before the next one.
+        if session.client.outbox_bytes() > 0 {
+            session.client.take_messages(output, session.dialect);
+        }
     }
 
     /// Writes an error in the place of whatever reply was begun.
@@ -292,6 +297,9 @@ impl<'a> Batch<'a> {
         if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
             self.worker.stats().oom_refusals.add(1);
             return Err(CommandError::OutOfMemory);
+        }
+        if session.is_confined() && !is_for_subscribers(entry.command) {
+            return Err(confined(entry.command, command));
         }
         Ok((entry, command))
     }
@@ -485,7 +493,7 @@ impl<'a> Batch<'a> {
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
         let writes = match (command.run, &session.transaction) {
-            (Run::Transaction, Some(transaction)) => transaction.writes(),
+            (Run::Transaction, Some(transaction)) => transaction.is_heard(),
             _ => command.writes(),
         };
         if let Some(rest) = self.server.pause.holds(self.now, writes) {
@@ -811,7 +819,8 @@ impl<'a> Batch<'a> {
     ) -> Result<Ran, CommandError> {
         // Somebody must be able to look around in a pause, and to end it.
         let exempt = entry.command.name == "CLIENT";
-        if !exempt && let Some(rest) = self.server.pause.holds(self.now, false) {
+        let publishes = is_publish(command);
+        if !exempt && let Some(rest) = self.server.pause.holds(self.now, publishes) {
             return Ok(held(entry, command, session, rest));
         }
         self.call(request, entry, command, session, output)
@@ -917,12 +926,30 @@ fn wrong_arity(container: &Command, command: &Command) -> CommandError {
     if container.flags.has(Flags::PROTECTED) && !std::ptr::eq(container, command) {
         return unknown_debug(command.name.to_lowercase().as_bytes());
     }
-    let name = if std::ptr::eq(container, command) {
-        container.name.to_lowercase()
-    } else {
-        format!("{}|{}", container.name, command.name).to_lowercase()
-    };
-    CommandError::WrongArity(name.into())
+    CommandError::WrongArity(full_name(container, command).into())
+}
+
+/// Whether a command may run while its client is subscribed and speaks RESP2.
+fn is_for_subscribers(command: &Command) -> bool {
+    let subscribes = Flags::PUBSUB.and(Flags::NO_SCRIPT);
+    command.flags.has(subscribes) || matches!(command.name, "PING" | "QUIT" | "RESET")
+}
+
+#[cold]
+fn confined(container: &Command, command: &Command) -> CommandError {
+    let name = full_name(container, command);
+    CommandError::text(format!(
+        "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+         are allowed in this context"
+    ))
+}
+
+/// The name of a command as errors tell it.
+fn full_name(container: &Command, command: &Command) -> String {
+    match std::ptr::eq(container, command) {
+        true => container.name.to_lowercase(),
+        false => format!("{}|{}", container.name, command.name).to_lowercase(),
+    }
 }
 
 #[cold]

@@ -216,7 +216,7 @@ fn clients(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("blocked_clients", blocked);
     lines.put("tracking_clients", server.tracking.tracked().clients);
     let watched = || all.iter().map(|client| client.progress().watched);
-    lines.put("pubsub_clients", 0);
+    lines.put("pubsub_clients", server.pubsub.figures().clients);
     lines.put("watching_clients", watched().filter(|&watched| watched > 0).count());
     let awaited = server.keyspace.awaited();
     lines.put("clients_in_timeout_table", server.timed_waits.load(Ordering::Relaxed));
@@ -441,7 +441,10 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("keyspace_hits", sum(|stats| stats.hits.get()));
     lines.put("keyspace_misses", sum(|stats| stats.misses.get()));
     lines.put("keyspace_mutations", sum(|stats| stats.changes.get()));
-    lines.same(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"], 0);
+    let subscribed = server.pubsub.figures();
+    lines.put("pubsub_channels", subscribed.channels);
+    lines.put("pubsub_patterns", subscribed.patterns);
+    lines.put("pubsubshard_channels", subscribed.shard_channels);
     lines.same(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"], 0);
     lines.put("slave_expires_tracked_keys", 0);
     let defrag = ["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits"];

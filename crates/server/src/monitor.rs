@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use keyspace::DbIndex;
 
-use crate::client::{Client, ClientId};
+use crate::client::{Client, ClientId, Message};
 
 /// The monitors of a server.
 #[derive(Default)]
@@ -50,9 +50,11 @@ impl Monitor {
         by: (DbIndex, &Client),
         words: impl Iterator<Item = &'a [u8]>,
     ) {
-        let line: Arc<[u8]> = line(unix_micros, by, words).into_bytes().into();
+        let line = Message::whole(line(unix_micros, by, words).into_bytes());
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.iter().for_each(|client| client.send(Arc::clone(&line)));
+        for client in clients.iter() {
+            client.send(line.clone());
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use command::{Command, Table};
 use config::SetError;
 use keyspace::lengths::DOUBLINGS;
-use keyspace::{COUNTED, Counts, DbIndex, Keyspace, Lengths, ShardId, Sizes, Type, Usage};
+use keyspace::{
+    COUNTED, Counts, DbIndex, Keyspace, Lengths, Listener, ShardId, Sizes, Type, Usage,
+};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -16,12 +18,14 @@ use crate::background::Background;
 use crate::client::{ClientId, Kill, Registry};
 use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
+use crate::events::{Events, Wanted};
 use crate::http::Guest;
 use crate::latency::LatencyMonitor;
 use crate::long_work::LongWork;
 use crate::monitor::Monitor;
 use crate::pause::Pause;
 use crate::process;
+use crate::pubsub::PubSub;
 use crate::sampler::Sampler;
 use crate::settings::{Configuration, Settings};
 use crate::sha1::sha1;
@@ -63,6 +67,10 @@ pub struct Server {
     pub monitor: Monitor,
     /// Who is told when a key that was read may be another.
     pub tracking: Arc<Tracking>,
+    /// Who is subscribed to what.
+    pub pubsub: Arc<PubSub>,
+    /// Which events are published.
+    pub events: Arc<Wanted>,
     /// Commands that took long.
     pub slowlog: SlowLog,
     /// Commands whose request was large.
@@ -148,8 +156,13 @@ impl Server {
         let settings = Settings::of(live);
         let keyspace = Keyspace::new(shards, databases, secret);
         let tracking = Arc::new(Tracking::new(keyspace.shards()));
-        keyspace.set_sink(Box::new(Teller(Arc::clone(&tracking))));
-        keyspace.listen(false);
+        let pubsub = Arc::new(PubSub::default());
+        let classes = Arc::new(Wanted::default());
+        let events = Events { pubsub: Arc::clone(&pubsub), wanted: Arc::clone(&classes) };
+        keyspace.set_sink(Box::new(Teller { followers: Arc::clone(&tracking), events }));
+        keyspace.listen(Listener::Followers, false);
+        settings.events.apply(&classes, &keyspace);
+        pubsub.limit(settings.pubsub_output.hard_bytes);
         let table = command_table();
         let beginning = Beginning { names: Names(&table), all_channels: settings.all_channels };
         let acl = Arc::new(Acl::new(beginning, &settings.requirepass));
@@ -173,6 +186,8 @@ impl Server {
             run_id,
             monitor: Monitor::default(),
             tracking,
+            pubsub,
+            events: classes,
             slowlog: SlowLog::default(),
             large_requests: SlowLog::default(),
             large_replies: SlowLog::default(),
@@ -206,6 +221,8 @@ impl Server {
     /// Puts other settings in force.
     pub fn publish_settings(&self, settings: Settings) {
         self.acl.log.limit(settings.acl_log_entries_max);
+        self.pubsub.limit(settings.pubsub_output.hard_bytes);
+        settings.events.apply(&self.events, &self.keyspace);
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         self.settings_version.fetch_add(1, Ordering::Release);
     }

@@ -7,9 +7,10 @@ use command::Fieldsets;
 use keyspace::DbIndex;
 use protocol::Dialect;
 
-use crate::acl::{Acl, Context, User};
+use crate::acl::{Acl, ChannelName, Context, Rules, User};
 use crate::blocking::Wait;
 use crate::client::{Client, Kill};
+use crate::pubsub::{self, PubSub, Subscriptions};
 use crate::settings::Settings;
 use crate::tracking::Terms;
 use crate::transaction::Transaction;
@@ -61,6 +62,10 @@ pub struct Session {
     pub wait: Option<Box<Wait>>,
     /// What MULTI and WATCH have begun, if anything.
     pub transaction: Option<Box<Transaction>>,
+    /// What it is subscribed to, if to anything.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// Whether EXEC runs what was queued.
+    pub executing: bool,
     /// What HIMPORT PREPARE has prepared, if anything.
     fieldsets: Option<Box<Fieldsets>>,
 }
@@ -90,6 +95,8 @@ impl Session {
             began_nanos: 0,
             wait: None,
             transaction: None,
+            subscriptions: None,
+            executing: false,
             fieldsets: None,
         }
     }
@@ -141,8 +148,8 @@ impl Session {
         self.weigh();
     }
 
-    /// Looks for its user anew if that has changed. A session whose user is gone ends, and is
-    /// nobody until then.
+    /// Looks for its user anew if that has changed. A session ends whose user is gone, or may not
+    /// use all that it is subscribed to, and is nobody until then.
     #[inline]
     pub fn keep_up(&mut self, acl: &Acl) {
         if self.user.is_superseded() {
@@ -152,7 +159,8 @@ impl Session {
 
     #[cold]
     fn look_for_user(&mut self, acl: &Acl) {
-        if let Some(user) = acl.find(&self.user.name) {
+        let found = acl.find(&self.user.name);
+        if let Some(user) = found.filter(|user| self.may_hear(&user.rules)) {
             self.user = user;
             return self.weigh();
         }
@@ -161,6 +169,18 @@ impl Session {
         if !std::mem::replace(&mut self.closing, true) {
             self.client.kill(Kill::Now);
         }
+    }
+
+    /// Whether these rules allow everything that it is subscribed to.
+    fn may_hear(&self, rules: &Rules) -> bool {
+        self.subscriptions.as_ref().is_none_or(|subscriptions| {
+            subscriptions.all().all(|(kind, name)| {
+                rules.may_use_channel(match kind {
+                    pubsub::Kind::Pattern => ChannelName::Pattern(name),
+                    _ => ChannelName::Literal(name),
+                })
+            })
+        })
     }
 
     fn weigh(&mut self) {
@@ -175,6 +195,7 @@ impl Session {
         self.is_free
             && self.reply_mode == ReplyMode::On
             && self.tracking.is_none()
+            && self.subscriptions.is_none()
             && self.transaction.is_none()
     }
 
@@ -190,6 +211,20 @@ impl Session {
     #[must_use]
     pub fn context(&self) -> Context {
         if self.is_queueing() { Context::Multi } else { Context::TopLevel }
+    }
+
+    /// Whether it speaks RESP2 and is subscribed to something: then it cannot tell messages from
+    /// replies, and may run hardly any command.
+    #[must_use]
+    pub fn is_confined(&self) -> bool {
+        self.subscriptions.is_some() && self.dialect == Dialect::Resp2
+    }
+
+    /// Ends all its subscriptions.
+    pub fn unsubscribe_all(&mut self, pubsub: &PubSub) {
+        if let Some(subscriptions) = self.subscriptions.take() {
+            pubsub.leave_all(&self.client, &subscriptions);
+        }
     }
 
     /// Whether keys are remembered that the command reads which runs now.

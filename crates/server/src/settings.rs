@@ -13,6 +13,8 @@ use config::{Config, EvictionPolicy, Live, SetError};
 use keyspace::stream::NodeLimits;
 use keyspace::{Access, HashLimits, Layout, ListFill, Millis, SetLimits, ZSetLimits};
 
+use crate::events::Classes;
+
 /// Below this threshold of the slow log, commands are not measured together.
 const MEASURE_EACH_MICROS: i64 = 1000;
 
@@ -33,6 +35,10 @@ pub struct Settings {
     pub bulk_bytes_max: u64,
     pub query_bytes_max: usize,
     pub output: OutputLimit,
+    /// Of subscribers.
+    pub pubsub_output: OutputLimit,
+    /// Which events are published.
+    pub events: Classes,
     pub access: Access,
     /// Where values change their layout.
     pub layout: Layout,
@@ -65,7 +71,6 @@ impl Settings {
     #[must_use]
     pub fn of(live: &Live) -> Settings {
         let seconds = |span: Option<std::time::Duration>| span.map_or(0, |span| span.as_secs());
-        let normal = live.client_output_buffer_limit.normal;
         let limit =
             |bytes: Option<u64>| bytes.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let slowlog = live.slowlog_log_slower_than.map(|span| span.as_micros());
@@ -82,11 +87,9 @@ impl Settings {
             keepalive_seconds: seconds(live.tcp_keepalive),
             bulk_bytes_max: live.proto_max_bulk_len,
             query_bytes_max: usize::try_from(live.client_query_buffer_limit).unwrap_or(usize::MAX),
-            output: OutputLimit {
-                hard_bytes: normal.hard,
-                soft_bytes: normal.soft,
-                soft_seconds: normal.soft_for.as_secs(),
-            },
+            output: OutputLimit::of(live.client_output_buffer_limit.normal),
+            pubsub_output: OutputLimit::of(live.client_output_buffer_limit.pubsub),
+            events: Classes::of(live.notify_keyspace_events.as_bytes()),
             access: access(live),
             layout: Layout {
                 hll_sparse_bytes_max: usize::try_from(live.hll_sparse_max_bytes)
@@ -176,6 +179,17 @@ pub struct OutputLimit {
 }
 
 impl OutputLimit {
+    /// No limit.
+    const NONE: OutputLimit = OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 };
+
+    fn of(limit: config::OutputLimit) -> OutputLimit {
+        OutputLimit {
+            hard_bytes: limit.hard,
+            soft_bytes: limit.soft,
+            soft_seconds: limit.soft_for.as_secs(),
+        }
+    }
+
     /// Whether a client is to be disconnected for whom so many bytes wait now. Keeps in `since`
     /// from when on the soft limit was passed.
     pub fn is_passed(&self, waiting: u64, since: &mut Option<Millis>, now: Millis) -> bool {
@@ -215,7 +229,9 @@ impl Default for Settings {
             keepalive_seconds: 300,
             bulk_bytes_max: 512 << 20,
             query_bytes_max: 1 << 30,
-            output: OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 },
+            output: OutputLimit::NONE,
+            pubsub_output: OutputLimit::NONE,
+            events: Classes::default(),
             access: Access::Lru,
             layout: Layout::default(),
             slowlog_micros: 10_000,

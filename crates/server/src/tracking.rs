@@ -10,7 +10,7 @@
 //!
 //! # Invariants
 //!
-//! 1. The keyspace tells its changes if and only if there are followers.
+//! 1. The keyspace tells its changes while there are followers.
 //! 2. The lock of a shard's table is the last that is taken; that of the followers is held while
 //!    they change, not while they are told.
 //! 3. There are no more keys in the tables than `tracking-table-max-keys`, but for those that are
@@ -20,10 +20,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keyspace::{Effect, Keyspace, Publication, ShardId, Sink};
+use keyspace::{Effect, Keyspace, Listener, Publication, ShardId, Sink};
 use smallvec::SmallVec;
 
-use crate::client::{Client, ClientId, Kill};
+use crate::client::{Client, ClientId, Kill, Message};
+use crate::events::Events;
 
 /// What a follower is told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,16 +85,20 @@ struct Follower {
 }
 
 impl Follower {
-    /// Hands over a message, if whoever gets it speaks RESP3.
-    fn tell(&self, message: &Arc<[u8]>) {
+    /// Hands over a message, if whoever gets it can tell it from a reply.
+    fn tell(&self, message: &Message) {
         let Some(target) = &self.target else { return send(&self.client, message) };
         if target.has_left() || target.killed() != Kill::No {
             self.terms.broken.store(true, Ordering::Relaxed);
             let id = self.terms.redirect;
-            let broken = format!(">2\r\n$21\r\ntracking-redir-broken\r\n:{id}\r\n");
-            return send(&self.client, &broken.into_bytes().into());
+            let broken = format!("2\r\n$21\r\ntracking-redir-broken\r\n:{id}\r\n");
+            return send(&self.client, &Message::push(broken.into_bytes()));
         }
         send(target, message);
+        if target.dialect.load(Ordering::Relaxed) != 3 && target.subscribed.load(Ordering::Relaxed)
+        {
+            target.send(as_published(message));
+        }
     }
 
     /// Whether a change of this client is none of it.
@@ -103,26 +108,38 @@ impl Follower {
 }
 
 /// RESP2 has no messages that nobody has asked for.
-fn send(client: &Client, message: &Arc<[u8]>) {
+fn send(client: &Client, message: &Message) {
     if client.dialect.load(Ordering::Relaxed) == 3 {
-        client.send(Arc::clone(message));
+        client.send(message.clone());
     }
 }
 
+/// What a message that some key may have another value begins with.
+const INVALIDATION: &[u8] = b"2\r\n$10\r\ninvalidate\r\n";
+
 /// The message that these keys may have other values.
-fn invalidation(keys: &[&[u8]]) -> Arc<[u8]> {
-    let mut message = format!(">2\r\n$10\r\ninvalidate\r\n*{}\r\n", keys.len()).into_bytes();
+fn invalidation(keys: &[&[u8]]) -> Message {
+    let mut message = INVALIDATION.to_vec();
+    message.extend_from_slice(format!("*{}\r\n", keys.len()).as_bytes());
     for key in keys {
         message.extend_from_slice(format!("${}\r\n", key.len()).as_bytes());
         message.extend_from_slice(key);
         message.extend_from_slice(b"\r\n");
     }
-    message.into()
+    Message::push(message)
 }
 
 /// The message that any key may have another value.
-fn invalidation_of_all() -> Arc<[u8]> {
-    Arc::from(&b">2\r\n$10\r\ninvalidate\r\n_\r\n"[..])
+fn invalidation_of_all() -> Message {
+    Message::push([INVALIDATION, b"_\r\n"].concat())
+}
+
+/// The same message for a client of RESP2 that is subscribed: as if it was published.
+fn as_published(message: &Message) -> Message {
+    let keys = &message.bytes()[INVALIDATION.len()..];
+    let keys = if keys.starts_with(b"*") { keys } else { b"$-1\r\n" };
+    let published = b"3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n";
+    Message::push([published, keys].concat())
 }
 
 /// Who has read a key.
@@ -182,7 +199,7 @@ impl Tracking {
         client.rename(|names| names.tracking = Some(Arc::clone(&terms)));
         Arc::make_mut(&mut followers)
             .insert(client.id, Follower { client: Arc::clone(client), target, terms });
-        keyspace.listen(true);
+        keyspace.listen(Listener::Followers, true);
     }
 
     /// Lets a client go.
@@ -194,7 +211,7 @@ impl Tracking {
         Arc::make_mut(&mut followers).remove(&client.id);
         client.rename(|names| names.tracking = None);
         if followers.is_empty() {
-            keyspace.listen(false);
+            keyspace.listen(Listener::Followers, false);
             (0..self.tables.len()).for_each(|at| self.forget_table(at));
         }
     }
@@ -301,6 +318,9 @@ impl Tracking {
     /// Tells followers of the changes of a transaction.
     fn announce(&self, publication: &Publication<'_>) {
         let followers = self.followers();
+        if followers.is_empty() {
+            return;
+        }
         let origin = publication.origin;
         let mut changed: Vec<&[u8]> = Vec::new();
         let mut everything = false;
@@ -351,11 +371,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What the keyspace tells its changes to.
-pub struct Teller(pub Arc<Tracking>);
+pub struct Teller {
+    /// Those who follow what becomes of keys.
+    pub followers: Arc<Tracking>,
+    /// Those who are subscribed to events.
+    pub events: Events,
+}
 
 impl Sink for Teller {
     fn publish(&self, publication: &Publication<'_>) {
-        self.0.announce(publication);
+        self.followers.announce(publication);
+        self.events.announce(publication);
     }
 }
 
@@ -366,7 +392,7 @@ mod tests {
     #[test]
     fn a_message_names_its_keys() {
         let message = invalidation(&[b"a", b"k\r\n"]);
-        assert_eq!(&message[..], b">2\r\n$10\r\ninvalidate\r\n*2\r\n$1\r\na\r\n$3\r\nk\r\n\r\n");
+        assert_eq!(message.bytes(), b"2\r\n$10\r\ninvalidate\r\n*2\r\n$1\r\na\r\n$3\r\nk\r\n\r\n");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::acl::{Context, Reason};
 use crate::client::Progress;
 use crate::connection::look_up;
 use crate::execute::{Batch, Ran, Request, Way};
+use crate::pubsub::is_publish;
 use crate::server::CommandEntry;
 use crate::session::Session;
 
@@ -43,6 +44,7 @@ struct Queue {
     hashes: Vec<u64>,
     needs_all: bool,
     writes: bool,
+    publishes: bool,
     may_grow: bool,
     /// The database that SELECT has queued last, if it has.
     db: Option<DbIndex>,
@@ -156,16 +158,17 @@ impl Transaction {
         self.queue.as_ref().and_then(|queue| queue.db)
     }
 
-    /// Whether what is queued changes data.
+    /// Whether a pause of writes concerns what is queued: it changes data or publishes something.
     #[must_use]
-    pub fn writes(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| queue.writes)
+    pub fn is_heard(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.writes || queue.publishes)
     }
 
     fn push(&mut self, words: Words<'_>, command: &Command, keyspace: &Keyspace) {
         let Some(queue) = &mut self.queue else { return };
         queue.requests.push(words);
         queue.writes |= command.writes();
+        queue.publishes |= is_publish(command);
         queue.may_grow |= command.flags.has(command::Flags::DENY_OOM);
         if command.name == "SELECT" {
             let number = words.get(1).and_then(parse_integer);
@@ -308,10 +311,12 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         reply.array(queue.requests.len());
+        session.executing = true;
         let mut began = self.server.clock.nanos();
         for words in queue.requests.iter() {
             began = self.run_queued(words, began, view, session, output);
         }
+        session.executing = false;
         Ok(())
     }
 

@@ -36,7 +36,7 @@ const ENCODING: Command = Command {
 
 fn encoding(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    match keys.look(key.0).zip(keys.stored(key.0)) {
+    match keys.inspect(key.0).zip(keys.stored(key.0)) {
         Some((info, stored)) => reply.bulk(encoding_of_stored(stored, info.raw).as_bytes()),
         None => reply.null(),
     }
@@ -95,7 +95,7 @@ const FREQ: Command = Command {
 
 fn freq(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    let Some(info) = keys.look(key.0) else {
+    let Some(info) = keys.inspect(key.0) else {
         reply.null();
         return Ok(());
     };
@@ -115,7 +115,7 @@ const IDLETIME: Command = Command {
 
 fn idletime(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    let Some(info) = keys.look(key.0) else {
+    let Some(info) = keys.inspect(key.0) else {
         reply.null();
         return Ok(());
     };
@@ -135,7 +135,7 @@ const REFCOUNT: Command = Command {
 
 fn refcount(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    match keys.look(key.0) {
+    match keys.inspect(key.0) {
         Some(_) => reply.integer(1),
         None => reply.null(),
     }

@@ -451,14 +451,15 @@ fn keys(call: &mut Call<'_>, with_flags: bool) -> Result<(), CommandError> {
     if unknown {
         return error("Invalid command specified");
     }
-    if command.keys.is_empty() {
+    let specs = || command.keys.iter().filter(|spec| spec.usage.is_of_key());
+    if specs().next().is_none() {
         return error("The command has no key arguments");
     }
     if !command.arity.allows(words.len()) {
         return error("Invalid number of arguments specified for command");
     }
     let mut found = Vec::new();
-    for spec in command.keys {
+    for spec in specs() {
         let Ok(positions) = spec.positions(words) else {
             return error("Invalid arguments specified for command");
         };

@@ -219,6 +219,14 @@ const PING: Command = Command {
 };
 
 fn ping(call: &mut Call<'_>) -> Result<Next, CommandError> {
+    if call.session.is_confined() && call.words.len() <= 2 {
+        let message = call.words.get(1).unwrap_or_default();
+        let mut reply = call.reply();
+        reply.array(2);
+        reply.bulk(b"pong");
+        reply.bulk(message);
+        return Ok(Next::Done);
+    }
     match call.words.len() {
         1 => call.reply().simple("PONG"),
         2 => {
@@ -273,6 +281,7 @@ const RESET: Command = Command {
 fn reset(call: &mut Call<'_>) -> Result<Next, CommandError> {
     let server = call.batch.server;
     server.monitor.leave(&call.session.client);
+    call.session.unsubscribe_all(&server.pubsub);
     server.tracking.leave(&server.keyspace, &call.session.client);
     let settings = call.batch.settings;
     call.session.reset(server.acl.default_user(), settings);

@@ -7,6 +7,7 @@ mod lifetime;
 mod long_work;
 mod output;
 mod pause;
+mod pubsub;
 mod requests;
 mod together;
 mod transactions;

@@ -212,6 +212,67 @@ fn who_may_not_read_all_of_them_is_not_told_of_changes_to_keys() {
 }
 
 #[test]
+fn channels_are_for_those_who_may_use_them() {
+    with_workers(&[], |server| {
+        let (mut admin, mut ann) = (connect(server), connect(server));
+        ok(&mut admin, "ACL SETUSER ann on nopass +@all ~* &news.*");
+        speak(&mut ann, Dialect::Resp3);
+        ok(&mut ann, "AUTH ann x");
+        let denied = error("NOPERM No permissions to access a channel");
+        for line in [
+            "PUBLISH other x",
+            "SPUBLISH other x",
+            "SUBSCRIBE other",
+            "SUBSCRIBE news.it other",
+            "SSUBSCRIBE other",
+            "PSUBSCRIBE news.it*",
+            "PSUBSCRIBE *",
+        ] {
+            assert_eq!(run(&mut ann, line), denied, "{line}");
+        }
+        for line in ["PUBLISH news.it x", "SPUBLISH news.it x"] {
+            assert_eq!(run(&mut ann, line), Value::Integer(0), "{line}");
+        }
+        ok(&mut ann, "MULTI");
+        assert_eq!(run(&mut ann, "PUBLISH other x"), denied);
+        assert!(run(&mut ann, "EXEC").is_error());
+        let log = run(&mut admin, "ACL LOG 1").to_string();
+        assert!(log.contains("\"channel\"") && log.contains("\"other\""), "{log}");
+    });
+}
+
+#[test]
+fn who_hears_what_he_may_not_is_cut_off() {
+    with_workers(&[], |server| {
+        let mut admin = connect(server);
+        let subscribed = |line: &str, rules: &str| {
+            let mut client = connect(server);
+            ok(&mut connect(server), &format!("ACL SETUSER ann reset on nopass +@all {rules}"));
+            ok(&mut client, "AUTH ann x");
+            send(&mut client, line);
+            client.receive().expect("it is told that it is subscribed");
+            client
+        };
+        for (line, rules, change) in [
+            ("SUBSCRIBE a", "&a &b", "resetchannels &b"),
+            ("SSUBSCRIBE a", "&a &b", "resetchannels &b"),
+            ("PSUBSCRIBE a*", "&a* &b", "resetchannels &a"),
+            ("SUBSCRIBE a", "&*", "resetchannels"),
+        ] {
+            let mut client = subscribed(line, rules);
+            ok(&mut admin, &format!("ACL SETUSER ann {change}"));
+            assert_closed(&mut client);
+        }
+        // Whoever may still hear it, by whatever rule, stays.
+        let mut client = subscribed("SUBSCRIBE a", "&a");
+        ok(&mut admin, "ACL SETUSER ann allchannels");
+        ok(&mut admin, "ACL SETUSER ann resetchannels &?");
+        assert_eq!(run(&mut admin, "PUBLISH a x"), Value::Integer(1));
+        assert!(client.receive().expect("it is told").to_string().contains("message"));
+    });
+}
+
+#[test]
 fn a_file_of_users_is_read_and_written() {
     let file = Kept::new("users.acl", "user ann on nopass +@all ~*\nuser ben on >b +get ~b*\n");
     let server = anax_with(2, &["--aclfile", file.path(), "--requirepass", "secret"]);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use keyspace::Millis;
 
 use crate::acl::DEFAULT_USER;
-use crate::client::{Client, Kill, Names, Progress};
+use crate::client::{Client, Kill, Names, Progress, Subscribed};
 
 /// All letters that a filter may ask for, though some stand for what no client here can be.
 pub(super) const FLAG_LETTERS: &[u8] = b"OSMPxbtRBdcuAUreTIiEN";
@@ -32,7 +32,9 @@ fn try_write(client: &Client, names: &Names, now: Millis, into: &mut String) -> 
     write!(into, " db={}", client.db.load(Ordering::Relaxed))?;
     let Progress { queued, queued_bytes, watched } = names.progress;
     let queued = queued.map_or(-1, usize::cast_signed);
-    write!(into, " sub=0 psub=0 ssub=0 multi={queued} watch={watched}")?;
+    let Subscribed { channels, patterns, shard_channels } = names.subscribed;
+    write!(into, " sub={channels} psub={patterns} ssub={shard_channels}")?;
+    write!(into, " multi={queued} watch={watched}")?;
     write!(into, " qbuf={query}")?;
     write!(into, " qbuf-free={}", load(&client.query_capacity).saturating_sub(query))?;
     write!(into, " argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0")?;
@@ -89,6 +91,7 @@ pub(super) fn flags(client: &Client, names: &Names) -> String {
     let killed = client.killed();
     let letters = [
         ('O', is(&client.monitor)),
+        ('P', is(&client.subscribed)),
         ('b', is(&client.blocked)),
         ('t', terms.is_some()),
         ('R', terms.is_some_and(|terms| is(&terms.broken))),
