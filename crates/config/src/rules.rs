@@ -170,7 +170,7 @@ pub(crate) static EVENTS: Rule = Rule {
 /// The classes that `A` stands for, in the order of the value.
 const EVENT_CLASSES: &[u8] = b"g$lshzxetd";
 /// The letters after them. Arrays, of which `A` tells, too, have no letter in older servers.
-const EVENT_MODIFIERS: &[u8] = b"aKEmn";
+const EVENT_MODIFIERS: &[u8] = b"anKEm";
 
 fn events(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
     let [given] = words else { return Err("wrong number of arguments".into()) };

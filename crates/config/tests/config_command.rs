@@ -57,7 +57,7 @@ fn values_are_printed_in_one_form() {
         ("notify-keyspace-events", "Kx", "xK"),
         ("notify-keyspace-events", "Kax", "xaK"),
         ("notify-keyspace-events", "aKEA", "AKE"),
-        ("notify-keyspace-events", "Ag$lshzxetdKEmn", "AKEmn"),
+        ("notify-keyspace-events", "Ag$lshzxetdKEmn", "AnKEm"),
         ("notify-keyspace-events", "", ""),
         ("latency-tracking-info-percentiles", "50.0 99.50 100", "50 99.5 100"),
         ("latency-tracking-info-percentiles", "", ""),

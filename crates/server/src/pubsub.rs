@@ -109,9 +109,12 @@ impl Subscriptions {
     }
 }
 
+/// A part of a table of channels.
+type Part = HashMap<Name, Arc<Audience>>;
+
 /// A table of channels.
 struct Directory {
-    parts: Box<[Mutex<HashMap<Name, Arc<Audience>>>]>,
+    parts: Box<[Mutex<Part>]>,
     hasher: RandomState,
     len: AtomicUsize,
 }
@@ -124,7 +127,7 @@ impl Default for Directory {
 }
 
 impl Directory {
-    fn part(&self, name: &[u8]) -> MutexGuard<'_, HashMap<Name, Arc<Audience>>> {
+    fn part(&self, name: &[u8]) -> MutexGuard<'_, Part> {
         let hash = self.hasher.hash_one(name);
         lock(&self.parts[(hash % PARTS as u64) as usize])
     }
