@@ -9,7 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use common::{frame, keyspace, maintain, set, write, write_in};
 use keyspace::{
-    DbIndex, Effect, Expiry, Frame, Keyspace, Listener, Millis, Publication, Sink, event,
+    DbIndex, Effect, Expiry, Frame, Keyspace, Listener, Millis, Mode, Plan, Publication, Sink,
+    event,
 };
 use value::map::Until;
 
@@ -231,6 +232,30 @@ fn nothing_is_told_while_nobody_listens() {
     });
     let told: Vec<Told> = told.try_iter().collect();
     assert!(matches!(&told[..], [one] if one.transaction == 1 && one.origin == 7));
+}
+
+/// Reads hold their gates shared, so they can tell and move no position.
+#[test]
+fn reads_of_keys_that_are_not_there_are_told_while_somebody_asks_for_them() {
+    let (keyspace, told) = listened(4);
+    let read = |keys: &[&[u8]]| {
+        let view = keyspace.enter_blocking(&Plan::All, Mode::Shared, || frame(1, 0));
+        keys.iter().for_each(|key| assert!(view.str(key).unwrap().is_none()));
+        assert!(view.inspect(b"no read").is_none());
+        assert_eq!(view.publish().misses, keys.len() as u64 + 1);
+    };
+    read(&[b"a"]);
+    assert_eq!(told.try_iter().count(), 0, "nobody has asked for it");
+    keyspace.listen(Listener::Followers, false);
+    keyspace.listen(Listener::Misses, true);
+    read(&[b"a", b"b"]);
+    read(&[]);
+    write(&keyspace, |view| set(view, b"c", b"1", Expiry::Clear));
+    let told: Vec<Told> = told.try_iter().collect();
+    let [told] = &told[..] else { panic!("{told:?}") };
+    let missed = |key: &[u8]| note(key, "keymiss", Effect::Nothing);
+    assert_eq!((notes(told), told.positions.len()), (vec![missed(b"a"), missed(b"b")], 0));
+    assert!(told.changes.iter().all(|(_, db, ..)| *db == 1));
 }
 
 /// Who follows the events must be able to follow the fields: each goes once, and by a name.

@@ -317,13 +317,20 @@ impl PubSub {
             receivers += self.tell(&audience, || push(&[b"message", channel, message]));
         }
         if self.patterns_len.load(Ordering::Relaxed) > 0 {
-            let patterns = Arc::clone(&lock(&self.patterns));
-            for (pattern, audience) in patterns.matching(channel) {
+            for (pattern, audience) in self.matching(channel) {
                 receivers +=
-                    self.tell(audience, || push(&[b"pmessage", pattern, channel, message]));
+                    self.tell(&audience, || push(&[b"pmessage", &pattern, channel, message]));
             }
         }
         receivers
+    }
+
+    /// The patterns that a channel's name matches. The index is held no longer than it takes to
+    /// find them, so that it is seldom copied.
+    fn matching(&self, channel: &[u8]) -> Vec<(Name, Arc<Audience>)> {
+        let patterns = Arc::clone(&lock(&self.patterns));
+        let found = patterns.matching(channel);
+        found.map(|(pattern, audience)| (Arc::clone(pattern), Arc::clone(audience))).collect()
     }
 
     /// Hands a message to all subscribers of a shard channel. Returns how many there were.

@@ -89,11 +89,10 @@ impl<T> PatternIndex<T> {
     }
 
     /// The patterns that a name matches, with what is kept with them.
-    pub fn matching<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a T)> {
+    pub fn matching<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = (&'a Arc<[u8]>, &'a T)> {
         let tables = self.by_beginning.range(..=name.len());
         let alike = tables.filter_map(|(&len, table)| table.get(&name[..len]));
-        let tried = alike.flatten().filter(|(pattern, _)| glob::matches(pattern, name, false));
-        tried.map(|(pattern, kept)| (&**pattern, kept))
+        alike.flatten().filter(|(pattern, _)| glob::matches(pattern, name, false))
     }
 
     /// All patterns.
