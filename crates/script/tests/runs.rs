@@ -34,7 +34,7 @@ fn values_become_replies() {
         ("return {err = 'MY error'}", "-MY error", "-MY error"),
         ("return {1, {err = 'X y'}, {ok = 'k'}}", "*3 :1 -X y +k", "*3 :1 -X y +k"),
         ("return {double = 3.5}", "$3 3.5", ",3.5"),
-        ("return {double = 1e20}", "$21 100000000000000000000", ",100000000000000000000"),
+        ("return {double = 1e20}", "$5 1e+20", ",1e+20"),
         ("return {big_number = '123\\n4'}", "$5 123 4", "(123 4"),
         (
             "return {verbatim_string = {format = 'txt', string = 'hi'}}",
@@ -180,7 +180,7 @@ fn pcall_gives_texts_and_redis_pcall_tables() {
     assert_eq!(eval(source), format!("*4 $5 false $43 {text} $43 {text} $4 true"));
     assert_eq!(eval("return redis.pcall('nothing')"), format!("-{}", script::UNKNOWN_COMMAND));
     assert_eq!(eval("return redis.pcall({})"), "-ERR Lua redis lib command arguments must be strings or integers");
-    assert_eq!(eval("return {xpcall(function() error('x', 0) end, function(e) return 'h' .. e end)}"), "*2 $-1 $2 hx".replace("*2 $-1 $2 hx", "*2 $-1 $2 hx"));
+    assert_eq!(eval("return {xpcall(function() error('x', 0) end, function(e) return 'h' .. e end)}"), "*2 $-1 $2 hx");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn replies_can_be_made() {
     assert_eq!(eval("return redis.status_reply('fine')"), "+fine");
     assert_eq!(eval("return redis.sha1hex('')"), "$40 da39a3ee5e6b4b0d3255bfef95601890afd80709");
     assert_eq!(eval("return {redis.acl_check_cmd('get', 'k'), redis.acl_check_cmd('set')}"), "*2 :1 $-1");
-    assert_eq!(eval("return {redis.breakpoint(), redis.debug('x'), 1}"), "*3 $-1 $-1 :1".replace("*3 $-1 $-1 :1", "*1 $-1"));
+    assert_eq!(eval("return {redis.breakpoint(), redis.debug('x'), 1}"), "*1 $-1");
     assert_eq!(eval("return redis.replicate_commands()"), ":1");
     assert_eq!(eval("return server.call('ping')"), "+PONG");
 }
@@ -235,7 +235,7 @@ fn what_a_script_sets_ends_with_it() {
 fn chance_is_the_same_everywhere() {
     let source = "return {tostring(math.random()), math.random(10), math.random(-5, 5)}";
     assert_eq!(eval(source), "*3 $16 0.17082803611217 :8 :-4");
-    assert_eq!(eval("math.randomseed(42) return tostring(math.random())"), "$16 0.74408577111763");
+    assert_eq!(eval("math.randomseed(42) return tostring(math.random())"), "$16 0.74452500033403");
 }
 
 #[test]
