@@ -44,8 +44,7 @@ pub(crate) fn fill(lua: Lua<'_>, place: Place) {
         return;
     }
     run_functions(lua);
-    let flags =
-        [("NONE", 0.0), ("AOF", 1.0), ("SLAVE", 2.0), ("REPLICA", 2.0), ("ALL", 3.0)];
+    let flags = [("NONE", 0.0), ("AOF", 1.0), ("SLAVE", 2.0), ("REPLICA", 2.0), ("ALL", 3.0)];
     for (name, flag) in flags {
         push_joined(lua, "REPL_", name);
         lua.push_number(flag);
@@ -157,7 +156,10 @@ fn stopped(lua: Lua<'_>) -> Outcome {
 fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
     let count = lua.top();
     if count == 0 {
-        return Err(push_error(lua, "Please specify at least one argument for this redis lib call"));
+        return Err(push_error(
+            lua,
+            "Please specify at least one argument for this redis lib call",
+        ));
     }
     for at in 1..=count {
         match lua.kind(at) {

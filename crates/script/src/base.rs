@@ -140,7 +140,11 @@ fn get_metatable(lua: Lua<'_>) -> Outcome {
     }
     if lua.kind(1) == Kind::Table && behind(lua, 1).is_some() {
         let is_environment = lua.shared().environments.get().contains(&lua.identity(1));
-        if is_environment { lua.push_kept(of_globals) } else { lua.push_nil() }
+        if is_environment {
+            lua.push_kept(of_globals)
+        } else {
+            lua.push_nil()
+        }
         return Ok(1);
     }
     if !lua.metatable(1) {
@@ -157,7 +161,7 @@ fn get_metatable(lua: Lua<'_>) -> Outcome {
 fn set_metatable(lua: Lua<'_>) -> Outcome {
     lua.check_kind(1, Kind::Table);
     if !matches!(lua.kind(2), Kind::Nil | Kind::Table) {
-        lua.refuse_kind(2, c"nil or table");
+        lua.refuse_argument(2, c"nil or table expected");
     }
     check_open(lua, 1)?;
     if lua.metatable(1) {
@@ -300,7 +304,7 @@ fn collect_garbage(lua: Lua<'_>) -> Outcome {
             return Ok(1);
         }
         _ => {
-            lua.refuse_argument(1, c"invalid option");
+            lua.refuse_option(1, what);
             0
         }
     };

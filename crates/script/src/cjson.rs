@@ -6,13 +6,13 @@
 use std::cell::Cell;
 use std::ffi::{CStr, c_int};
 
-use crate::lua::{Kind, Line, Lua, Outcome, Raised};
+use crate::lua::{Kind, Lua, Outcome, Raised};
 use crate::number::{self, NumberText};
 use crate::shared::Shared;
 use crate::stop::Pace;
 
 /// How deep values may lie in each other, whatever scripts set: a step down needs stack.
-const DEPTH_MAX: c_int = 2_000;
+const DEPTH_MAX: c_int = 1_000;
 
 /// What a script can set.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +116,14 @@ fn arguments(lua: Lua<'_>, max: c_int) {
 }
 
 /// Sets `value` from an argument, if there is one, and pushes it.
-fn integer_option(lua: Lua<'_>, at: c_int, value: &mut c_int, min: c_int, range: &CStr, max: c_int) {
+fn integer_option(
+    lua: Lua<'_>,
+    at: c_int,
+    value: &mut c_int,
+    min: c_int,
+    range: &CStr,
+    max: c_int,
+) {
     if lua.kind(at) != Kind::Nil {
         let given = lua.check_int(at);
         if !(min..=max).contains(&given) {
@@ -137,9 +144,7 @@ fn choice(lua: Lua<'_>, at: c_int, names: &[&str]) -> Option<usize> {
     let given = lua.check_bytes(at);
     let found = names.iter().position(|name| name.as_bytes() == given);
     if found.is_none() {
-        let text = Line::new(format_args!("invalid option '{}'", given.escape_ascii()));
-        lua.push_bytes(text.as_bytes());
-        lua.refuse_argument(at, lua.c_text(-1));
+        lua.refuse_option(at, given);
     }
     found
 }
@@ -279,7 +284,7 @@ impl Encoder<'_> {
 
     fn table(&self, depth: c_int) -> Result<(), Raised> {
         let max = self.options.encode_depth_max.min(DEPTH_MAX);
-        if depth > max || !self.lua.reserve(4) {
+        if depth > max || !self.lua.reserve(8) {
             let text = format_args!("Cannot serialise, excessive nesting ({depth})");
             return Err(self.lua.fail(text));
         }
@@ -549,7 +554,9 @@ impl Decoder<'_> {
             (b"false", TokenKind::Boolean(false)),
             (b"null", TokenKind::Null),
         ];
-        if let Some((word, kind)) = words.into_iter().find(|(word, _)| self.rest().starts_with(word)) {
+        if let Some((word, kind)) =
+            words.into_iter().find(|(word, _)| self.rest().starts_with(word))
+        {
             self.at += word.len();
             return Token { kind, at };
         }
@@ -583,11 +590,8 @@ impl Decoder<'_> {
         let at = self.at;
         let (number, len) = number::read(self.rest());
         self.at += len;
-        let kind = if len == 0 {
-            TokenKind::Error("invalid number")
-        } else {
-            TokenKind::Number(number)
-        };
+        let kind =
+            if len == 0 { TokenKind::Error("invalid number") } else { TokenKind::Number(number) };
         Token { kind, at }
     }
 
@@ -608,7 +612,9 @@ impl Decoder<'_> {
                             self.at += len;
                             None
                         }
-                        None if self.byte(self.at + 1) == b'u' => Some("invalid unicode escape code"),
+                        None if self.byte(self.at + 1) == b'u' => {
+                            Some("invalid unicode escape code")
+                        }
                         None => Some("invalid escape code"),
                     }
                 }
@@ -667,7 +673,7 @@ impl Decoder<'_> {
     fn descend(&mut self) -> Result<(), Raised> {
         self.depth += 1;
         let max = self.options.decode_depth_max.min(DEPTH_MAX);
-        if self.depth <= max && self.lua.reserve(4) {
+        if self.depth <= max && self.lua.reserve(8) {
             return Ok(());
         }
         let (depth, at) = (self.depth, self.at);

@@ -13,7 +13,7 @@ use crate::stop::Pace;
 const PACK_DEPTH_MAX: usize = 16;
 
 /// How deep arrays and maps are unpacked: a step down needs stack.
-const UNPACK_DEPTH_MAX: usize = 2_000;
+const UNPACK_DEPTH_MAX: usize = 1_000;
 
 /// Pushes the library.
 pub(crate) fn push(lua: Lua<'_>) {
@@ -29,7 +29,7 @@ pub(crate) fn push(lua: Lua<'_>) {
     let texts = [
         ("_NAME", "cmsgpack"),
         ("_VERSION", "lua-cmsgpack 0.4.0"),
-        ("_COPYRIGHT", "Copyright (C) 2012, Redis Ltd."),
+        ("_COPYRIGHT", "Copyright (C) 2012, Salvatore Sanfilippo"),
         ("_DESCRIPTION", "MessagePack C implementation for Lua"),
     ];
     for (name, text) in texts {
@@ -48,7 +48,7 @@ fn pack(lua: Lua<'_>) -> Outcome {
     let start = shared.scratch_len();
     let packer = Packer { lua, shared, pace: Pace::new(lua) };
     for at in 1..=count {
-        lua.check_room(1, c"in function mp_check");
+        lua.check_room(8, c"in function mp_check");
         lua.copy(at);
         if let Err(raised) = packer.value(0) {
             shared.scratch_cut(start);
@@ -148,7 +148,7 @@ impl Packer<'_> {
     }
 
     fn table(self, depth: usize) -> Result<(), Raised> {
-        self.lua.check_room(4, c"in function mp_encode_lua_table_as_map");
+        self.lua.check_room(8, c"in function mp_encode_lua_table_as_map");
         if self.is_array()? { self.array(depth) } else { self.map(depth) }
     }
 
@@ -248,7 +248,7 @@ fn unpack_some(lua: Lua<'_>, limit: i64, offset: i64) -> Outcome {
         }
     }
     if !is_all {
-        lua.check_room(1, c"in function mp_unpack_full");
+        lua.check_room(8, c"in function mp_unpack_full");
         match unpacker.rest.len() {
             0 => lua.push_number(-1.0),
             left => lua.push_len(bytes.len() - left),
@@ -299,7 +299,7 @@ impl<'a> Unpacker<'a> {
     fn value(&mut self, depth: usize) -> Result<Result<(), Wrong>, Raised> {
         self.pace.step()?;
         let why = c"too many return values at once; use unpack_one or unpack_limit instead.";
-        self.lua.check_room(if depth > UNPACK_DEPTH_MAX { c_int::MAX / 2 } else { 4 }, why);
+        self.lua.check_room(if depth > UNPACK_DEPTH_MAX { c_int::MAX / 2 } else { 8 }, why);
         let Some((&marker, rest)) = self.rest.split_first() else {
             return Ok(Err(Wrong::Missing));
         };

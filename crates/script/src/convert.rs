@@ -16,7 +16,7 @@ use crate::lua::{Kind, Lua, Raised};
 use crate::stop::Pace;
 
 /// How deep tables may lie in each other.
-const DEPTH_MAX: usize = 1_000;
+const DEPTH_MAX: usize = 500;
 
 /// How much a reply may be, in bytes, estimated.
 const BYTES_MAX: usize = 1 << 30;
@@ -155,7 +155,12 @@ impl Writer<'_> {
     }
 
     /// Writes the keys of the table on top, with their values or not.
-    fn pairs(&mut self, reply: &mut Reply<'_>, depth: usize, with_values: bool) -> Result<(), Raised> {
+    fn pairs(
+        &mut self,
+        reply: &mut Reply<'_>,
+        depth: usize,
+        with_values: bool,
+    ) -> Result<(), Raised> {
         let lua = self.lua;
         lua.push_nil();
         while lua.next(-2) {

@@ -242,7 +242,8 @@ impl Engine {
         }
         let lua = self.enter();
         let mut function = 0;
-        let mut failure = Failure::new("ERR Error compiling script (new function): not enough memory");
+        let mut failure =
+            Failure::new("ERR Error compiling script (new function): not enough memory");
         let mut is_compiled = false;
         lua.protect(|lua| {
             if lua.load(script.body(), c"@user_script") == Status::Done {
@@ -346,6 +347,7 @@ impl Engine {
         let is_time = self.runs.is_multiple_of(RUNS_PER_COLLECTION);
         lua.protect(|lua| {
             base::restore_collector(lua);
+            stop::collect_all(lua);
             if is_time {
                 lua.collect(ffi::LUA_GCSTEP, RUNS_PER_COLLECTION as c_int);
             }
@@ -427,12 +429,7 @@ fn push_list(lua: Lua<'_>, words: &[&[u8]]) {
 }
 
 /// Runs the source of a library; says whether that went well.
-fn load_library(
-    lua: Lua<'_>,
-    kept: &Kept,
-    source: &LibrarySource,
-    failure: &mut Failure,
-) -> bool {
+fn load_library(lua: Lua<'_>, kept: &Kept, source: &LibrarySource, failure: &mut Failure) -> bool {
     kept.show_functions(lua, true);
     if lua.load(source.body(), c"@user_function") != Status::Done {
         tell_compile(lua, "ERR Error compiling function: ", failure);

@@ -5,8 +5,11 @@ use std::fmt::Display;
 
 use crate::host::Failure;
 use crate::lua::{Kind, Line, Lua, Outcome, Raised, Status};
+use crate::sandbox::behind;
 
 /// Pushes `{err = "ERR text"}`, on its way as an error.
+#[cold]
+#[inline(never)]
 pub(crate) fn push_error(lua: Lua<'_>, text: impl Display) -> Raised {
     let text = Line::new(format_args!("ERR {text}"));
     push_error_table(lua, text.as_bytes());
@@ -55,8 +58,12 @@ fn trim_line(mut text: &[u8]) -> &[u8] {
 
 /// The handler of a run: makes any error a table and adds where it came from.
 pub(crate) fn handle(lua: Lua<'_>) -> Outcome {
+    lua.set_top(1);
     if lua.kind(1) != Kind::Table {
         wrap(lua);
+    } else if behind(lua, 1).is_some() {
+        // It may only be read, and says nothing of an error.
+        return Ok(1);
     }
     let raised_by = lua.place(1);
     let place = match raised_by {

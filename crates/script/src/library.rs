@@ -61,7 +61,8 @@ pub(crate) fn register(lua: Lua<'_>) -> Outcome {
     lua.copy(parts.callback);
     let callback = lua.keep();
     let name = String::from_utf8_lossy(name).into_owned();
-    let function = Function { name, description: description.map(<[u8]>::to_vec), flags: parts.flags };
+    let function =
+        Function { name, description: description.map(<[u8]>::to_vec), flags: parts.flags };
     if let Some(registered) = lua.shared().registered.borrow_mut().as_mut() {
         registered.push(Registered { function, callback });
     }

@@ -520,12 +520,21 @@ impl<'a> Lua<'a> {
         api!(self, luaL_argerror, argument, why.as_ptr());
     }
 
+    /// Raises `bad argument #n to 'f' (invalid option 'given')`.
+    pub(crate) fn refuse_option(self, argument: c_int, given: &[u8]) {
+        let text = Line::new(format_args!("invalid option '{}'", given.escape_ascii()));
+        self.push_bytes(text.as_bytes());
+        self.refuse_argument(argument, self.c_text(-1));
+    }
+
     /// Raises `bad argument #n to 'f' (kind expected, got ..)`.
     pub(crate) fn refuse_kind(self, argument: c_int, expected: &CStr) {
         api!(self, luaL_typerror, argument, expected.as_ptr());
     }
 
     /// An error with the place of the caller before it.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn fail(self, text: impl Display) -> Raised {
         api!(self, luaL_where, 1);
         let text = Line::new(text);
@@ -535,6 +544,8 @@ impl<'a> Lua<'a> {
     }
 
     /// An error with the place of the caller before what the scratch buffer holds from `start`.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn fail_scratch(self, start: usize) -> Raised {
         api!(self, luaL_where, 1);
         self.push_scratch(start);
@@ -543,6 +554,8 @@ impl<'a> Lua<'a> {
     }
 
     /// An error that is just this text.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn fail_plain(self, text: impl Display) -> Raised {
         let text = Line::new(text);
         self.push_bytes(text.as_bytes());

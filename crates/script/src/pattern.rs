@@ -12,7 +12,7 @@
 pub(crate) const CAPTURES_MAX: usize = 32;
 
 /// How many items that may match in several ways a pattern may have, roughly.
-const DEPTH_MAX: usize = 1_000;
+const DEPTH_MAX: usize = 500;
 
 /// Why matching ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,12 @@ impl<'a, S: FnMut() -> bool> Matcher<'a, S> {
 
     /// A capture of the last match, which is what is between `begin` and `end`; if the pattern
     /// has none, all of it is the first.
-    pub(crate) fn captured(&self, index: usize, begin: usize, end: usize) -> Result<Captured, Wrong> {
+    pub(crate) fn captured(
+        &self,
+        index: usize,
+        begin: usize,
+        end: usize,
+    ) -> Result<Captured, Wrong> {
         if index >= self.level {
             return match index {
                 0 => Ok(Captured::Text(begin, end)),
@@ -254,8 +259,7 @@ impl<'a, S: FnMut() -> bool> Matcher<'a, S> {
         let end = self.class_end(p)?;
         let byte = |at: Option<usize>| at.and_then(|at| self.text.get(at)).copied().unwrap_or(0);
         let (before, here) = (byte(s.checked_sub(1)), byte(Some(s)));
-        let is_frontier =
-            !self.is_in_set(before, p, end - 1) && self.is_in_set(here, p, end - 1);
+        let is_frontier = !self.is_in_set(before, p, end - 1) && self.is_in_set(here, p, end - 1);
         Ok(is_frontier.then_some(end))
     }
 
@@ -316,9 +320,8 @@ impl<'a, S: FnMut() -> bool> Matcher<'a, S> {
     }
 
     fn end_capture(&mut self, s: usize, p: usize, depth: usize) -> Found {
-        let open = self.captures[..self.level].iter().rposition(|capture| {
-            capture.len == Len::Unfinished
-        });
+        let open =
+            self.captures[..self.level].iter().rposition(|capture| capture.len == Len::Unfinished);
         let open = open.ok_or(Wrong::Pattern("invalid pattern capture"))?;
         self.captures[open].len = Len::Bytes(s - self.captures[open].begin);
         let found = self.run(s, p, depth + 1)?;

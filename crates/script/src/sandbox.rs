@@ -70,8 +70,7 @@ impl Kept {
 
 /// Builds it all. Called once for a state, protected.
 pub(crate) fn build(lua: Lua<'_>) -> Kept {
-    let libraries =
-        [Library::Base, Library::Table, Library::String, Library::Math, Library::Os];
+    let libraries = [Library::Base, Library::Table, Library::String, Library::Math, Library::Os];
     libraries.into_iter().for_each(|library| lua.open(library));
     lua.push_protection();
     lua.shared().protected.set(lua.keep());

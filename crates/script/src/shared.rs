@@ -99,7 +99,8 @@ impl Shared {
     pub(crate) fn lend<T>(&self, host: &mut dyn Host, work: impl FnOnce() -> T) -> T {
         let host: NonNull<dyn Host + '_> = NonNull::from(host);
         // SAFETY: only the lifetime differs; the host is taken back below before it ends.
-        let host = unsafe { std::mem::transmute::<NonNull<dyn Host + '_>, NonNull<dyn Host>>(host) };
+        let host =
+            unsafe { std::mem::transmute::<NonNull<dyn Host + '_>, NonNull<dyn Host>>(host) };
         self.host.set(Some(host));
         let result = work();
         self.host.set(None);

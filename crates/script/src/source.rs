@@ -284,7 +284,9 @@ fn script_flags(line: &[u8]) -> Result<Flags, Failure> {
             return Err(Failure::new(text));
         };
         // An empty list has no flag, not one empty one.
-        for name in names.split(|&byte| byte == b',').take(usize::MAX * usize::from(!names.is_empty())) {
+        for name in
+            names.split(|&byte| byte == b',').take(usize::MAX * usize::from(!names.is_empty()))
+        {
             if !flags.set(name, |known, name| known == name) {
                 let text = [b"ERR Unexpected flag in script shebang: ", name].concat();
                 return Err(Failure::new(text));

@@ -30,6 +30,9 @@ fn must_stop(lua: Lua<'_>) -> Option<&'static str> {
     shared.stop.get()
 }
 
+/// How many collections there are at most after a run.
+const COLLECTIONS_MAX: u32 = 4;
+
 /// What the hook does: raises if the script must stop.
 pub(crate) fn look(lua: Lua<'_>) -> Result<(), Raised> {
     match must_stop(lua) {
@@ -58,6 +61,18 @@ fn collect_early(lua: Lua<'_>) {
     if used > limit / 2 && used > shared.collected_bytes.get().saturating_add(limit / 8) {
         lua.collect(ffi::LUA_GCCOLLECT, 0);
         shared.collected_bytes.set(shared.used_bytes.get());
+    }
+}
+
+/// Collects what a run with much garbage has left, so that the next one has room. Lua halves
+/// its own buffers with each collection, so one is not always enough.
+pub(crate) fn collect_all(lua: Lua<'_>) {
+    let shared = lua.shared();
+    for _ in 0..COLLECTIONS_MAX {
+        if shared.used_bytes.get() <= shared.limit_bytes.get() / 4 {
+            break;
+        }
+        lua.collect(ffi::LUA_GCCOLLECT, 0);
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) fn fill(lua: Lua<'_>) {
     lua.raw_set_field(-2, "match");
     lua.push_function(each_match, 0);
     lua.raw_set_field(-2, "gmatch");
+    lua.push_function(each_match, 0);
+    lua.raw_set_field(-2, "gfind");
     lua.push_function(replace_all, 0);
     lua.raw_set_field(-2, "gsub");
     lua.push_function(repeat, 0);
@@ -93,7 +95,7 @@ fn push_captures<S: FnMut() -> bool>(
     whole: bool,
 ) -> Outcome {
     let count = if matcher.level() == 0 && whole { 1 } else { matcher.level() };
-    lua.check_room(count as c_int, c"too many captures");
+    lua.check_room(count as c_int + 8, c"too many captures");
     for index in 0..count {
         push_capture(lua, matcher, text, found, index)?;
     }

@@ -156,6 +156,8 @@ fn pack(lua: Lua<'_>) -> Outcome {
 fn pack_all(lua: Lua<'_>, start: usize) -> Result<(), Raised> {
     let shared = lua.shared();
     let mut format = Format::new(lua);
+    // A missing argument is nil, as errors call it.
+    lua.push_nil();
     let mut argument = 2;
     while let Some(item) = format.next()? {
         let padding = format.padding(shared.scratch_len() - start, item);
@@ -238,7 +240,7 @@ fn unpack(lua: Lua<'_>) -> Outcome {
     while let Some(item) = format.next()? {
         position = position.wrapping_add(format.padding(position, item));
         let found = read(lua, data, position, item.size);
-        lua.check_room(2, c"too many results");
+        lua.check_room(8, c"too many results");
         let mut size = item.size;
         match item.option {
             b'x' => {}

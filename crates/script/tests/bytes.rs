@@ -23,7 +23,10 @@ fn json_is_written() {
     assert_eq!(text("cjson.encode({})"), "{}");
     assert_eq!(text("cjson.encode({[3] = 1})"), "[null,null,1]");
     assert_eq!(text("cjson.encode({0.1, 1e15, 1/3, 1e14})"), "[0.1,1e+15,0.33333333333333,1e+14]");
-    assert_eq!(text(r"cjson.encode('\0\127\200')").as_bytes(), "\"\\u0000\\u007f\u{FFFD}\"".as_bytes());
+    assert_eq!(
+        text(r"cjson.encode('\0\127\200')").as_bytes(),
+        "\"\\u0000\\u007f\u{FFFD}\"".as_bytes()
+    );
     assert_eq!(
         error_of("return cjson.encode({[100] = 1})"),
         "user_script:1: Cannot serialise table: excessively sparse array"
@@ -83,8 +86,17 @@ fn structures_are_written_and_read() {
 
 #[test]
 fn bits_are_those_of_32_bit_integers() {
-    assert_eq!(eval("return {bit.tobit(2^32 - 1), bit.bnot(0), bit.lshift(1, 31)}"), "*3 :-1 :-1 :-2147483648");
-    assert_eq!(eval("return {bit.band(12, 10), bit.bor(12, 10), bit.bxor(12, 10)}"), "*3 :8 :14 :6");
-    assert_eq!(eval("return {bit.rshift(-1, 28), bit.arshift(-16, 2), bit.bswap(1)}"), "*3 :15 :-4 :16777216");
+    assert_eq!(
+        eval("return {bit.tobit(2^32 - 1), bit.bnot(0), bit.lshift(1, 31)}"),
+        "*3 :-1 :-1 :-2147483648"
+    );
+    assert_eq!(
+        eval("return {bit.band(12, 10), bit.bor(12, 10), bit.bxor(12, 10)}"),
+        "*3 :8 :14 :6"
+    );
+    assert_eq!(
+        eval("return {bit.rshift(-1, 28), bit.arshift(-16, 2), bit.bswap(1)}"),
+        "*3 :15 :-4 :16777216"
+    );
     assert_eq!(text("bit.tohex(0xbeef, -6) .. bit.tohex(0xbeef, 2)"), "00BEEFef");
 }

@@ -52,23 +52,71 @@ fn a_library_that_does_not_load_leaves_the_old_one() {
 #[test]
 fn what_is_wrong_with_a_library_is_said_as_redis_does() {
     let registering = [
-        ("redis.register_function('f')", "ERR calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments)."),
+        (
+            "redis.register_function('f')",
+            "ERR calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments).",
+        ),
         ("redis.register_function()", "ERR wrong number of arguments to redis.register_function"),
-        ("redis.register_function('f', 1)", "ERR second argument to redis.register_function must be a function"),
-        ("redis.register_function({}, function() end)", "ERR first argument to redis.register_function must be a string"),
-        ("redis.register_function('f-1', function() end)", "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"),
-        ("redis.register_function('f', function() end) redis.register_function('f', function() end)", "ERR Function already exists in the library"),
-        ("redis.register_function{function_name = 'o'}", "ERR redis.register_function must get a callback argument"),
-        ("redis.register_function{callback = function() end}", "ERR redis.register_function must get a function name argument"),
-        ("redis.register_function{function_name = 'o', callback = 1}", "ERR callback argument given to redis.register_function must be a function"),
-        ("redis.register_function{function_name = 'o', callback = function() end, flags = 1}", "ERR flags argument to redis.register_function must be a table representing function flags"),
-        ("redis.register_function{function_name = 'o', callback = function() end, flags = {'x'}}", "ERR unknown flag given"),
-        ("redis.register_function{function_name = 'o', callback = function() end, descriptionx = 1}", "ERR unknown argument given to redis.register_function"),
-        ("redis.register_function{function_name = 'o', callback = function() end, description = {}}", "ERR description argument given to redis.register_function must be a string"),
-        ("redis.register_function{[{}] = 1}", "ERR named argument key given to redis.register_function is not a string"),
-        ("local s = string", "ERR user_function:2: Script attempted to access nonexistent global variable 'string'"),
-        ("redis.call('ping')", "ERR user_function:2: Script attempted to access nonexistent global variable 'call'"),
-        ("local g = _G", "ERR user_function:2: Script attempted to access nonexistent global variable '_G'"),
+        (
+            "redis.register_function('f', 1)",
+            "ERR second argument to redis.register_function must be a function",
+        ),
+        (
+            "redis.register_function({}, function() end)",
+            "ERR first argument to redis.register_function must be a string",
+        ),
+        (
+            "redis.register_function('f-1', function() end)",
+            "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long",
+        ),
+        (
+            "redis.register_function('f', function() end) redis.register_function('f', function() end)",
+            "ERR Function already exists in the library",
+        ),
+        (
+            "redis.register_function{function_name = 'o'}",
+            "ERR redis.register_function must get a callback argument",
+        ),
+        (
+            "redis.register_function{callback = function() end}",
+            "ERR redis.register_function must get a function name argument",
+        ),
+        (
+            "redis.register_function{function_name = 'o', callback = 1}",
+            "ERR callback argument given to redis.register_function must be a function",
+        ),
+        (
+            "redis.register_function{function_name = 'o', callback = function() end, flags = 1}",
+            "ERR flags argument to redis.register_function must be a table representing function flags",
+        ),
+        (
+            "redis.register_function{function_name = 'o', callback = function() end, flags = {'x'}}",
+            "ERR unknown flag given",
+        ),
+        (
+            "redis.register_function{function_name = 'o', callback = function() end, descriptionx = 1}",
+            "ERR unknown argument given to redis.register_function",
+        ),
+        (
+            "redis.register_function{function_name = 'o', callback = function() end, description = {}}",
+            "ERR description argument given to redis.register_function must be a string",
+        ),
+        (
+            "redis.register_function{[{}] = 1}",
+            "ERR named argument key given to redis.register_function is not a string",
+        ),
+        (
+            "local s = string",
+            "ERR user_function:2: Script attempted to access nonexistent global variable 'string'",
+        ),
+        (
+            "redis.call('ping')",
+            "ERR user_function:2: Script attempted to access nonexistent global variable 'call'",
+        ),
+        (
+            "local g = _G",
+            "ERR user_function:2: Script attempted to access nonexistent global variable '_G'",
+        ),
         ("a = 1", "ERR user_function:2: Attempt to modify a readonly table"),
         ("redis.a = 1", "ERR user_function:2: Attempt to modify a readonly table"),
         ("return ({}).x.y", "ERR user_function:2: attempt to index field 'x' (a nil value)"),
@@ -79,7 +127,10 @@ fn what_is_wrong_with_a_library_is_said_as_redis_does() {
         assert_eq!(error, format!("ERR Error registering functions: {expected}"), "{body}");
     }
     let others = [
-        ("rubbish rubbish", "ERR Error compiling function: user_function:2: '=' expected near 'rubbish'"),
+        (
+            "rubbish rubbish",
+            "ERR Error compiling function: user_function:2: '=' expected near 'rubbish'",
+        ),
         ("return 1", "ERR No functions registered"),
     ];
     for (body, expected) in others {
@@ -94,8 +145,14 @@ fn the_first_line_of_a_library_is_checked() {
         ("foo\n", "ERR Missing library metadata"),
         ("#!lua name=zz", "ERR Invalid library metadata"),
         ("#!lua\n", "ERR Library name was not given"),
-        ("#!lua name=\n", "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"),
-        ("#!lua name=a name=b\n", "ERR Invalid metadata value, name argument was given multiple times"),
+        (
+            "#!lua name=\n",
+            "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long",
+        ),
+        (
+            "#!lua name=a name=b\n",
+            "ERR Invalid metadata value, name argument was given multiple times",
+        ),
         ("#!lua foo=1\n", "ERR Invalid metadata value given: foo=1"),
         ("#!luax name=a\n", "ERR Engine 'luax' not found"),
         ("#! name=a\n", "ERR Engine '' not found"),
@@ -132,7 +189,10 @@ fn functions_have_the_api_without_what_belongs_to_scripts() {
         call("keys"),
         "-ERR user_function:6: Script attempted to access nonexistent global variable 'KEYS' script: keys, on @user_function:6."
     );
-    assert_eq!(call("set"), "-ERR user_function:7: Attempt to modify a readonly table script: set, on @user_function:7.");
+    assert_eq!(
+        call("set"),
+        "-ERR user_function:7: Attempt to modify a readonly table script: set, on @user_function:7."
+    );
     assert_eq!(
         call("late"),
         "-ERR user_function:8: attempt to call field 'register_function' (a nil value) script: late, on @user_function:8."
@@ -141,7 +201,10 @@ fn functions_have_the_api_without_what_belongs_to_scripts() {
         call("fails"),
         "-ERR Unknown Redis command called from script script: fails, on @user_function:9."
     );
-    assert_eq!(call("raw"), "-ERR Attempt to modify a readonly table script: raw, on @user_function:10.");
+    assert_eq!(
+        call("raw"),
+        "-ERR Attempt to modify a readonly table script: raw, on @user_function:10."
+    );
 }
 
 #[test]

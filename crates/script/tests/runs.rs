@@ -11,8 +11,7 @@ fn keys_and_arguments_arrive() {
     let mut engine = engine();
     let mut host = Small::default();
     let source = b"return {KEYS[1], ARGV[1], ARGV[2], #KEYS, #ARGV}";
-    let shown =
-        run_in(&mut engine, &mut host, Dialect::Resp2, source, &[b"k\0"], &[b"a", b""]);
+    let shown = run_in(&mut engine, &mut host, Dialect::Resp2, source, &[b"k\0"], &[b"a", b""]);
     assert_eq!(shown, "*5 $2 k\0 $1 a $0  :1 :2");
 }
 
@@ -36,11 +35,7 @@ fn values_become_replies() {
         ("return {double = 3.5}", "$3 3.5", ",3.5"),
         ("return {double = 1e20}", "$5 1e+20", ",1e+20"),
         ("return {big_number = '123\\n4'}", "$5 123 4", "(123 4"),
-        (
-            "return {verbatim_string = {format = 'txt', string = 'hi'}}",
-            "$2 hi",
-            "=6 txt:hi",
-        ),
+        ("return {verbatim_string = {format = 'txt', string = 'hi'}}", "$2 hi", "=6 txt:hi"),
         ("return {map = {a = 1}}", "*2 $1 a :1", "%1 $1 a :1"),
         ("return {set = {a = true}}", "*1 $1 a", "~1 $1 a"),
         ("return {map = {}}", "*0", "%0"),
@@ -73,7 +68,8 @@ fn replies_become_values() {
         ("#f\r\n", "boolean false"),
     ];
     for (raw, expected) in kinds {
-        let source = format!("local v = redis.call('raw', {raw:?}) return type(v)..' '..tostring(v)");
+        let source =
+            format!("local v = redis.call('raw', {raw:?}) return type(v)..' '..tostring(v)");
         let expected = format!("${} {}", expected.len(), expected.replace("\r\n", " "));
         assert_eq!(eval(&source), expected.trim_end(), "{raw:?}");
     }
@@ -92,7 +88,8 @@ fn replies_become_values() {
         ("*1\r\n-ERR in a list\r\n", "[1].err", "ERR in a list"),
     ];
     for (raw, path, expected) in fields {
-        let source = format!("return (tostring(redis.call('raw', {raw:?}){path}):gsub(': .*', ''))");
+        let source =
+            format!("return (tostring(redis.call('raw', {raw:?}){path}):gsub(': .*', ''))");
         assert_eq!(eval(&source), format!("${} {expected}", expected.len()), "{raw:?}");
     }
 }
@@ -153,14 +150,20 @@ fn errors_are_those_of_redis() {
         ("error({})", "unknown error"),
         ("return x", "user_script:1: Script attempted to access nonexistent global variable 'x'"),
         ("x = 1", "user_script:1: Attempt to modify a readonly table"),
-        ("return return", "Error compiling script (new function): user_script:1: unexpected symbol near 'return'"),
+        (
+            "return return",
+            "Error compiling script (new function): user_script:1: unexpected symbol near 'return'",
+        ),
         ("redis.sha1hex()", "wrong number of arguments"),
         ("redis.log(1)", "redis.log() requires two arguments or more."),
         ("redis.log('x', 1)", "First argument must be a number (log level)."),
         ("redis.log(9, 1)", "Invalid log level."),
         ("redis.setresp(4)", "RESP version must be 2 or 3."),
         ("redis.setresp()", "redis.setresp() requires one argument."),
-        ("redis.set_repl(9)", "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."),
+        (
+            "redis.set_repl(9)",
+            "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
+        ),
         ("redis.acl_check_cmd('x')", "Invalid command passed to redis.acl_check_cmd()"),
         ("local a = nil; return a.b", "user_script:1: attempt to index local 'a' (a nil value)"),
         ("math.random(0)", "user_script:1: bad argument #1 to 'random' (interval is empty)"),
@@ -179,8 +182,14 @@ fn pcall_gives_texts_and_redis_pcall_tables() {
     let text = "ERR value is not an integer or out of range";
     assert_eq!(eval(source), format!("*4 $5 false $43 {text} $43 {text} $4 true"));
     assert_eq!(eval("return redis.pcall('nothing')"), format!("-{}", script::UNKNOWN_COMMAND));
-    assert_eq!(eval("return redis.pcall({})"), "-ERR Lua redis lib command arguments must be strings or integers");
-    assert_eq!(eval("return {xpcall(function() error('x', 0) end, function(e) return 'h' .. e end)}"), "*2 $-1 $2 hx");
+    assert_eq!(
+        eval("return redis.pcall({})"),
+        "-ERR Lua redis lib command arguments must be strings or integers"
+    );
+    assert_eq!(
+        eval("return {xpcall(function() error('x', 0) end, function(e) return 'h' .. e end)}"),
+        "*2 $-1 $2 hx"
+    );
 }
 
 #[test]
@@ -205,7 +214,10 @@ fn replies_can_be_made() {
     assert_eq!(eval("return redis.error_reply({})"), "-ERR wrong number or type of arguments");
     assert_eq!(eval("return redis.status_reply('fine')"), "+fine");
     assert_eq!(eval("return redis.sha1hex('')"), "$40 da39a3ee5e6b4b0d3255bfef95601890afd80709");
-    assert_eq!(eval("return {redis.acl_check_cmd('get', 'k'), redis.acl_check_cmd('set')}"), "*2 :1 $-1");
+    assert_eq!(
+        eval("return {redis.acl_check_cmd('get', 'k'), redis.acl_check_cmd('set')}"),
+        "*2 :1 $-1"
+    );
     assert_eq!(eval("return {redis.breakpoint(), redis.debug('x'), 1}"), "*1 $-1");
     assert_eq!(eval("return redis.replicate_commands()"), ":1");
     assert_eq!(eval("return server.call('ping')"), "+PONG");
@@ -215,11 +227,12 @@ fn replies_can_be_made() {
 fn what_a_script_sets_ends_with_it() {
     let mut engine = engine();
     let mut host = Small::default();
-    let mut run = |source: &str| {
-        run_in(&mut engine, &mut host, Dialect::Resp2, source.as_bytes(), &[], &[])
-    };
+    let mut run =
+        |source: &str| run_in(&mut engine, &mut host, Dialect::Resp2, source.as_bytes(), &[], &[]);
     run("redis.setresp(3) redis.set_repl(redis.REPL_AOF) return redis.call('ping')");
-    run("redis.set_repl(redis.REPL_NONE) cjson.encode_max_depth(1) collectgarbage('stop') return redis.call('ping')");
+    run(
+        "redis.set_repl(redis.REPL_NONE) cjson.encode_max_depth(1) collectgarbage('stop') return redis.call('ping')",
+    );
     run("return redis.call('ping')");
     assert_eq!(run("return cjson.encode({{{1}}})"), "$7 [[[1]]]");
     assert_eq!(run("return math.random(1000000)"), run("return math.random(1000000)"));
@@ -243,8 +256,7 @@ fn the_log_is_written() {
     let mut host = Small::default();
     let source = b"redis.log(redis.LOG_WARNING, 'a', 1, {}, 'b') redis.log(redis.LOG_DEBUG, 'c')";
     run_in(&mut engine(), &mut host, Dialect::Resp2, source, &[], &[]);
-    let expected =
-        [(LogLevel::Warning, "a 1 b".to_owned()), (LogLevel::Debug, "c".to_owned())];
+    let expected = [(LogLevel::Warning, "a 1 b".to_owned()), (LogLevel::Debug, "c".to_owned())];
     assert_eq!(host.log, expected);
 }
 
@@ -257,8 +269,7 @@ fn a_panic_of_the_host_goes_through_and_the_engine_lives() {
     }));
     let panic = result.unwrap_err();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"a bug of the host"));
-    let shown =
-        run_in(&mut engine, &mut Small::default(), Dialect::Resp2, b"return 1", &[], &[]);
+    let shown = run_in(&mut engine, &mut Small::default(), Dialect::Resp2, b"return 1", &[], &[]);
     assert_eq!(shown, ":1");
 }
 
@@ -317,11 +328,14 @@ fn compiled_scripts_are_kept_and_forgotten() {
     engine.compile(&script).unwrap();
     let wrong = Script::new(b"return (").unwrap();
     let text = engine.compile(&wrong).unwrap_err();
-    assert!(text.message().starts_with("ERR Error compiling script (new function): user_script:1:"));
+    assert!(
+        text.message().starts_with("ERR Error compiling script (new function): user_script:1:")
+    );
     // More than are kept.
     for number in 0..1_500 {
         let source = format!("return {number}");
-        let shown = run_in(&mut engine, &mut Small::default(), Dialect::Resp2, source.as_bytes(), &[], &[]);
+        let shown =
+            run_in(&mut engine, &mut Small::default(), Dialect::Resp2, source.as_bytes(), &[], &[]);
         assert_eq!(shown, format!(":{number}"));
     }
     engine.forget_scripts();

@@ -16,7 +16,8 @@ fn only_the_globals_of_redis_are_there() {
         math next os pairs pcall rawequal rawget rawset redis select server setmetatable string \
         struct table tonumber tostring type unpack xpcall";
     assert_eq!(eval(source), format!("${} {expected}", expected.len()));
-    let source = "local t = {} for _, l in ipairs({'string', 'table', 'math', 'os', 'coroutine'}) do
+    let source =
+        "local t = {} for _, l in ipairs({'string', 'table', 'math', 'os', 'coroutine'}) do
         for k in pairs(_G[l]) do t[#t + 1] = l .. '.' .. k end end table.sort(t)
         return table.concat(t, ' ')";
     let expected = "coroutine.create coroutine.resume coroutine.running coroutine.status \
@@ -37,8 +38,9 @@ fn nothing_that_leads_out_is_there() {
         "print", "dofile", "loadfile", "require", "module", "package", "io", "debug", "newproxy",
         "getfenv", "setfenv",
     ] {
-        let expected =
-            format!("user_script:1: Script attempted to access nonexistent global variable '{name}'");
+        let expected = format!(
+            "user_script:1: Script attempted to access nonexistent global variable '{name}'"
+        );
         assert_eq!(error_of(&format!("return {name}")), expected);
     }
     for name in ["os.execute", "os.exit", "os.getenv", "os.time", "string.gfindx"] {
@@ -49,19 +51,40 @@ fn nothing_that_leads_out_is_there() {
 #[test]
 fn nothing_shared_can_be_written() {
     let placed = [
-        "x = 1", "_G.x = 1", "_G['string'] = nil", "string.x = 1", "string.rep = nil",
-        "redis.call = nil", "server.x = 1", "cjson.encode = 1", "cmsgpack.x = 1", "struct.x = 1",
-        "bit.x = 1", "math.x = 1", "os.x = 1", "table.x = 1", "coroutine.x = 1", "KEYS = {}",
-        "getmetatable('').__index = nil", "getmetatable('').x = 1", "getmetatable(_G).__index = nil",
+        "x = 1",
+        "_G.x = 1",
+        "_G['string'] = nil",
+        "string.x = 1",
+        "string.rep = nil",
+        "redis.call = nil",
+        "server.x = 1",
+        "cjson.encode = 1",
+        "cmsgpack.x = 1",
+        "struct.x = 1",
+        "bit.x = 1",
+        "math.x = 1",
+        "os.x = 1",
+        "table.x = 1",
+        "coroutine.x = 1",
+        "KEYS = {}",
+        "getmetatable('').__index = nil",
+        "getmetatable('').x = 1",
+        "getmetatable(_G).__index = nil",
         "getmetatable(_G).__newindex = nil",
     ];
     for source in placed {
         assert_eq!(error_of(source), format!("user_script:1: {READ_ONLY}"), "{source}");
     }
     let by_functions = [
-        "rawset(_G, 'x', 1)", "rawset(string, 'x', 1)", "rawset(redis, 'call', 1)",
-        "setmetatable(_G, {})", "setmetatable(string, {})", "table.insert(string, 1)",
-        "table.remove(redis)", "table.sort(_G)", "rawset(getmetatable(''), '__index', 1)",
+        "rawset(_G, 'x', 1)",
+        "rawset(string, 'x', 1)",
+        "rawset(redis, 'call', 1)",
+        "setmetatable(_G, {})",
+        "setmetatable(string, {})",
+        "table.insert(string, 1)",
+        "table.remove(redis)",
+        "table.sort(_G)",
+        "rawset(getmetatable(''), '__index', 1)",
     ];
     for source in by_functions {
         assert_eq!(error_of(source), READ_ONLY, "{source}");
@@ -70,11 +93,15 @@ fn nothing_shared_can_be_written() {
 
 #[test]
 fn tables_that_may_only_be_read_read_like_any_other() {
-    let source = "local n = 0 for k, v in pairs(string) do n = n + (type(v) == 'function' and 1 or 0) end
+    let source =
+        "local n = 0 for k, v in pairs(string) do n = n + (type(v) == 'function' and 1 or 0) end
         return {n, type(next(redis)), type(rawget(string, 'rep')), tostring(getmetatable(string)),
                 type(getmetatable(_G)), tostring(getmetatable('').__index == string)}";
     assert_eq!(eval(source), "*6 :15 $6 string $8 function $3 nil $5 table $4 true");
-    assert_eq!(eval("return table.foreach(bit, function(k, v) if k == 'bor' then return 7 end end)"), ":7");
+    assert_eq!(
+        eval("return table.foreach(bit, function(k, v) if k == 'bor' then return 7 end end)"),
+        ":7"
+    );
 }
 
 #[test]
@@ -88,7 +115,10 @@ fn own_tables_work_as_ever() {
 #[test]
 fn compiled_code_is_not_loaded() {
     let source = "local f, e = loadstring('\\27Lua') return {tostring(f), e}";
-    assert_eq!(eval(source), "*2 $3 nil $51 [string \"\u{1b}Lua\"]:1: unexpected symbol near 'char(27)'");
+    assert_eq!(
+        eval(source),
+        "*2 $3 nil $52 [string \"\u{1b}Lua\"]:1: unexpected symbol near 'char(27)'"
+    );
     let source = "local f, e = loadstring(string.dump(function() return 1 end)) return tostring(f)";
     assert_eq!(eval(source), "$3 nil");
     let source = "local code = string.dump(function() return 1 end) local given = false
@@ -107,7 +137,7 @@ fn source_is_loaded_and_sees_the_same_globals() {
     let source = "local f, e = load(function() error('bad', 0) end) return {tostring(f), e}";
     assert_eq!(eval(source), "*2 $3 nil $3 bad");
     let source = "local f, e = load(function() return {} end) return {tostring(f), e}";
-    assert_eq!(eval(source), "*2 $3 nil $35 reader function must return a string");
+    assert_eq!(eval(source), "*2 $3 nil $36 reader function must return a string");
 }
 
 // Lua 5.1's compiler does not hold the name of what it compiles from the beginning. Code that
@@ -142,13 +172,18 @@ fn one_run_leaves_nothing_for_the_next() {
     assert_eq!(run("return {#KEYS, tostring(KEYS.x)}", &[b"k"]), "*2 :1 $3 nil");
     run("collectgarbage('stop') collectgarbage('setpause', 100000) return 1", &[]);
     for _ in 0..50 {
-        assert_eq!(run("local s for i = 1, 1000 do s = ('x'):rep(10000) .. i end return #s", &[]), ":10004");
+        assert_eq!(
+            run("local s for i = 1, 1000 do s = ('x'):rep(10000) .. i end return #s", &[]),
+            ":10004"
+        );
     }
 }
 
 #[test]
 fn the_error_handler_of_the_server_does_no_harm() {
-    for call in ["__redis__err__handler()", "__redis__err__handler({})", "__redis__err__handler(1, 2)"] {
+    for call in
+        ["__redis__err__handler()", "__redis__err__handler({})", "__redis__err__handler(1, 2)"]
+    {
         assert!(eval(&format!("{call} return 1")).starts_with([':', '-']), "{call}");
     }
     assert_eq!(eval("return __redis__err__handler('x').err"), "$5 ERR x");

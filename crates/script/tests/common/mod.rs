@@ -1,5 +1,5 @@
 //! A small server for scripts: some strings, a log, and an order to stop.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test needs a part of it")]
 
 use std::collections::HashMap;
 
@@ -10,16 +10,16 @@ use script::{
 };
 
 /// How much memory the engines of tests have, in bytes.
-pub const MEMORY_BYTES: usize = 32 << 20;
+pub(crate) const MEMORY_BYTES: usize = 32 << 20;
 
 #[derive(Default)]
-pub struct Small {
-    pub strings: HashMap<Vec<u8>, Vec<u8>>,
-    pub log: Vec<(LogLevel, String)>,
-    pub calls: Vec<Call>,
+pub(crate) struct Small {
+    pub(crate) strings: HashMap<Vec<u8>, Vec<u8>>,
+    pub(crate) log: Vec<(LogLevel, String)>,
+    pub(crate) calls: Vec<Call>,
     /// How often it is asked before it says stop; never if not set.
-    pub patience: Option<u32>,
-    pub asked: u32,
+    pub(crate) patience: Option<u32>,
+    pub(crate) asked: u32,
 }
 
 impl Host for Small {
@@ -83,12 +83,12 @@ impl Host for Small {
     }
 }
 
-pub fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::new(MEMORY_BYTES).expect("there is memory")
 }
 
 /// The bytes of a reply, or of an error.
-pub fn bytes(result: Result<(), Failure>, output: &Output) -> Vec<u8> {
+pub(crate) fn bytes(result: Result<(), Failure>, output: &Output) -> Vec<u8> {
     match result {
         Ok(()) => output.chunks().flatten().copied().collect(),
         Err(failure) => {
@@ -99,7 +99,7 @@ pub fn bytes(result: Result<(), Failure>, output: &Output) -> Vec<u8> {
 }
 
 /// Runs a script and shows the reply, each end of a line as a space.
-pub fn run_in(
+pub(crate) fn run_in(
     engine: &mut Engine,
     host: &mut Small,
     dialect: Dialect,
@@ -114,34 +114,38 @@ pub fn run_in(
     show(&bytes(result, &output))
 }
 
-pub fn show(bytes: &[u8]) -> String {
+pub(crate) fn show(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().replace("\r\n", " ")
 }
 
 /// Runs a script in an engine of its own.
-pub fn eval(source: &str) -> String {
+pub(crate) fn eval(source: &str) -> String {
     run_in(&mut engine(), &mut Small::default(), Dialect::Resp2, source.as_bytes(), &[], &[])
 }
 
-pub fn eval3(source: &str) -> String {
+pub(crate) fn eval3(source: &str) -> String {
     run_in(&mut engine(), &mut Small::default(), Dialect::Resp3, source.as_bytes(), &[], &[])
 }
 
 /// An error without the place that is added to it.
-pub fn error_of(source: &str) -> String {
+pub(crate) fn error_of(source: &str) -> String {
     let text = eval(source);
     let text = text.strip_prefix("-ERR ").unwrap_or_else(|| panic!("{source}: {text}"));
     text.split(" script: ").next().unwrap_or_default().to_owned()
 }
 
-pub fn load(engine: &mut Engine, host: &mut Small, body: &str) -> Result<Vec<String>, String> {
+pub(crate) fn load(
+    engine: &mut Engine,
+    host: &mut Small,
+    body: &str,
+) -> Result<Vec<String>, String> {
     let source = LibrarySource::new(format!("#!lua name=lib\n{body}").as_bytes());
     let functions = source.and_then(|source| engine.load(&source, host));
     let names = functions.map(|all| all.into_iter().map(|function| function.name).collect());
     names.map_err(|failure| failure.message().into_owned())
 }
 
-pub fn call(engine: &mut Engine, host: &mut Small, body: &str, name: &str) -> String {
+pub(crate) fn call(engine: &mut Engine, host: &mut Small, body: &str, name: &str) -> String {
     let source = LibrarySource::new(format!("#!lua name=lib\n{body}").as_bytes());
     let source = source.expect("its first line is well");
     let mut output = Output::new();
