@@ -141,9 +141,9 @@ fn get_metatable(lua: Lua<'_>) -> Outcome {
     if lua.kind(1) == Kind::Table && behind(lua, 1).is_some() {
         let is_environment = lua.shared().environments.get().contains(&lua.identity(1));
         if is_environment {
-            lua.push_kept(of_globals)
+            lua.push_kept(of_globals);
         } else {
-            lua.push_nil()
+            lua.push_nil();
         }
         return Ok(1);
     }
@@ -268,7 +268,7 @@ fn unpack(lua: Lua<'_>) -> Outcome {
         return Ok(0);
     }
     let count = i32::try_from(to - from + 1).unwrap_or(i32::MAX);
-    if count >= i32::MAX || !lua.reserve(count) {
+    if count == i32::MAX || !lua.reserve(count) {
         return Err(lua.fail("too many results to unpack"));
     }
     for index in from..=to {

@@ -126,7 +126,7 @@ impl Packer<'_> {
     fn integer(self, number: i64) {
         let bytes = number.to_be_bytes();
         match number {
-            0..=0x7F | -32..0 => self.put(&bytes[7..]),
+            -32..=0x7F => self.put(&bytes[7..]),
             0x80..=0xFF => self.head(0xCC, &bytes[7..]),
             0x100..=0xFFFF => self.head(0xCD, &bytes[6..]),
             0x1_0000..=0xFFFF_FFFF => self.head(0xCE, &bytes[4..]),

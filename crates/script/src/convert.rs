@@ -58,8 +58,9 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Truth values are what the dialect has that the script has asked for.
     fn boolean(&self, reply: &mut Reply<'_>) {
-        match (reply.dialect(), self.lua.boolean(-1)) {
+        match (self.lua.shared().dialect.get(), self.lua.boolean(-1)) {
             (protocol::Dialect::Resp3, value) => reply.boolean(value),
             (protocol::Dialect::Resp2, true) => reply.integer(1),
             (protocol::Dialect::Resp2, false) => reply.null(),
@@ -219,11 +220,9 @@ impl Writer<'_> {
 
 /// A number without its fraction, as C converts it: what no integer holds is the least one.
 fn whole(number: f64) -> i64 {
-    if (-9.223_372_036_854_775_808e18..9.223_372_036_854_775_808e18).contains(&number) {
-        number as i64
-    } else {
-        i64::MIN
-    }
+    /// The first number that is too large: 2^63.
+    const BEYOND: f64 = (1_u64 << 63) as f64;
+    if (-BEYOND..BEYOND).contains(&number) { number as i64 } else { i64::MIN }
 }
 
 /// A line of text that need not be Unicode.

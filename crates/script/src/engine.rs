@@ -344,9 +344,11 @@ impl Engine {
         lua.set_top(0);
         lua.set_hook(stop::LOOK_EVERY);
         self.runs = self.runs.wrapping_add(1);
+        let kept = self.kept;
         let is_time = self.runs.is_multiple_of(RUNS_PER_COLLECTION);
         lua.protect(|lua| {
             base::restore_collector(lua);
+            forget_words(lua, &kept);
             stop::collect_all(lua);
             if is_time {
                 lua.collect(ffi::LUA_GCSTEP, RUNS_PER_COLLECTION as c_int);
@@ -407,6 +409,16 @@ fn push_and_call(lua: Lua<'_>, kept: &Kept, run: &Run<'_>) -> Status {
     lua.raw_set_field(-2, "ARGV");
     lua.pop(1);
     lua.call_protected(0, 1, 1)
+}
+
+/// Lets go what the last script was given.
+fn forget_words(lua: Lua<'_>, kept: &Kept) {
+    lua.push_kept(kept.globals);
+    for name in ["KEYS", "ARGV"] {
+        lua.push_nil();
+        lua.raw_set_field(-2, name);
+    }
+    lua.pop(1);
 }
 
 /// Writes the value on top; says whether that went well.

@@ -71,7 +71,7 @@ impl Replicate {
     /// By the flags of `redis.REPL_*`.
     pub(crate) fn from_flags(flags: i64) -> Option<Self> {
         let known = (0..=3).contains(&flags);
-        known.then(|| Self { to_log: flags & 1 != 0, to_replicas: flags & 2 != 0 })
+        known.then_some(Self { to_log: flags & 1 != 0, to_replicas: flags & 2 != 0 })
     }
 }
 

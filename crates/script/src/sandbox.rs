@@ -34,6 +34,9 @@ const BUILTINS: &[&str] = &[
     "tostring", "type",
 ];
 
+/// What fills the table on top, or pushes it.
+type Make = fn(Lua<'_>);
+
 /// What the engine keeps of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kept {
@@ -105,7 +108,7 @@ fn add_libraries(lua: Lua<'_>, scripts: c_int, functions: c_int) {
     lua.pop(1);
     close(lua);
     share(lua, "os", scripts, functions);
-    let own: [(&str, fn(Lua<'_>)); 5] = [
+    let own: [(&str, Make); 5] = [
         ("string", strings::fill),
         ("table", tables::fill),
         ("math", random::fill),
@@ -122,7 +125,7 @@ fn add_libraries(lua: Lua<'_>, scripts: c_int, functions: c_int) {
         close(lua);
         share(lua, name, scripts, functions);
     }
-    let new: [(&str, fn(Lua<'_>)); 3] =
+    let new: [(&str, Make); 3] =
         [("cjson", cjson::push), ("cmsgpack", cmsgpack::push), ("struct", structs::push)];
     for (name, push) in new {
         push(lua);

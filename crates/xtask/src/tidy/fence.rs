@@ -178,7 +178,8 @@ mod tests {
     fn unsafe_stays_inside_the_fence() {
         let text = "fn f() {\n    // SAFETY: why.\n    unsafe { g() }\n}\n";
         assert_complaints("crates/packed/src/a.rs", text, "packed 1\n", &[]);
-        let outside = ["crates/server/src/a.rs:3: `unsafe` is only for dash, gate, memory, packed, script"];
+        let outside =
+            ["crates/server/src/a.rs:3: `unsafe` is only for dash, gate, memory, packed, script"];
         assert_complaints("crates/server/src/a.rs", text, "server 1\n", &outside);
         assert_complaints("crates/server/src/a.rs", "// unsafe\nf(\"unsafe\");\n", "", &[]);
     }
