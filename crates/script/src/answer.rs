@@ -23,7 +23,7 @@ const DEPTH_MAX: usize = 256;
 
 /// Pushes the reply as one value; says whether it is an error.
 pub(crate) fn push(lua: Lua<'_>, output: &Output) -> Result<bool, Raised> {
-    let mut reader = Reader::new(output);
+    let mut reader = Reader { piece: &[], pieces: output.chunks(), len: output.len() };
     let is_error = matches!(reader.peek(), Some(b'-'));
     match reader.value(lua, 0) {
         Some(()) => Ok(is_error),
@@ -32,26 +32,21 @@ pub(crate) fn push(lua: Lua<'_>, output: &Output) -> Result<bool, Raised> {
 }
 
 /// Reads a reply from its pieces. A header lies in one piece, the bytes of a string too.
-struct Reader<'a> {
+struct Reader<'a, P> {
     piece: &'a [u8],
-    output: &'a Output,
-    /// How many pieces have been begun.
-    pieces: usize,
+    /// The pieces that have not been begun.
+    pieces: P,
+    /// How long all of it is.
+    len: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn new(output: &'a Output) -> Self {
-        Self { piece: output.chunks().next().unwrap_or_default(), output, pieces: 1 }
-    }
-
+impl<'a, P: Iterator<Item = &'a [u8]>> Reader<'a, P> {
     /// What has not been read of the piece, or of the next one.
     fn rest(&mut self) -> &'a [u8] {
-        while self.piece.is_empty() {
-            match self.output.chunks().nth(self.pieces) {
-                Some(piece) => self.piece = piece,
-                None => break,
-            }
-            self.pieces += 1;
+        while self.piece.is_empty()
+            && let Some(piece) = self.pieces.next()
+        {
+            self.piece = piece;
         }
         self.piece
     }
@@ -174,7 +169,7 @@ impl<'a> Reader<'a> {
 
     /// How many elements a table is made for: no more than the reply has bytes for.
     fn plausible(&self, len: i64) -> usize {
-        usize::try_from(len).unwrap_or(0).min(self.output.len())
+        usize::try_from(len).unwrap_or(0).min(self.len)
     }
 }
 

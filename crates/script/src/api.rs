@@ -12,9 +12,8 @@ use crate::lua::{Kind, Lua, Outcome};
 use crate::source::ScriptId;
 use crate::stop;
 
-/// The version of Redis that scripts are told, and as a number.
-pub(crate) const REDIS_VERSION: &str = "8.0.0";
-const REDIS_VERSION_NUM: f64 = 0x0008_0000 as f64;
+/// The version of Redis that scripts are told.
+pub const REDIS_VERSION: &str = "8.4.0";
 
 /// What scripts are told of the server itself.
 const SERVER_NAME: &str = "anax";
@@ -92,7 +91,7 @@ fn log_fields(lua: Lua<'_>) {
 fn version_fields(lua: Lua<'_>) {
     lua.push_bytes(REDIS_VERSION.as_bytes());
     lua.raw_set_field(-2, "REDIS_VERSION");
-    lua.push_number(REDIS_VERSION_NUM);
+    lua.push_number(version_number(REDIS_VERSION));
     lua.raw_set_field(-2, "REDIS_VERSION_NUM");
     lua.push_bytes(SERVER_NAME.as_bytes());
     lua.raw_set_field(-2, "SERVER_NAME");

@@ -315,12 +315,20 @@ fn collect_garbage(lua: Lua<'_>) -> Outcome {
 /// Collects garbage as usual again.
 pub(crate) fn restore_collector(lua: Lua<'_>) {
     if lua.shared().is_collector_changed.replace(false) {
-        lua.collect(ffi::LUA_GCSETPAUSE, PAUSE_PERCENT);
-        lua.collect(ffi::LUA_GCSETSTEPMUL, STEP_PERCENT);
+        set_collector(lua);
         lua.collect(ffi::LUA_GCRESTART, 0);
     }
 }
 
-/// Lua's own settings of its collector.
+/// Has garbage collected as usual.
+pub(crate) fn set_collector(lua: Lua<'_>) {
+    lua.collect(ffi::LUA_GCSETPAUSE, PAUSE_PERCENT);
+    lua.collect(ffi::LUA_GCSETSTEPMUL, STEP_PERCENT);
+}
+
+/// How much may come until the next collection begins: as much as lives, as Lua has it.
 const PAUSE_PERCENT: i32 = 200;
-const STEP_PERCENT: i32 = 200;
+
+/// How hard each step of a collection works: ten times as hard as Lua has it, so that garbage
+/// of few long strings goes before the limit of memory is reached.
+const STEP_PERCENT: i32 = 2_000;

@@ -61,6 +61,12 @@ struct Library {
     functions: Vec<Registered>,
 }
 
+/// Why a script has not been compiled.
+enum Uncompiled {
+    NoMemory,
+    Refused(Failure),
+}
+
 /// What is run, with what it needs besides the host.
 struct Run<'a> {
     /// The kept function.
@@ -103,6 +109,7 @@ impl Engine {
         let mut kept = Kept::NONE;
         let status = lua.protect_first(|lua| {
             kept = sandbox::build(lua);
+            base::set_collector(lua);
             lua.set_hook(stop::LOOK_EVERY);
             Ok(0)
         });
@@ -240,26 +247,46 @@ impl Engine {
         if self.scripts.len() >= SCRIPTS_MAX {
             self.forget_scripts();
         }
+        let compiled = match self.try_compile(script) {
+            // What is kept may be what leaves no room.
+            Err(Uncompiled::NoMemory) => {
+                self.forget_scripts();
+                self.try_compile(script)
+            }
+            compiled => compiled,
+        };
+        match compiled {
+            Ok(function) => {
+                self.scripts.insert(script.id(), function);
+                Ok(function)
+            }
+            Err(Uncompiled::Refused(failure)) => Err(failure),
+            Err(Uncompiled::NoMemory) => {
+                let text = "ERR Error compiling script (new function): not enough memory";
+                Err(Failure::new(text))
+            }
+        }
+    }
+
+    fn try_compile(&mut self, script: &Script) -> Result<c_int, Uncompiled> {
         let lua = self.enter();
-        let mut function = 0;
-        let mut failure =
-            Failure::new("ERR Error compiling script (new function): not enough memory");
-        let mut is_compiled = false;
+        let mut compiled = Err(Uncompiled::NoMemory);
+        let result = &mut compiled;
         lua.protect(|lua| {
-            if lua.load(script.body(), c"@user_script") == Status::Done {
-                function = lua.keep();
-                is_compiled = true;
-            } else {
-                tell_compile(lua, "ERR Error compiling script (new function): ", &mut failure);
+            match lua.load(script.body(), c"@user_script") {
+                Status::Done => *result = Ok(lua.keep()),
+                Status::Failed => {
+                    let mut failure = Failure::new(*b"");
+                    let before = "ERR Error compiling script (new function): ";
+                    tell_compile(lua, before, &mut failure);
+                    *result = Err(Uncompiled::Refused(failure));
+                }
+                Status::OutOfMemory => {}
             }
             Ok(0)
         });
         lua.set_top(0);
-        if !is_compiled {
-            return Err(failure);
-        }
-        self.scripts.insert(script.id(), function);
-        Ok(function)
+        compiled
     }
 
     /// Runs what is kept, with everything that belongs to a run.
@@ -368,6 +395,7 @@ impl Engine {
         let lua = self.enter();
         lua.protect(|lua| {
             kept.iter().for_each(|&function| lua.forget(function));
+            stop::collect_all(lua);
             Ok(0)
         });
         lua.set_top(0);

@@ -49,6 +49,7 @@ mod strings;
 mod structs;
 mod tables;
 
+pub use api::REDIS_VERSION;
 pub use engine::Engine;
 pub use host::{
     Call, Failure, Host, KILLED, LOAD_TIMEOUT, LogLevel, NOT_ALLOWED, READ_ONLY, Replicate,

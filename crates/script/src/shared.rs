@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) limit_bytes: Cell<usize>,
     /// How many bytes were left by the last full collection in this run.
     pub(crate) collected_bytes: Cell<usize>,
+    /// How many bytes were left by the last collection after a run.
+    pub(crate) left_bytes: Cell<usize>,
     host: Cell<Option<NonNull<dyn Host>>>,
     /// Why the script has to stop, once it has.
     pub(crate) stop: Cell<Option<&'static str>>,
@@ -76,6 +78,7 @@ impl Shared {
             used_bytes: Cell::new(0),
             limit_bytes: Cell::new(limit_bytes),
             collected_bytes: Cell::new(0),
+            left_bytes: Cell::new(0),
             host: Cell::new(None),
             stop: Cell::new(None),
             panic: RefCell::new(None),

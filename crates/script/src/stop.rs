@@ -68,12 +68,18 @@ fn collect_early(lua: Lua<'_>) {
 /// its own buffers with each collection, so one is not always enough.
 pub(crate) fn collect_all(lua: Lua<'_>) {
     let shared = lua.shared();
+    let (used, limit) = (&shared.used_bytes, shared.limit_bytes.get());
+    let is_much = || used.get() > limit / 4;
+    if !is_much() || used.get() <= shared.left_bytes.get().saturating_add(limit / 8) {
+        return;
+    }
     for _ in 0..COLLECTIONS_MAX {
-        if shared.used_bytes.get() <= shared.limit_bytes.get() / 4 {
+        lua.collect(ffi::LUA_GCCOLLECT, 0);
+        if !is_much() {
             break;
         }
-        lua.collect(ffi::LUA_GCCOLLECT, 0);
     }
+    shared.left_bytes.set(used.get());
 }
 
 /// Makes room for `more` bytes if garbage can give it.

@@ -11,8 +11,8 @@ use protocol::Dialect;
 const STACK_BYTES: usize = 1 << 20;
 
 fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work).unwrap();
-    thread.join().unwrap();
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work);
+    thread.expect("a thread starts").join().expect("it does not panic");
 }
 
 /// Runs a script that the host stops after it was asked some times.
@@ -106,6 +106,12 @@ fn memory_has_a_limit_and_the_engine_lives() {
 fn garbage_is_not_mistaken_for_use() {
     let source = "local n = 0 for i = 1, 200 do n = n + #(('x'):rep(4e6)) end return n";
     assert_eq!(eval(source), ":800000000");
+    let source =
+        "local a, n = ('x'):rep(1e6), 0 for i = 1000, 1999 do n = n + #(a .. i) end return n";
+    assert_eq!(eval(source), ":1000004000");
+    let source = "local a, n = ('x'):rep(1e6), 0
+        for i = 1, 500 do local t = {} for j = 1, 10 do t[j] = a:upper() end end return 1";
+    assert_eq!(eval(source), ":1");
 }
 
 #[test]

@@ -26,6 +26,7 @@ const SHOW: &str = "local function show(v)
   return '{' .. table.concat(parts, ',') .. '}'
 end
 local function hex(s) return (s:gsub('.', function(c) return string.format('%02x', c:byte()) end)) end
+local function pick(s) local i = math.random(#s) return s:sub(i, i) end
 local function try(f, ...)
   local r = {pcall(f, ...)}
   local parts = {}
@@ -347,6 +348,65 @@ const SCRIPTS: &[&str] = &[
     "return try(bit.band)",
     "return try(bit.band, 1, {})",
     "return try(bit.lshift, 1)",
+    // Much at random, the same here and there; what differs shows only in the digest.
+    "math.randomseed(1) local acc = ''
+     for i = 1, 6000 do
+       local p, s = '', ''
+       for j = 1, math.random(8) do p = p .. pick('aab%%.[]^$()()*+-?1bfdws') end
+       for j = 1, math.random(10) do s = s .. pick('ab1 -]()') end
+       acc = redis.sha1hex(acc .. try(string.find, s, p) .. try(string.gsub, s, p, '<%0>') .. try(string.match, s, p, 2))
+     end return acc",
+    "math.randomseed(2) local acc = ''
+     for i = 1, 6000 do
+       local s = ''
+       for j = 1, math.random(12) do s = s .. pick('[]{}{}[],,::\"\"\\\\\\\\u0d1ab.-+eE ntfx') end
+       acc = redis.sha1hex(acc .. try(cjson.decode, s) .. try(cjson.decode, '[' .. s .. ']') .. try(cjson.decode, '\"' .. s .. '\"'))
+     end return acc",
+    "math.randomseed(3) local acc = ''
+     for i = 1, 6000 do
+       local s = ''
+       for j = 1, math.random(12) do s = s .. string.char(math.random(0, 255)) end
+       acc = redis.sha1hex(acc .. try(cmsgpack.unpack, s) .. try(cmsgpack.unpack_limit, s, 2, math.random(0, 4)))
+     end return acc",
+    "math.randomseed(4) local acc = ''
+     for i = 1, 6000 do
+       local f, s = '', ''
+       for j = 1, math.random(6) do f = f .. pick('bBhHlLTiIfdsxc0123458!<> ') end
+       for j = 1, math.random(24) do s = s .. string.char(math.random(0, 255)) end
+       local function n() return math.random(-1000, 1000) * 2 ^ math.random(0, 40) end
+       acc = redis.sha1hex(acc .. try(struct.unpack, f, s) .. try(struct.size, f) .. try(struct.pack, f, n(), n(), n(), n(), n(), n()))
+     end return acc",
+    "math.randomseed(5) local acc = ''
+     for i = 1, 6000 do
+       local a, b = math.random(-2 ^ 31, 2 ^ 31 - 1) + math.random(), math.random(-100, 100)
+       acc = redis.sha1hex(acc .. show({bit.tobit(a), bit.band(a, b), bit.bxor(a, b), bit.lshift(a, b), bit.rshift(a, b),
+         bit.arshift(a, b), bit.rol(a, b), bit.ror(a, b), bit.bswap(a), bit.tohex(a, b)}))
+     end return acc",
+    "math.randomseed(6) local acc = ''
+     for i = 1, 2000 do
+       local t = {}
+       for j = 1, math.random(0, 40) do t[j] = math.random(20) end
+       local u = {unpack(t)}
+       table.sort(t)
+       local kind = math.random(3)
+       local order = try(table.sort, u, function(a, b)
+         if kind == 1 then return a > b elseif kind == 2 then return a % 3 < b % 3 else return (a * b) % 2 == 0 end end)
+       acc = redis.sha1hex(acc .. show(t) .. show(u) .. order)
+     end return acc",
+    "math.randomseed(7) local acc = ''
+     local function any(depth)
+       local kind = math.random(depth > 3 and 5 or 7)
+       if kind == 1 then return math.random(-300, 70000) elseif kind == 2 then return math.random() * 10 ^ math.random(-20, 20)
+       elseif kind == 3 then return ('x\\0/\\200\"'):rep(math.random(0, 9)) elseif kind == 4 then return math.random() < 0.5
+       elseif kind == 5 then return cjson.null end
+       local t = {}
+       for i = 1, math.random(0, 5) do t[i] = any(depth + 1) end
+       return t
+     end
+     for i = 1, 3000 do
+       local v = any(1)
+       acc = redis.sha1hex(acc .. try(cjson.encode, v) .. try(cmsgpack.pack, v))
+     end return acc",
 ];
 
 fn here(source: &str, dialect: Dialect) -> Vec<u8> {
