@@ -500,3 +500,57 @@ fn tell_compile(lua: Lua<'_>, before: &str, failure: &mut Failure) {
 unsafe extern "C-unwind" fn die(_: *mut ffi::lua_State) -> c_int {
     std::process::abort()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_does_not_go_through_lua() {
+        let mut engine = Engine::new(MEMORY_MIN_BYTES).unwrap();
+        let lua = engine.enter();
+        let status = lua.protect(|lua| {
+            lua.push_function(|_| panic!("a bug"), 0);
+            let status = lua.call_protected(0, 0, 0);
+            assert_eq!(status, Status::Failed);
+            lua.push_function(|_| panic!("another bug"), 0);
+            lua.call(0, 0);
+            Ok(0)
+        });
+        assert_eq!(status, Status::Failed);
+        let panic = engine.shared().panic.take().unwrap();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"another bug"));
+        let status = lua.protect(|_| panic!("a third bug"));
+        assert_eq!(status, Status::Failed);
+        lua.set_top(0);
+        assert!(engine.shared().panic.take().is_some());
+    }
+
+    #[test]
+    fn memory_is_counted_to_the_last_byte() {
+        let mut engine = Engine::new(MEMORY_MIN_BYTES).unwrap();
+        let collect = |engine: &mut Engine| {
+            let lua = engine.enter();
+            lua.protect(|lua| {
+                for _ in 0..3 {
+                    lua.collect(ffi::LUA_GCCOLLECT, 0);
+                }
+                Ok(0)
+            });
+            lua.set_top(0);
+        };
+        collect(&mut engine);
+        let before = engine.memory_bytes();
+        let lua = engine.enter();
+        let counted = lua.collect(ffi::LUA_GCCOUNT, 0) as usize * 1024
+            + lua.collect(ffi::LUA_GCCOUNTB, 0) as usize;
+        assert_eq!(before, counted);
+        let script = Script::new(b"return {}").unwrap();
+        engine.compile(&script).unwrap();
+        assert!(engine.memory_bytes() > before);
+        engine.forget_scripts();
+        collect(&mut engine);
+        // The registry keeps the place of what was forgotten.
+        assert!(engine.memory_bytes() < before + 256, "{} {before}", engine.memory_bytes());
+    }
+}

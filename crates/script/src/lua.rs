@@ -12,12 +12,13 @@
 //! 4. Most calls may raise: Lua then jumps over the frames between it and the protected call.
 //!    So no frame that makes one holds anything with a destructor, nor a borrowed cell, and
 //!    everything runs below [`Lua::protect`] or [`Lua::call_protected`].
-//!    A function of ours raises by returning [`Raised`], after all of its own has ended.
+//!    A panic does not get out of a function of ours. It raises by returning [`Raised`], after all of its own has ended.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt::{self, Display, Write};
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
 use mlua_sys as ffi;
@@ -598,7 +599,7 @@ unsafe extern "C-unwind" fn enter<F: Body>(state: *mut lua_State) -> c_int {
     let state = unsafe { NonNull::new_unchecked(state) };
     // SAFETY: as above; it does so only while the engine has entered it.
     let lua = unsafe { Lua::new(state) };
-    end(lua, body(lua))
+    end(lua, guard(lua, || body(lua)))
 }
 
 /// What Lua calls for the work of [`Lua::protect`].
@@ -615,7 +616,19 @@ unsafe extern "C-unwind" fn enter_work(state: *mut lua_State) -> c_int {
     api!(lua, lua_settop, 0);
     // SAFETY: the work is on the stack of `protect`, which waits for it.
     let work = unsafe { &mut *work };
-    end(lua, work(lua))
+    end(lua, guard(lua, || work(lua)))
+}
+
+/// A panic must not go through Lua's frames: it is kept until Lua is left, and the script ends.
+fn guard(lua: Lua<'_>, body: impl FnOnce() -> Outcome) -> Outcome {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            lua.shared().keep_panic(panic);
+            crate::stop::end(lua);
+            Err(lua.fail_plain("a bug of the server"))
+        }
+    }
 }
 
 /// Returns to Lua, or raises: nothing of ours is alive any more.

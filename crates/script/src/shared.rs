@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     host: Cell<Option<NonNull<dyn Host>>>,
     /// Why the script has to stop, once it has.
     pub(crate) stop: Cell<Option<&'static str>>,
-    /// A panic of the host, to go on once Lua is left.
+    /// A panic, to go on once Lua is left.
     pub(crate) panic: RefCell<Option<Box<dyn Any + Send>>>,
     /// The dialect and the replication that the script has asked for.
     pub(crate) dialect: Cell<Dialect>,
@@ -120,11 +120,16 @@ impl Shared {
         match catch_unwind(AssertUnwindSafe(|| ask(host))) {
             Ok(result) => Some(result),
             Err(panic) => {
-                self.stop.set(Some("the host failed"));
-                self.panic.replace(Some(panic));
+                self.keep_panic(panic);
                 None
             }
         }
+    }
+
+    /// Keeps a panic until Lua is left, and has the script end.
+    pub(crate) fn keep_panic(&self, panic: Box<dyn Any + Send>) {
+        self.stop.set(Some("a bug of the server"));
+        self.panic.replace(Some(panic));
     }
 
     /// What was replied last.
