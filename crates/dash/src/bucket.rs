@@ -125,6 +125,13 @@ impl Bucket {
         self.handles[usize::from(slot) % SLOTS] = handle;
     }
 
+    /// The handle in a slot, if it is in use.
+    #[inline]
+    pub(crate) fn get(&self, slot: u8) -> Option<u32> {
+        let slot = usize::from(slot) % SLOTS;
+        (self.tags[slot] != 0).then(|| self.handles[slot])
+    }
+
     #[inline]
     pub(crate) fn handle(&self, slot: u8) -> u32 {
         self.handles[usize::from(slot) % SLOTS]

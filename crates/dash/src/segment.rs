@@ -246,6 +246,25 @@ impl Segment {
         self.overflow.get(nth).copied()
     }
 
+    /// How many places there are for handles: as many in every segment, but for one whose hashes
+    /// splitting can't part.
+    pub(crate) fn room(&self) -> usize {
+        SEGMENT_SLOTS + self.overflow.len()
+    }
+
+    /// The handle in one of the segment's places, if there is one.
+    pub(crate) fn at(&self, place: usize) -> Option<u32> {
+        match place.checked_sub(SEGMENT_SLOTS) {
+            Some(behind) => self.overflow.get(behind).copied(),
+            None => self.slot_bucket(place).get((place % SLOTS) as u8),
+        }
+    }
+
+    /// The bucket of one of the segment's slots.
+    pub(crate) fn slot_bucket(&self, slot: usize) -> &Bucket {
+        &self.buckets[slot / SLOTS % BUCKETS]
+    }
+
     /// Empties the segment and returns what it held, for a split or a merge.
     pub(crate) fn take_all(&mut self) -> Vec<u32> {
         let all = self.handles().collect();

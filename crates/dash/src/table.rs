@@ -8,6 +8,7 @@
 //! true. A segment is borrowed only through `&self` or `&mut self`, by [`Table::segment`] and
 //! [`Table::segment_mut`], so Rust's rules for the table are those for its segments.
 
+use std::array;
 use std::ptr::NonNull;
 
 use memory::Page;
@@ -21,7 +22,13 @@ const MERGE_MAX: usize = SEGMENT_SLOTS * 2 / 5;
 /// Of a table of up to this many segments, [`Table::random`] asks each for its length.
 const COUNTED_SEGMENTS_MAX: usize = 8;
 
-/// How often [`Table::random`] draws before it takes what is near.
+/// How often [`Table::random`] draws slots before it draws numbers.
+const SLOT_ROUNDS_MAX: u64 = 4;
+
+/// How many slots are drawn at once, so that the waits for their memory are one.
+const SLOTS_AT_ONCE: usize = 4;
+
+/// How often [`Table::random`] draws numbers before it takes what is near.
 const DRAWS_MAX: u64 = 64;
 
 /// How often one insertion may split before it falls back to the overflow list.
@@ -287,17 +294,37 @@ impl Table {
     /// Some handle, chosen by `chance` (any 64 random bits); `None` only if the table is empty.
     ///
     /// Each is as likely as any other: of few segments it is a number among all handles. Of many
-    /// a segment is drawn, and a place among as many as a segment has; if it has fewer, both are
-    /// drawn again. Only if that fails again and again, as with a few segments nearly empty below
-    /// a deep directory, some are likelier than others.
+    /// a segment and a slot of it are drawn, both again if the slot is empty; where most slots
+    /// are, a segment and a number among as many handles as a segment can have. Only if that fails
+    /// again and again, as with a few segments nearly empty below a deep directory, some are
+    /// likelier than others.
     #[must_use]
     pub fn random(&self, chance: u64) -> Option<u32> {
         if self.segments <= COUNTED_SEGMENTS_MAX {
             return self.nth(below(mix(chance), self.len.max(1)));
         }
-        let draws = (0..DRAWS_MAX).map(|draw| mix(chance.wrapping_add(draw)));
-        let drawn = draws.filter_map(|draw| self.drawn(draw)).next();
+        let draws = |count: u64| (0..count).map(|draw| mix(chance.wrapping_add(draw)));
+        let by_slot = draws(SLOT_ROUNDS_MAX).find_map(|draw| self.drawn_by_slot(draw));
+        let drawn = by_slot.or_else(|| draws(DRAWS_MAX).find_map(|draw| self.drawn(mix(draw))));
         drawn.or_else(|| self.nth_from(below(chance, self.directory.len())))
+    }
+
+    /// A few draws of slots for [`Table::random`].
+    fn drawn_by_slot(&self, chance: u64) -> Option<u32> {
+        let draws: [(usize, u64); SLOTS_AT_ONCE] = array::from_fn(|draw| {
+            let chance = mix(chance.wrapping_add(draw as u64));
+            (below(chance, self.directory.len()), mix(chance))
+        });
+        for (index, chance) in draws {
+            let segment = self.segment(index);
+            prefetch(segment);
+            prefetch(segment.slot_bucket(below(chance, SEGMENT_SLOTS)));
+        }
+        draws.into_iter().find_map(|(index, chance)| {
+            // Segments that many entries point to are no likelier than others.
+            let segment = (self.span_of(index).start == index).then(|| self.segment(index))?;
+            segment.at(below(chance, segment.room()))
+        })
     }
 
     /// The handle that has `nth` others before it, segment by segment.
@@ -314,7 +341,7 @@ impl Table {
         None
     }
 
-    /// One draw of [`Table::random`].
+    /// One draw of a number for [`Table::random`].
     fn drawn(&self, chance: u64) -> Option<u32> {
         let index = below(chance, self.directory.len());
         // Segments that many entries point to are no likelier than others.
@@ -322,8 +349,7 @@ impl Table {
             return None;
         }
         let segment = self.segment(index);
-        let room = segment.len().max(SEGMENT_SLOTS);
-        segment.nth(below(mix(chance), room))
+        segment.nth(below(mix(chance), segment.room()))
     }
 
     /// The first handle of the first segment from `index` on, round and round, that has any.

@@ -15,8 +15,8 @@ mod transfer;
 
 use command::{Arg, Command, CommandError, parse_integer};
 
-pub use dump::saved_len;
-pub use object::{USAGE, encoding_of_stored};
+pub use dump::{reload, saved_len};
+pub use object::{USAGE, encoding_of_stored, nodes_of_stored};
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[

@@ -47,8 +47,26 @@ pub enum NewCollection<'a> {
 
 impl<'v> CollectionEntry<'v> {
     /// The guard of a key and its hash, which lies there if it does.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else than a collection of this type.
     #[inline]
     pub(crate) fn new(
+        writing: Writing<'v>,
+        (key, hash): (&'v [u8], u64),
+        at: Option<At>,
+        kind: Type,
+    ) -> Result<CollectionEntry<'v>, Refused> {
+        let mut entry = CollectionEntry { writing, key, hash, at, kind, place: None, lapsed: 0 };
+        match entry.stored() {
+            Some(stored) if stored.kind() != kind => return Err(Refused::WrongType),
+            stored => entry.place = stored.and_then(Stored::place),
+        }
+        Ok(entry)
+    }
+
+    /// The same, whatever the key holds: that goes when a collection is put.
+    pub(crate) fn over(
         writing: Writing<'v>,
         (key, hash): (&'v [u8], u64),
         at: Option<At>,

@@ -73,6 +73,16 @@ impl<'a> Stored<'a> {
             Stored::Big(big) => big.kind(),
         }
     }
+
+    /// Where it counts among the lengths of its type; `None` if its type is not counted.
+    #[inline]
+    pub(crate) fn place(self) -> Option<Place> {
+        match self {
+            Stored::Str(_) | Stored::Packed(Type::Array, _) => None,
+            Stored::Packed(kind, bytes) => Place::of(kind, kind.packed_len(bytes)),
+            Stored::Big(big) => Place::of(big.kind(), big.len()),
+        }
+    }
 }
 
 /// What is known of an entry beside its value.
@@ -232,18 +242,10 @@ impl Database {
     #[inline]
     pub(crate) fn place_of(&self, handle: Handle) -> Option<Place> {
         let record = self.records.at(handle);
-        let kind = match record.kind() {
-            Kind::Str | Kind::Array => return None,
-            Kind::Boxed => {
-                let big = self.boxes.find(record.boxed()?)?;
-                return Place::of(big.kind(), big.len());
-            }
-            Kind::List => Type::List,
-            Kind::Set => Type::Set,
-            Kind::Hash => Type::Hash,
-            Kind::ZSet => Type::ZSet,
-        };
-        Place::of(kind, kind.packed_len(record.str().as_bytes()))
+        match record.kind() {
+            Kind::Boxed => Stored::Big(self.boxes.find(record.boxed()?)?).place(),
+            _ => self.stored(record).place(),
+        }
     }
 
     /// Keeps a large collection under a number, see [`Boxes::put`].

@@ -332,7 +332,10 @@ impl<'g> View<'g> {
     /// Notes that an entry has expired and waits to be removed.
     #[cold]
     pub(crate) fn meet_overdue(&self, key: &[u8]) {
-        self.log.overdue.get_or_init(|| Box::new(Overdue::new(self.frame))).note(self.frame.db, key);
+        self.log
+            .overdue
+            .get_or_init(|| Box::new(Overdue::new(self.frame)))
+            .note(self.frame.db, key);
     }
 
     /// Reads a string. Counts as a use of the key.
@@ -539,11 +542,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find_and(hash, key, true);
-        let entry = CollectionEntry::new(writing, (key, hash), at, kind);
-        match entry.stored() {
-            Some(stored) if stored.kind() != kind => Err(Refused::WrongType),
-            _ => Ok(entry),
-        }
+        CollectionEntry::new(writing, (key, hash), at, kind)
     }
 
     /// The guard of a key that is to hold a collection of this type, whatever it holds now: that
@@ -553,7 +552,7 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find(hash, key);
-        CollectionEntry::new(writing, (key, hash), at, kind)
+        CollectionEntry::over(writing, (key, hash), at, kind)
     }
 
     /// Removes an entry; tells whether there was one.

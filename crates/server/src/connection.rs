@@ -31,6 +31,7 @@ use crate::server::{CommandEntry, Server};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::socket::Socket;
+use crate::transaction::runs_at_once;
 use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
 
 /// With so much output waiting, a connection's further requests wait too. A buffer that grows
@@ -999,6 +1000,12 @@ impl<'a> Meter<'a> {
         };
         if !same {
             self.finish(connection);
+            // What is only queued takes no time.
+            if connection.session.is_queueing()
+                && entry.is_some_and(|entry| !runs_at_once(entry.command))
+            {
+                return;
+            }
             self.since = match std::mem::take(&mut connection.session.began_nanos) {
                 0 => self.batch.server.clock.nanos(),
                 began => began,

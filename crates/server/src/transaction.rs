@@ -16,13 +16,12 @@ use std::sync::Arc;
 
 use command::{Command, CommandError, Done, Run, Tried};
 use keyspace::{DbIndex, Keyspace, Mode, Plan, View, Watch};
-use protocol::{Output, Reply, Words};
+use protocol::{Output, Reply, Span, Words};
 use smallvec::SmallVec;
 
 use crate::client::Progress;
 use crate::connection::look_up;
 use crate::execute::{Batch, Ran, Request, Way};
-use crate::long_work::Held;
 use crate::server::CommandEntry;
 use crate::session::Session;
 
@@ -36,8 +35,7 @@ pub struct Transaction {
 /// The requests since MULTI.
 #[derive(Default)]
 struct Queue {
-    requests: Vec<Held>,
-    bytes: usize,
+    requests: Requests,
     /// A request was refused, so that nothing will be run.
     is_broken: bool,
     /// The hashes of all keys, if not every shard is needed.
@@ -45,6 +43,46 @@ struct Queue {
     needs_all: bool,
     writes: bool,
     may_grow: bool,
+}
+
+/// Requests, one behind the other.
+#[derive(Default)]
+struct Requests {
+    bytes: Vec<u8>,
+    /// Their words; each begins to count with its own bytes.
+    spans: Vec<Span>,
+    /// Where each begins, among the bytes and among the words.
+    starts: Vec<(usize, usize)>,
+}
+
+impl Requests {
+    fn push(&mut self, words: Words<'_>) {
+        let base = self.bytes.len();
+        self.starts.push((base, self.spans.len()));
+        for word in words.iter() {
+            let start = self.bytes.len() - base;
+            self.bytes.extend_from_slice(word);
+            // The parser takes no request of more than 4 GiB.
+            self.spans.push(Span { start: start as u32, end: (start + word.len()) as u32 });
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Bytes of memory that they take.
+    fn held_bytes(&self) -> usize {
+        let starts = self.starts.capacity() * size_of::<(usize, usize)>();
+        self.bytes.capacity() + self.spans.capacity() * size_of::<Span>() + starts
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Words<'_>> {
+        let ends = self.starts.iter().skip(1).map(|&(_, word)| word);
+        let ends = ends.chain([self.spans.len()]);
+        let parts = self.starts.iter().zip(ends);
+        parts.map(|(&(byte, word), end)| Words::new(&self.bytes[byte..], &self.spans[word..end]))
+    }
 }
 
 /// The keys since WATCH.
@@ -106,7 +144,7 @@ impl Transaction {
     /// Bytes that the queued requests take.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| queue.bytes)
+        self.queue.as_ref().map_or(0, |queue| queue.requests.held_bytes())
     }
 
     /// Whether what is queued changes data.
@@ -117,9 +155,7 @@ impl Transaction {
 
     fn push(&mut self, words: Words<'_>, command: &Command, keyspace: &Keyspace) {
         let Some(queue) = &mut self.queue else { return };
-        let held = Held::of(words.iter());
-        queue.bytes += held.bytes();
-        queue.requests.push(held);
+        queue.requests.push(words);
         queue.writes |= command.writes();
         queue.may_grow |= command.flags.has(command::Flags::DENY_OOM);
         if !matches!(command.run, Run::Session | Run::Container) {
@@ -168,7 +204,7 @@ impl Watched {
 }
 
 /// Whether a command is run in the midst of a queue, not queued.
-fn runs_at_once(command: &Command) -> bool {
+pub fn runs_at_once(command: &Command) -> bool {
     matches!(command.name, "MULTI" | "EXEC" | "DISCARD" | "WATCH" | "QUIT" | "RESET")
 }
 
@@ -238,32 +274,39 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         reply.array(queue.requests.len());
-        for held in &queue.requests {
-            self.run_queued(held.words(), view, session, output);
+        let mut began = self.server.clock.nanos();
+        for words in queue.requests.iter() {
+            began = self.run_queued(words, began, view, session, output);
         }
         Ok(())
     }
 
+    /// Runs one of the requests, which began at a moment in ns; returns when it ended.
     fn run_queued(
         &self,
         words: Words<'_>,
+        began: u64,
         view: &mut View<'_>,
         session: &mut Session,
         output: &mut Output,
-    ) {
+    ) -> u64 {
         let batch: Batch<'_> = *self;
         let request = look_up(batch.server, words);
-        let (mark, began) = (output.mark(), self.server.clock.nanos());
+        let mark = output.mark();
         let (entry, command) = match batch.named(request, session) {
             Ok(named) => named,
-            Err(error) => return self.refuse(request, true, error, session, output, mark),
+            Err(error) => {
+                self.refuse(request, true, error, session, output, mark);
+                return began;
+            }
         };
         if let Err(error) = batch.run_one(request, (entry, command), view, session, output) {
             self.refuse(request, false, error, session, output, mark);
         }
-        let nanos = self.server.clock.nanos() - began;
-        self.book(entry, command, (1, nanos), &session.client);
-        self.note_slow(request, session, nanos / 1000);
+        let ended = self.server.clock.nanos();
+        self.book(entry, command, (1, ended - began), &session.client);
+        self.note_slow(request, session, (ended - began) / 1000);
+        ended
     }
 
     fn run_one(

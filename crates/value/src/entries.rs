@@ -126,6 +126,7 @@ impl<'a> Entries<'a> {
     }
 
     /// The element at `at`, and where the one after it lies; none at the end.
+    #[inline]
     pub fn next(self, at: usize) -> Option<(Element<'a>, usize)> {
         let (element, size) = decode::first(self.0.get(at..)?)?;
         Some((element, at + size))
@@ -216,6 +217,7 @@ pub struct Iter<'a> {
 impl<'a> Iterator for Iter<'a> {
     type Item = Element<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
         let (element, end) = Entries(self.bytes).next(self.at)?;
         self.at = end;

@@ -154,6 +154,12 @@ impl List {
         self.pack(fill);
     }
 
+    /// How many chunks they lie in.
+    #[must_use]
+    pub fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// How many bytes the elements take.
     pub fn element_bytes(&self) -> usize {
         self.chunks.iter().map(Chunk::len).sum()

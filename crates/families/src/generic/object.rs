@@ -6,7 +6,8 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, parse_integer,
 };
-use keyspace::{Access, Stored, access};
+use keyspace::{Access, Layout, Stored, access};
+use value::Big;
 
 pub(super) const OBJECT: Command = Command {
     name: "OBJECT",
@@ -50,6 +51,26 @@ pub fn encoding_of_stored(stored: Stored<'_>, raw: bool) -> &'static str {
         Stored::Packed(kind, bytes) => kind.packed_encoding(bytes),
         Stored::Big(big) => big.encoding(),
     }
+}
+
+/// What DEBUG OBJECT tells of a list of several nodes, with a space before it; nothing of others.
+#[must_use]
+pub fn nodes_of_stored(stored: Stored<'_>, layout: &Layout) -> String {
+    /// What a node of Redis takes beside its elements.
+    const NODE_BYTES: usize = 7;
+    let Stored::Big(Big::List(list)) = stored else { return String::new() };
+    if !list.is_long() {
+        return String::new();
+    }
+    let (nodes, elements) = (list.chunks(), list.len());
+    format!(
+        " ql_nodes:{nodes} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} \
+         ql_uncompressed_size:{}",
+        elements as f64 / nodes.max(1) as f64,
+        layout.list_fill.setting(),
+        u8::from(layout.list_fill.compresses()),
+        list.element_bytes() + nodes * NODE_BYTES,
+    )
 }
 
 /// The name that Redis has for a string's encoding. `raw`: whether it was edited in place.

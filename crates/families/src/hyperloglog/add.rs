@@ -43,8 +43,14 @@ fn pfadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
     Ok(())
 }
 
-/// Adds to the dense one that is there; tells whether it changed.
+/// Adds to the dense one that is there; tells whether it changed. Most elements change nothing in
+/// one that has met many, so that is looked for first.
 fn add_in_place(entry: &mut StrEntry<'_>, elements: Args<'_>) -> Result<bool, CommandError> {
+    let registers = entry.bytes().get(header::BYTES..).unwrap_or_default();
+    let rises = |mark: Mark| dense::register(registers, mark.index) < mark.rank;
+    if !elements.rest().map(Mark::of).any(rises) {
+        return Ok(false);
+    }
     let mut changed = false;
     entry.edit_if(header::BYTES + dense::BYTES, event::PFADD, |text| {
         for mark in elements.rest().map(Mark::of) {

@@ -14,7 +14,7 @@ use command::{
     Args, Arity, Command, CommandError, Done, Enter, Flags, Group, Key, KeySpec, KeyUse, Reply,
     Run, View, event, parse_float, parse_integer,
 };
-use families::generic::{encoding_of_stored, saved_len};
+use families::generic::{encoding_of_stored, nodes_of_stored, saved_len};
 use families::glob;
 use keyspace::{Access, Expiry, Mode, Plan, access};
 use protocol::Dialect;
@@ -92,8 +92,15 @@ const DEBUG: Command = Command {
         sub("PROTOCOL", 3, "type", "Answers an example of a type of the protocol."),
         sub("QUICKLIST-PACKED-THRESHOLD", 3, "size", "Does nothing."),
         Command {
+            run: Run::Write(reload),
+            enter: Enter::All,
             arity: Arity::AtLeast(2),
-            ..sub("RELOAD", 2, "[option ...]", "Is refused: nothing is saved yet.")
+            ..sub(
+                "RELOAD",
+                2,
+                "[MERGE] [NOFLUSH] [NOSAVE]",
+                "Has every value written as a snapshot holds it, and read back.",
+            )
         },
         Command {
             arity: Arity::AtLeast(3),
@@ -153,11 +160,7 @@ fn debug(call: &mut Call<'_>) -> Result<Next, CommandError> {
             show_type(call, args.bytes()?)?;
             return Ok(Next::Done);
         }
-        name @ ("RELOAD" | "LOADAOF") => {
-            return Err(CommandError::text(format!(
-                "ERR DEBUG {name} is not possible: this server does not save its data"
-            )));
-        }
+        "LOADAOF" => return Err(unsaved("LOADAOF")),
         "CONFIG-REWRITE-FORCE-ALL" => {
             let written = call.batch.server.config.rewrite_all();
             return tell_rewritten(call, written);
@@ -181,6 +184,37 @@ fn debug(call: &mut Call<'_>) -> Result<Next, CommandError> {
     }
     call.reply().ok();
     Ok(Next::Done)
+}
+
+fn unsaved(what: &str) -> CommandError {
+    let reason = "is not possible: this server does not save its data";
+    CommandError::text(format!("ERR DEBUG {what} {reason}"))
+}
+
+/// There is no file to be read, so what would be in it is read as soon as it is written.
+fn reload(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    while !args.is_empty() {
+        if args.word("NOSAVE") {
+            return Err(unsaved("RELOAD NOSAVE"));
+        }
+        if !args.word("MERGE") && !args.word("NOFLUSH") {
+            let options = "MERGE, NOFLUSH and NOSAVE";
+            let text = format!("ERR DEBUG RELOAD only supports the {options} options.");
+            return Err(CommandError::text(text));
+        }
+    }
+    let (own, chance) = (keys.db(), keys.frame().chance);
+    for db in 0..keys.databases() {
+        let mut found: Vec<Box<[u8]>> = Vec::new();
+        keys.each(db, |met| found.push(met.key.into()));
+        keys.turn_to(db, chance);
+        for key in &found {
+            families::generic::reload(key, keys)?;
+        }
+    }
+    keys.turn_to(own, chance);
+    reply.ok();
+    Ok(())
 }
 
 fn is_on(raw: &[u8]) -> bool {
@@ -296,9 +330,10 @@ fn object(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     };
     reply.simple(&format!(
         "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{} lru:{} \
-         lru_seconds_idle:{idle}",
+         lru_seconds_idle:{idle}{}",
         saved_len(stored, keys.hasher(), keys.now()),
         info.access,
+        nodes_of_stored(stored, &keys.frame().layout),
     ));
     Ok(())
 }

@@ -32,6 +32,12 @@ pub(super) fn size_of_last(from: &[u8]) -> Option<usize> {
 /// The first element of `from`, and how many bytes it takes.
 #[inline]
 pub(super) fn first(from: &[u8]) -> Option<(Element<'_>, usize)> {
+    // Most elements are short texts: a byte before, a byte behind.
+    if let [head @ 0x80..0xc0, rest @ ..] = from {
+        let (text, _) = rest.split_at_checked(usize::from(head & 0x3f))?;
+        let size = text.len() + 2;
+        return (size <= from.len()).then_some((Element::Bytes(text), size));
+    }
     let size = size(from)?;
     let (head, data) = lengths(from)?;
     let bytes = from.get(head..head + data)?;

@@ -29,6 +29,21 @@ impl Fill {
         Self { bytes: (4 << 10) << doublings, count: usize::MAX, plain: 0 }
     }
 
+    /// The setting that means it.
+    #[must_use]
+    pub fn setting(self) -> i64 {
+        match i64::try_from(self.count) {
+            Ok(count) => count,
+            Err(_) => -1 - i64::from((self.bytes >> 12).trailing_zeros()),
+        }
+    }
+
+    /// Whether chunks between the ends are compressed.
+    #[must_use]
+    pub fn compresses(self) -> bool {
+        self.plain > 0
+    }
+
     /// The same with so many chunks at each end plain and all others compressed; 0: none is.
     #[must_use]
     pub fn with_plain_ends(self, plain: usize) -> Self {
@@ -94,6 +109,9 @@ mod tests {
         }
         assert!(!Fill::from_setting(128).allows(1, 129));
         assert!(Fill::from_setting(i64::MIN).allows(64 << 10, 1));
+        for setting in [-5, -4, -3, -2, -1, 1, 128] {
+            assert_eq!(Fill::from_setting(setting).setting(), setting);
+        }
         assert_eq!(Fill::default(), Fill::from_setting(-2));
     }
 

@@ -7,71 +7,84 @@ use super::List;
 use crate::entries::{Element, Entries};
 
 /// The elements of a list or of a part of it, from either end.
+///
+/// Where an end lies is sought when the first element is taken there: seeking walks through a
+/// chunk, and most walks go one way.
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
     list: &'a List,
-    front: Cursor,
-    /// Behind the last element.
-    back: Cursor,
-    left: usize,
+    /// The indexes of the elements that are left.
+    left: Range<usize>,
+    front: Option<Cursor<'a>>,
+    back: Option<Cursor<'a>>,
 }
 
 /// A border between two elements: a chunk and an offset in it.
 #[derive(Clone, Copy, Debug)]
-struct Cursor {
+struct Cursor<'a> {
     chunk: usize,
+    entries: Entries<'a>,
     at: usize,
 }
 
 impl<'a> Iter<'a> {
     pub(super) fn new(list: &'a List, range: Range<usize>) -> Self {
-        let range = range.start..range.end.min(list.len());
-        let (front, back) = (cursor(list, range.start), cursor(list, range.end));
-        Self { list, front, back, left: range.len() }
-    }
-
-    fn entries(&self, chunk: usize) -> Option<Entries<'a>> {
-        self.list.chunks.get(chunk).map(|chunk| chunk.entries())
+        Self { list, left: range.start..range.end.min(list.len()), front: None, back: None }
     }
 }
 
+/// The border of a chunk before or behind its elements; `None` if there is no such chunk.
+fn border(list: &List, chunk: usize, is_behind: bool) -> Option<Cursor<'_>> {
+    let entries = list.chunks.get(chunk)?.entries();
+    let at = if is_behind { entries.as_bytes().len() } else { 0 };
+    Some(Cursor { chunk, entries, at })
+}
+
 /// Where the element of an index begins; the list's end beyond it.
-fn cursor(list: &List, index: usize) -> Cursor {
-    list.locate(index).map_or(Cursor { chunk: list.chunks.len(), at: 0 }, |place| Cursor {
-        chunk: place.chunk,
-        at: list.chunks[place.chunk].offset(place.index),
-    })
+fn cursor(list: &List, index: usize) -> Option<Cursor<'_>> {
+    let Some(place) = list.locate(index) else {
+        return border(list, list.chunks.len().checked_sub(1)?, true);
+    };
+    let chunk = &list.chunks[place.chunk];
+    Some(Cursor { chunk: place.chunk, entries: chunk.entries(), at: chunk.offset(place.index) })
 }
 
 impl<'a> Iterator for Iter<'a> {
     type Item = Element<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        let entries = self.entries(self.front.chunk)?;
-        let (element, end) = entries.next(self.front.at)?;
-        let is_last = end == entries.as_bytes().len();
-        self.front = match is_last {
-            true => Cursor { chunk: self.front.chunk + 1, at: 0 },
-            false => Cursor { at: end, ..self.front },
-        };
+        let index = self.left.next()?;
+        if self.front.is_none() {
+            self.front = cursor(self.list, index);
+        }
+        let front = self.front.as_mut()?;
+        if front.at == front.entries.as_bytes().len() {
+            *front = border(self.list, front.chunk + 1, false)?;
+        }
+        let (element, end) = front.entries.next(front.at)?;
+        front.at = end;
         Some(element)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        self.left.size_hint()
     }
 }
 
 impl<'a> DoubleEndedIterator for Iter<'a> {
+    #[inline]
     fn next_back(&mut self) -> Option<Element<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        if self.back.at == 0 {
-            let chunk = self.back.chunk.checked_sub(1)?;
-            self.back = Cursor { chunk, at: self.entries(chunk)?.as_bytes().len() };
+        let index = self.left.next_back()?;
+        if self.back.is_none() {
+            self.back = cursor(self.list, index + 1);
         }
-        let (element, start) = self.entries(self.back.chunk)?.before(self.back.at)?;
-        self.back.at = start;
+        let back = self.back.as_mut()?;
+        if back.at == 0 {
+            *back = border(self.list, back.chunk.checked_sub(1)?, true)?;
+        }
+        let (element, start) = back.entries.before(back.at)?;
+        back.at = start;
         Some(element)
     }
 }
