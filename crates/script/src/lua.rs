@@ -11,8 +11,8 @@
 //!    the function's upvalues. Callers do not keep them longer.
 //! 4. Most calls may raise: Lua then jumps over the frames between it and the protected call.
 //!    So no frame that makes one holds anything with a destructor, nor a borrowed cell, and
-//!    everything runs below [`Lua::protect`] or [`Lua::call_protected`].
-//!    A panic does not get out of a function of ours. It raises by returning [`Raised`], after all of its own has ended.
+//!    everything runs below [`Lua::protect`] or [`Lua::call_protected`]. A function of ours
+//!    raises by returning [`Raised`], after all of its own has ended; a panic does not get out.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
