@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("keyspace", &["gate", "packed", "dash", "value"]),
     ("command", &["keyspace", "protocol"]),
     ("families", &["command", "keyspace", "protocol", "packed", "rdb", "value"]),
+    ("script", &["protocol"]),
     (
         "server",
         &[

@@ -1,0 +1,337 @@
+//! `redis.*`, also known as `server.*`: what scripts ask of the server. Hot.
+
+use std::ffi::c_int;
+
+use protocol::{Dialect, Reply};
+
+use crate::answer;
+use crate::error::{push_error, push_error_text};
+use crate::host::{Call, LogLevel, Replicate};
+use crate::library;
+use crate::lua::{Kind, Lua, Outcome};
+use crate::source::ScriptId;
+use crate::stop;
+
+/// The version of Redis that scripts are told.
+pub const REDIS_VERSION: &str = "8.4.0";
+
+/// What scripts are told of the server itself.
+const SERVER_NAME: &str = "anax";
+const SERVER_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How many words of a call are kept without an allocation.
+const FEW_WORDS: usize = 16;
+
+/// Where a table of the API is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In scripts.
+    Script,
+    /// In functions that run.
+    Function,
+    /// In libraries while they are loaded.
+    Load,
+}
+
+/// Fills the table on top.
+pub(crate) fn fill(lua: Lua<'_>, place: Place) {
+    log_fields(lua);
+    version_fields(lua);
+    if place == Place::Load {
+        lua.push_function(library::register, 0);
+        lua.raw_set_field(-2, "register_function");
+        return;
+    }
+    run_functions(lua);
+    let flags = [("NONE", 0.0), ("AOF", 1.0), ("SLAVE", 2.0), ("REPLICA", 2.0), ("ALL", 3.0)];
+    for (name, flag) in flags {
+        push_joined(lua, "REPL_", name);
+        lua.push_number(flag);
+        lua.raw_set(-3);
+    }
+    if place == Place::Script {
+        lua.push_function(no_breakpoint, 0);
+        lua.raw_set_field(-2, "breakpoint");
+        lua.push_function(nothing, 0);
+        lua.raw_set_field(-2, "debug");
+        lua.push_function(yes, 0);
+        lua.raw_set_field(-2, "replicate_commands");
+    }
+}
+
+fn run_functions(lua: Lua<'_>) {
+    lua.push_function(call, 0);
+    lua.raw_set_field(-2, "call");
+    lua.push_function(pcall, 0);
+    lua.raw_set_field(-2, "pcall");
+    lua.push_function(error_reply, 0);
+    lua.raw_set_field(-2, "error_reply");
+    lua.push_function(status_reply, 0);
+    lua.raw_set_field(-2, "status_reply");
+    lua.push_function(sha1hex, 0);
+    lua.raw_set_field(-2, "sha1hex");
+    lua.push_function(set_dialect, 0);
+    lua.raw_set_field(-2, "setresp");
+    lua.push_function(set_replication, 0);
+    lua.raw_set_field(-2, "set_repl");
+    lua.push_function(may_call, 0);
+    lua.raw_set_field(-2, "acl_check_cmd");
+}
+
+fn log_fields(lua: Lua<'_>) {
+    lua.push_function(log, 0);
+    lua.raw_set_field(-2, "log");
+    for (name, level) in [("DEBUG", 0.0), ("VERBOSE", 1.0), ("NOTICE", 2.0), ("WARNING", 3.0)] {
+        push_joined(lua, "LOG_", name);
+        lua.push_number(level);
+        lua.raw_set(-3);
+    }
+}
+
+fn version_fields(lua: Lua<'_>) {
+    lua.push_bytes(REDIS_VERSION.as_bytes());
+    lua.raw_set_field(-2, "REDIS_VERSION");
+    lua.push_number(version_number(REDIS_VERSION));
+    lua.raw_set_field(-2, "REDIS_VERSION_NUM");
+    lua.push_bytes(SERVER_NAME.as_bytes());
+    lua.raw_set_field(-2, "SERVER_NAME");
+    lua.push_bytes(SERVER_VERSION.as_bytes());
+    lua.raw_set_field(-2, "SERVER_VERSION");
+    lua.push_number(version_number(SERVER_VERSION));
+    lua.raw_set_field(-2, "SERVER_VERSION_NUM");
+}
+
+/// `major.minor.patch` as 0x00MMmmpp.
+fn version_number(version: &str) -> f64 {
+    let parts = version.split('.').map(|part| part.parse::<u8>().unwrap_or(0));
+    f64::from(parts.take(3).fold(0_u32, |number, part| number << 8 | u32::from(part)))
+}
+
+fn push_joined(lua: Lua<'_>, prefix: &str, name: &str) {
+    lua.push_bytes(prefix.as_bytes());
+    lua.push_bytes(name.as_bytes());
+    lua.concat(2);
+}
+
+/// `redis.call(..)`: an error of the command is raised.
+fn call(lua: Lua<'_>) -> Outcome {
+    run_command(lua, true)
+}
+
+/// `redis.pcall(..)`: an error of the command is the result.
+fn pcall(lua: Lua<'_>) -> Outcome {
+    run_command(lua, false)
+}
+
+fn run_command(lua: Lua<'_>, raises: bool) -> Outcome {
+    if let Err(refused) = words_are_texts(lua) {
+        return if raises { Err(refused) } else { Ok(1) };
+    }
+    let shared = lua.shared();
+    let call = Call { dialect: shared.dialect.get(), replicate: shared.replicate.get() };
+    let done = with_words(lua, |words| {
+        shared.host(|host| {
+            let mut answer = shared.answer.borrow_mut();
+            answer.clear();
+            host.call(words, call, &mut Reply::new(&mut answer, call.dialect));
+        })
+    });
+    if done.is_none() {
+        return stopped(lua);
+    }
+    lua.set_top(0);
+    let is_error = answer::push(lua, shared.answer())?;
+    if is_error && raises { Err(crate::lua::Raised) } else { Ok(1) }
+}
+
+/// The host has failed: nothing of the script runs any more.
+fn stopped(lua: Lua<'_>) -> Outcome {
+    stop::end(lua);
+    Err(push_error(lua, lua.shared().stop.get().unwrap_or("there is no script running")))
+}
+
+/// Checks that there are words and that all are texts; numbers become texts. The error is on
+/// the stack if not.
+fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
+    let count = lua.top();
+    if count == 0 {
+        return Err(push_error(
+            lua,
+            "Please specify at least one argument for this redis lib call",
+        ));
+    }
+    for at in 1..=count {
+        match lua.kind(at) {
+            Kind::String => {}
+            Kind::Number => replace_number(lua, at),
+            _ => {
+                let text = "Lua redis lib command arguments must be strings or integers";
+                return Err(push_error(lua, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a number as commands read it, without loss, in place of itself.
+fn replace_number(lua: Lua<'_>, at: c_int) {
+    let shared = lua.shared();
+    let start = shared.scratch_len();
+    shared.scratch(|text| protocol::format_double(lua.number(at), text));
+    lua.push_scratch(start);
+    lua.replace(at);
+}
+
+/// Hands over all values of the stack, which are strings.
+fn with_words<T>(lua: Lua<'_>, work: impl FnOnce(&[&[u8]]) -> T) -> T {
+    let count = usize::try_from(lua.top()).unwrap_or(0);
+    let word = |index: usize| lua.bytes(index as c_int + 1).unwrap_or_default();
+    if count <= FEW_WORDS {
+        let mut words = [&[][..]; FEW_WORDS];
+        words.iter_mut().take(count).enumerate().for_each(|(at, slot)| *slot = word(at));
+        return work(&words[..count]);
+    }
+    let words: Vec<&[u8]> = (0..count).map(word).collect();
+    work(&words)
+}
+
+/// `redis.error_reply(text)`.
+fn error_reply(lua: Lua<'_>) -> Outcome {
+    let Some(text) = only_string(lua) else { return wrong_arguments(lua) };
+    let shared = lua.shared();
+    let start = shared.scratch_len();
+    if text.starts_with(b"-") {
+        push_error_text(lua, text);
+    } else {
+        shared.scratch_push(b"-");
+        shared.scratch_push(text);
+        lua.push_scratch(start);
+        push_error_text(lua, lua.bytes(-1).unwrap_or_default());
+    }
+    Ok(1)
+}
+
+/// `redis.status_reply(text)`.
+fn status_reply(lua: Lua<'_>) -> Outcome {
+    if only_string(lua).is_none() {
+        return wrong_arguments(lua);
+    }
+    lua.new_table(0, 1);
+    lua.copy(1);
+    lua.raw_set_field(-2, "ok");
+    Ok(1)
+}
+
+fn only_string(lua: Lua<'_>) -> Option<&[u8]> {
+    if lua.top() == 1 { lua.bytes(1) } else { None }
+}
+
+/// Returned, not raised.
+fn wrong_arguments(lua: Lua<'_>) -> Outcome {
+    let _ = push_error(lua, "wrong number or type of arguments");
+    Ok(1)
+}
+
+/// `redis.sha1hex(text)`.
+fn sha1hex(lua: Lua<'_>) -> Outcome {
+    if lua.top() != 1 {
+        return Err(push_error(lua, "wrong number of arguments"));
+    }
+    let text = match lua.kind(1) {
+        Kind::String | Kind::Number => lua.text(1).unwrap_or_default(),
+        _ => &[],
+    };
+    lua.push_bytes(&ScriptId::of(text).hex());
+    Ok(1)
+}
+
+/// `redis.log(level, text..)`.
+fn log(lua: Lua<'_>) -> Outcome {
+    let count = lua.top();
+    if count < 2 {
+        return Err(push_error(lua, "redis.log() requires two arguments or more."));
+    }
+    if !lua.is_numeric(1) {
+        return Err(push_error(lua, "First argument must be a number (log level)."));
+    }
+    let Some(level) = LogLevel::from_number(lua.number(1) as i64) else {
+        return Err(push_error(lua, "Invalid log level."));
+    };
+    let shared = lua.shared();
+    let start = shared.scratch_len();
+    for at in 2..=count {
+        let text = match lua.kind(at) {
+            Kind::String | Kind::Number => lua.text(at),
+            _ => None,
+        };
+        let Some(text) = text else { continue };
+        if shared.scratch_len() > start {
+            shared.scratch_push(b" ");
+        }
+        shared.scratch_push(text);
+    }
+    let done = shared.scratch(|message| {
+        let done = shared.host(|host| host.log(level, &message[start..]));
+        message.truncate(start);
+        done
+    });
+    if done.is_none() { stopped(lua) } else { Ok(0) }
+}
+
+/// `redis.setresp(2 or 3)`.
+fn set_dialect(lua: Lua<'_>) -> Outcome {
+    if lua.top() != 1 {
+        return Err(push_error(lua, "redis.setresp() requires one argument."));
+    }
+    let dialect = match lua.number(1) as i64 {
+        2 => Dialect::Resp2,
+        3 => Dialect::Resp3,
+        _ => return Err(push_error(lua, "RESP version must be 2 or 3.")),
+    };
+    lua.shared().dialect.set(dialect);
+    Ok(0)
+}
+
+/// `redis.set_repl(flags)`.
+fn set_replication(lua: Lua<'_>) -> Outcome {
+    if lua.top() != 1 {
+        return Err(push_error(lua, "redis.set_repl() requires one argument."));
+    }
+    let Some(replicate) = Replicate::from_flags(lua.number(1) as i64) else {
+        let text = "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
+        return Err(push_error(lua, text));
+    };
+    lua.shared().replicate.set(replicate);
+    Ok(0)
+}
+
+/// `redis.acl_check_cmd(..)`.
+fn may_call(lua: Lua<'_>) -> Outcome {
+    words_are_texts(lua)?;
+    let answer = with_words(lua, |words| lua.shared().host(|host| host.may_call(words)));
+    match answer {
+        Some(Some(may)) => lua.push_boolean(may),
+        Some(None) => {
+            return Err(push_error(lua, "Invalid command passed to redis.acl_check_cmd()"));
+        }
+        None => return stopped(lua),
+    }
+    Ok(1)
+}
+
+/// `redis.breakpoint()`: there is no debugger.
+fn no_breakpoint(lua: Lua<'_>) -> Outcome {
+    lua.push_boolean(false);
+    Ok(1)
+}
+
+/// `redis.replicate_commands()`: effects are replicated anyway.
+fn yes(lua: Lua<'_>) -> Outcome {
+    lua.push_boolean(true);
+    Ok(1)
+}
+
+/// `redis.debug(..)`: there is no debugger.
+fn nothing(_: Lua<'_>) -> Outcome {
+    Ok(0)
+}

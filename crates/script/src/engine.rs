@@ -1,0 +1,556 @@
+//! One state of Lua, and what is run in it.
+//!
+//! # Safety contract
+//!
+//! The state is made in [`Engine::new`], closed when the engine is dropped, and entered only
+//! through `&mut Engine`: so it lives whenever it is entered and no two threads are in it.
+//! Lua keeps nothing that belongs to a thread, so an engine may move to another one.
+//!
+//! # Invariants
+//!
+//! 1. Between two runs Lua's stack is empty and no host is lent.
+//! 2. What a run has set (dialect, replication, collector, options of `cjson`) ends with it.
+//! 3. Everything that can raise runs inside [`Lua::protect`].
+
+use std::collections::HashMap;
+use std::ffi::c_int;
+use std::ptr::NonNull;
+use std::{fmt, panic};
+
+use mlua_sys as ffi;
+use protocol::{Dialect, Reply};
+
+use crate::error::{tell_load, tell_run};
+use crate::host::{Failure, Host, Replicate};
+use crate::library::{Function, Registered};
+use crate::lua::{Kind, Lua, Raised, Status};
+use crate::sandbox::{self, Kept};
+use crate::shared::{Shared, allocate};
+use crate::source::{LibrarySource, Script, ScriptId};
+use crate::{base, cjson, convert, random, stop};
+
+/// How many compiled scripts are kept before the engine begins anew with them.
+const SCRIPTS_MAX: usize = 1_000;
+
+/// How many runs there are from one push of the collector to the next, and how hard it is.
+const RUNS_PER_COLLECTION: u32 = 50;
+
+/// How much memory Lua itself needs to begin with, in bytes; no limit is lower.
+const MEMORY_MIN_BYTES: usize = 1 << 20;
+
+/// A Lua 5.1 for scripts and functions. Not shared: each worker, or each long run, has its own.
+///
+/// Scripts and libraries are compiled when they are first run here. It holds no lock and starts
+/// no thread; a panic of the host goes on once Lua is left.
+pub struct Engine {
+    state: NonNull<ffi::lua_State>,
+    shared: NonNull<Shared>,
+    kept: Kept,
+    scripts: HashMap<ScriptId, c_int>,
+    libraries: HashMap<String, Library>,
+    runs: u32,
+}
+
+// SAFETY: the state and what it shares belong to the engine alone, which is entered through
+// `&mut` only, and neither knows of threads.
+unsafe impl Send for Engine {}
+
+/// A library that is loaded here.
+struct Library {
+    id: ScriptId,
+    functions: Vec<Registered>,
+}
+
+/// Why a script has not been compiled.
+enum Uncompiled {
+    NoMemory,
+    Refused(Failure),
+}
+
+/// What is run, with what it needs besides the host.
+struct Run<'a> {
+    /// The kept function.
+    function: c_int,
+    /// By which name errors call it.
+    name: &'a [u8],
+    keys: &'a [&'a [u8]],
+    arguments: &'a [&'a [u8]],
+    is_function: bool,
+}
+
+impl Engine {
+    /// An engine whose Lua may have so many bytes; 1 MiB at least.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    pub fn new(memory_max_bytes: usize) -> Result<Self, Failure> {
+        let no_memory = || Failure::new("OOM no memory for Lua");
+        let shared = Box::new(Shared::new(memory_max_bytes.max(MEMORY_MIN_BYTES)));
+        let shared = NonNull::from(Box::leak(shared));
+        // SAFETY: `shared` outlives the state: both end in `Drop`, or below.
+        let state = unsafe { ffi::lua_newstate(allocate, shared.as_ptr().cast()) };
+        let Some(state) = NonNull::new(state) else {
+            // SAFETY: it was leaked above, and no state knows it.
+            drop(unsafe { Box::from_raw(shared.as_ptr()) });
+            return Err(no_memory());
+        };
+        let mut engine = Self {
+            state,
+            shared,
+            kept: Kept::NONE,
+            scripts: HashMap::new(),
+            libraries: HashMap::new(),
+            runs: 0,
+        };
+        let lua = engine.enter();
+        // SAFETY: the function has the type that Lua wants, and the state is ours.
+        unsafe { ffi::lua_atpanic(engine.state.as_ptr(), die) };
+        let mut kept = Kept::NONE;
+        let status = lua.protect_first(|lua| {
+            kept = sandbox::build(lua);
+            base::set_collector(lua);
+            lua.set_hook(stop::LOOK_EVERY);
+            Ok(0)
+        });
+        lua.set_top(0);
+        engine.kept = kept;
+        if status == Status::Done { Ok(engine) } else { Err(no_memory()) }
+    }
+
+    /// How many bytes Lua has.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.shared().used_bytes.get()
+    }
+
+    /// Changes how many bytes Lua may have; 1 MiB at least.
+    pub fn set_memory_max(&mut self, bytes: usize) {
+        self.shared().limit_bytes.set(bytes.max(MEMORY_MIN_BYTES));
+    }
+
+    /// Compiles a script, so that running it will not fail for its syntax.
+    ///
+    /// # Errors
+    ///
+    /// If Lua does not understand it.
+    pub fn compile(&mut self, script: &Script) -> Result<(), Failure> {
+        self.compiled(script).map(drop)
+    }
+
+    /// Runs a script and writes what it returns.
+    ///
+    /// # Errors
+    ///
+    /// If it does not compile, or fails, or must stop. Then nothing is in `reply`; what its
+    /// commands have done is done.
+    pub fn run(
+        &mut self,
+        script: &Script,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+        host: &mut dyn Host,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Failure> {
+        let function = self.compiled(script)?;
+        let name = script.id().hex();
+        let run = Run { function, name: &name, keys, arguments, is_function: false };
+        self.start(&run, host, reply)
+    }
+
+    /// Loads a library, or loads it anew if its source is another one than before, and says
+    /// what it has registered. Functions of the same name are forgotten only if it succeeds.
+    ///
+    /// # Errors
+    ///
+    /// If it does not compile, fails, or registers nothing.
+    pub fn load(
+        &mut self,
+        source: &LibrarySource,
+        host: &mut dyn Host,
+    ) -> Result<Vec<Function>, Failure> {
+        if self.libraries.get(source.name()).is_none_or(|known| known.id != source.id()) {
+            let functions = self.load_anew(source, host)?;
+            let library = Library { id: source.id(), functions };
+            if let Some(old) = self.libraries.insert(source.name().to_owned(), library) {
+                self.forget(old.functions.iter().map(|old| old.callback).collect());
+            }
+        }
+        let functions = self.libraries.get(source.name()).map(|library| &library.functions);
+        Ok(functions.into_iter().flatten().map(|known| known.function.clone()).collect())
+    }
+
+    /// Runs a function of a library, which is loaded first where it is not, and writes what it
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run`] and [`Engine::load`]; or if the library has no such function.
+    pub fn call(
+        &mut self,
+        source: &LibrarySource,
+        function: &str,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+        host: &mut dyn Host,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Failure> {
+        let is_loaded =
+            self.libraries.get(source.name()).is_some_and(|known| known.id == source.id());
+        if !is_loaded {
+            self.load(source, host)?;
+        }
+        let library = self.libraries.get(source.name()).map(|library| &library.functions);
+        let found = library.into_iter().flatten().find(|known| known.function.name == function);
+        let callback = found.ok_or_else(|| Failure::new("ERR Function not found"))?.callback;
+        let name = function.as_bytes();
+        let run = Run { function: callback, name, keys, arguments, is_function: true };
+        self.start(&run, host, reply)
+    }
+
+    /// Forgets one library, if it is loaded.
+    pub fn unload(&mut self, name: &str) {
+        if let Some(old) = self.libraries.remove(name) {
+            self.forget(old.functions.iter().map(|old| old.callback).collect());
+        }
+    }
+
+    /// Forgets all libraries.
+    pub fn unload_all(&mut self) {
+        let libraries = std::mem::take(&mut self.libraries);
+        let functions = libraries.values().flat_map(|library| &library.functions);
+        self.forget(functions.map(|old| old.callback).collect());
+    }
+
+    /// Forgets all compiled scripts.
+    pub fn forget_scripts(&mut self) {
+        let scripts = std::mem::take(&mut self.scripts);
+        self.forget(scripts.into_values().collect());
+    }
+
+    fn shared(&self) -> &Shared {
+        // SAFETY: it lives as long as the engine and is only borrowed shared.
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// The state, for as long as nobody else can enter it.
+    fn enter<'a>(&mut self) -> Lua<'a> {
+        // SAFETY: the state is ours and alive; callers use it only before they return.
+        unsafe { Lua::new(self.state) }
+    }
+
+    /// The kept function of a script.
+    fn compiled(&mut self, script: &Script) -> Result<c_int, Failure> {
+        if let Some(&function) = self.scripts.get(&script.id()) {
+            return Ok(function);
+        }
+        if self.scripts.len() >= SCRIPTS_MAX {
+            self.forget_scripts();
+        }
+        let compiled = match self.try_compile(script) {
+            // What is kept may be what leaves no room.
+            Err(Uncompiled::NoMemory) => {
+                self.forget_scripts();
+                self.try_compile(script)
+            }
+            compiled => compiled,
+        };
+        match compiled {
+            Ok(function) => {
+                self.scripts.insert(script.id(), function);
+                Ok(function)
+            }
+            Err(Uncompiled::Refused(failure)) => Err(failure),
+            Err(Uncompiled::NoMemory) => {
+                let text = "ERR Error compiling script (new function): not enough memory";
+                Err(Failure::new(text))
+            }
+        }
+    }
+
+    fn try_compile(&mut self, script: &Script) -> Result<c_int, Uncompiled> {
+        let lua = self.enter();
+        let mut compiled = Err(Uncompiled::NoMemory);
+        let result = &mut compiled;
+        lua.protect(|lua| {
+            match lua.load(script.body(), c"@user_script") {
+                Status::Done => *result = Ok(lua.keep()),
+                Status::Failed => {
+                    let mut failure = Failure::new(*b"");
+                    let before = "ERR Error compiling script (new function): ";
+                    tell_compile(lua, before, &mut failure);
+                    *result = Err(Uncompiled::Refused(failure));
+                }
+                Status::OutOfMemory => {}
+            }
+            Ok(0)
+        });
+        lua.set_top(0);
+        compiled
+    }
+
+    /// Runs what is kept, with everything that belongs to a run.
+    fn start(
+        &mut self,
+        run: &Run<'_>,
+        host: &mut dyn Host,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Failure> {
+        let lua = self.enter();
+        let kept = self.kept;
+        let mark = reply.output().mark();
+        let mut failure = Failure::new("ERR Error running script, not enough memory");
+        let mut is_done = false;
+        self.begin(host);
+        self.shared().lend(host, || {
+            lua.protect(|lua| {
+                let status = push_and_call(lua, &kept, run);
+                if status == Status::Done {
+                    is_done = write_result(lua, reply, &mut failure);
+                } else {
+                    tell_run(lua, status, run.name, &mut failure);
+                }
+                Ok(0)
+            })
+        });
+        self.end();
+        if is_done {
+            return Ok(());
+        }
+        reply.output().rollback(mark);
+        Err(failure)
+    }
+
+    fn load_anew(
+        &mut self,
+        source: &LibrarySource,
+        host: &mut dyn Host,
+    ) -> Result<Vec<Registered>, Failure> {
+        let lua = self.enter();
+        let kept = self.kept;
+        let mut failure = Failure::new("ERR Error registering functions: ERR not enough memory");
+        let mut is_done = false;
+        self.begin(host);
+        self.shared().registered.replace(Some(Vec::new()));
+        self.shared().lend(host, || {
+            lua.protect(|lua| {
+                is_done = load_library(lua, &kept, source, &mut failure);
+                Ok(0)
+            })
+        });
+        lua.set_top(0);
+        lua.protect(|lua| {
+            kept.show_functions(lua, false);
+            Ok(0)
+        });
+        let registered = self.shared().registered.take().unwrap_or_default();
+        self.end();
+        if is_done && !registered.is_empty() {
+            return Ok(registered);
+        }
+        self.forget(registered.iter().map(|function| function.callback).collect());
+        Err(if is_done { Failure::new("ERR No functions registered") } else { failure })
+    }
+
+    /// Sets what a run begins with.
+    fn begin(&mut self, host: &mut dyn Host) {
+        let seed = host.seed();
+        let shared = self.shared();
+        shared.stop.set(None);
+        shared.dialect.set(Dialect::Resp2);
+        shared.replicate.set(Replicate::ALL);
+        shared.random.set(random::seeded(seed));
+        shared.collected_bytes.set(0);
+        shared.steps.set(0);
+        cjson::reset(shared);
+    }
+
+    /// Ends a run, however it went.
+    fn end(&mut self) {
+        let lua = self.enter();
+        lua.set_top(0);
+        lua.set_hook(stop::LOOK_EVERY);
+        self.runs = self.runs.wrapping_add(1);
+        let kept = self.kept;
+        let is_time = self.runs.is_multiple_of(RUNS_PER_COLLECTION);
+        lua.protect(|lua| {
+            base::restore_collector(lua);
+            forget_words(lua, &kept);
+            stop::collect_all(lua);
+            if is_time {
+                lua.collect(ffi::LUA_GCSTEP, RUNS_PER_COLLECTION as c_int);
+            }
+            Ok(0)
+        });
+        lua.set_top(0);
+        self.shared().scratch_cut(0);
+        self.shared().answer.borrow_mut().clear();
+        if let Some(panic) = self.shared().panic.take() {
+            panic::resume_unwind(panic);
+        }
+    }
+
+    /// Lets Lua collect what is kept under these numbers.
+    fn forget(&mut self, kept: Vec<c_int>) {
+        let lua = self.enter();
+        lua.protect(|lua| {
+            kept.iter().for_each(|&function| lua.forget(function));
+            stop::collect_all(lua);
+            Ok(0)
+        });
+        lua.set_top(0);
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("memory_bytes", &self.memory_bytes())
+            .field("scripts", &self.scripts.len())
+            .field("libraries", &self.libraries.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // SAFETY: the state is ours and nobody is in it.
+        unsafe { ffi::lua_close(self.state.as_ptr()) };
+        // SAFETY: it was leaked in `new`, and the state that knew it is gone.
+        drop(unsafe { Box::from_raw(self.shared.as_ptr()) });
+    }
+}
+
+/// Pushes the function with what it gets, and calls it.
+fn push_and_call(lua: Lua<'_>, kept: &Kept, run: &Run<'_>) -> Status {
+    lua.push_kept(kept.handler);
+    lua.push_kept(run.function);
+    if run.is_function {
+        push_list(lua, run.keys);
+        push_list(lua, run.arguments);
+        return lua.call_protected(2, 1, 1);
+    }
+    lua.push_kept(kept.globals);
+    push_list(lua, run.keys);
+    lua.raw_set_field(-2, "KEYS");
+    push_list(lua, run.arguments);
+    lua.raw_set_field(-2, "ARGV");
+    lua.pop(1);
+    lua.call_protected(0, 1, 1)
+}
+
+/// Lets go what the last script was given.
+fn forget_words(lua: Lua<'_>, kept: &Kept) {
+    lua.push_kept(kept.globals);
+    for name in ["KEYS", "ARGV"] {
+        lua.push_nil();
+        lua.raw_set_field(-2, name);
+    }
+    lua.pop(1);
+}
+
+/// Writes the value on top; says whether that went well.
+fn write_result(lua: Lua<'_>, reply: &mut Reply<'_>, failure: &mut Failure) -> bool {
+    match convert::write(lua, reply) {
+        Ok(()) => true,
+        Err(Raised) => {
+            tell_run(lua, Status::Failed, b"", failure);
+            false
+        }
+    }
+}
+
+fn push_list(lua: Lua<'_>, words: &[&[u8]]) {
+    lua.new_table(words.len(), 0);
+    for (index, word) in (1..).zip(words) {
+        lua.push_bytes(word);
+        lua.raw_set_at(-2, index);
+    }
+}
+
+/// Runs the source of a library; says whether that went well.
+fn load_library(lua: Lua<'_>, kept: &Kept, source: &LibrarySource, failure: &mut Failure) -> bool {
+    kept.show_functions(lua, true);
+    if lua.load(source.body(), c"@user_function") != Status::Done {
+        tell_compile(lua, "ERR Error compiling function: ", failure);
+        return false;
+    }
+    lua.push_kept(kept.functions);
+    lua.set_environment(-2);
+    let is_done = lua.call_protected(0, 0, 0) == Status::Done;
+    if !is_done {
+        tell_load(lua, failure);
+    }
+    is_done
+}
+
+/// Writes what the compiler says.
+fn tell_compile(lua: Lua<'_>, before: &str, failure: &mut Failure) {
+    failure.text.clear();
+    failure.text.extend_from_slice(before.as_bytes());
+    let text = if lua.kind(-1) == Kind::String { lua.text(-1) } else { None };
+    failure.text.extend_from_slice(text.unwrap_or(b"unknown error"));
+}
+
+/// Never called, because everything that raises is protected; if it is, going on is not safe.
+///
+/// # Safety
+///
+/// Only Lua calls it.
+unsafe extern "C-unwind" fn die(_: *mut ffi::lua_State) -> c_int {
+    std::process::abort()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_does_not_go_through_lua() {
+        let mut engine = Engine::new(MEMORY_MIN_BYTES).unwrap();
+        let lua = engine.enter();
+        let status = lua.protect(|lua| {
+            lua.push_function(|_| panic!("a bug"), 0);
+            let status = lua.call_protected(0, 0, 0);
+            assert_eq!(status, Status::Failed);
+            lua.push_function(|_| panic!("another bug"), 0);
+            lua.call(0, 0);
+            Ok(0)
+        });
+        assert_eq!(status, Status::Failed);
+        let panic = engine.shared().panic.take().unwrap();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"another bug"));
+        let status = lua.protect(|_| panic!("a third bug"));
+        assert_eq!(status, Status::Failed);
+        lua.set_top(0);
+        assert!(engine.shared().panic.take().is_some());
+    }
+
+    #[test]
+    fn memory_is_counted_to_the_last_byte() {
+        let mut engine = Engine::new(MEMORY_MIN_BYTES).unwrap();
+        let collect = |engine: &mut Engine| {
+            let lua = engine.enter();
+            lua.protect(|lua| {
+                for _ in 0..3 {
+                    lua.collect(ffi::LUA_GCCOLLECT, 0);
+                }
+                Ok(0)
+            });
+            lua.set_top(0);
+        };
+        collect(&mut engine);
+        let before = engine.memory_bytes();
+        let lua = engine.enter();
+        let counted = lua.collect(ffi::LUA_GCCOUNT, 0) as usize * 1024
+            + lua.collect(ffi::LUA_GCCOUNTB, 0) as usize;
+        assert_eq!(before, counted);
+        let script = Script::new(b"return {}").unwrap();
+        engine.compile(&script).unwrap();
+        assert!(engine.memory_bytes() > before);
+        engine.forget_scripts();
+        collect(&mut engine);
+        // The registry keeps the place of what was forgotten.
+        assert!(engine.memory_bytes() < before + 256, "{} {before}", engine.memory_bytes());
+    }
+}

@@ -1,0 +1,116 @@
+//! Ending scripts that must end.
+//!
+//! Lua calls a hook every so many instructions, in every coroutine; the hook asks the host.
+//! Functions of ours that work long without Lua's instructions ask by [`Pace::step`].
+//!
+//! # Invariants
+//!
+//! 1. Once a script must stop, each further instruction of it raises the error again, so no
+//!    `pcall` gets past it; a coroutine notices at its next look.
+
+use mlua_sys as ffi;
+
+use crate::error::push_error;
+use crate::lua::{Lua, Raised};
+
+/// How many instructions there are from one look to the next: about a tenth of a millisecond.
+pub(crate) const LOOK_EVERY: i32 = 10_000;
+
+/// How many steps of long work there are from one look to the next.
+const STEPS_PER_LOOK: u32 = 20_000;
+
+/// Asks the host whether the script must stop, if that is not known yet.
+fn must_stop(lua: Lua<'_>) -> Option<&'static str> {
+    let shared = lua.shared();
+    if shared.stop.get().is_none()
+        && let Some(Some(why)) = shared.host(|host| host.stop())
+    {
+        shared.stop.set(Some(why));
+    }
+    shared.stop.get()
+}
+
+/// How many collections there are at most after a run.
+const COLLECTIONS_MAX: u32 = 4;
+
+/// What the hook does: raises if the script must stop.
+pub(crate) fn look(lua: Lua<'_>) -> Result<(), Raised> {
+    match must_stop(lua) {
+        Some(why) => {
+            end(lua);
+            Err(push_error(lua, why))
+        }
+        None => {
+            collect_early(lua);
+            lua.set_hook(LOOK_EVERY);
+            Ok(())
+        }
+    }
+}
+
+/// Makes every further instruction raise.
+pub(crate) fn end(lua: Lua<'_>) {
+    lua.set_hook_everywhere();
+}
+
+/// Lua lets garbage grow to what lives, and large strings faster than that; near the limit it
+/// has to go first. Not again until there is an eighth of the limit more than after that.
+fn collect_early(lua: Lua<'_>) {
+    let shared = lua.shared();
+    let (used, limit) = (shared.used_bytes.get(), shared.limit_bytes.get());
+    if used > limit / 2 && used > shared.collected_bytes.get().saturating_add(limit / 8) {
+        lua.collect(ffi::LUA_GCCOLLECT, 0);
+        shared.collected_bytes.set(shared.used_bytes.get());
+    }
+}
+
+/// Collects what a run with much garbage has left, so that the next one has room. Lua halves
+/// its own buffers with each collection, so one is not always enough.
+pub(crate) fn collect_all(lua: Lua<'_>) {
+    let shared = lua.shared();
+    let (used, limit) = (&shared.used_bytes, shared.limit_bytes.get());
+    let is_much = || used.get() > limit / 4;
+    if !is_much() || used.get() <= shared.left_bytes.get().saturating_add(limit / 8) {
+        return;
+    }
+    for _ in 0..COLLECTIONS_MAX {
+        lua.collect(ffi::LUA_GCCOLLECT, 0);
+        if !is_much() {
+            break;
+        }
+    }
+    shared.left_bytes.set(used.get());
+}
+
+/// Makes room for `more` bytes if garbage can give it.
+pub(crate) fn make_room(lua: Lua<'_>, more: usize) {
+    if !lua.shared().has_room(more) {
+        lua.collect(ffi::LUA_GCCOLLECT, 0);
+    }
+}
+
+/// Counts long work that Lua does not see.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace<'a>(Lua<'a>);
+
+impl<'a> Pace<'a> {
+    pub(crate) fn new(lua: Lua<'a>) -> Self {
+        Self(lua)
+    }
+
+    /// One step of long work; raises when the script must stop.
+    #[inline]
+    pub(crate) fn step(self) -> Result<(), Raised> {
+        let steps = &self.0.shared().steps;
+        steps.set(steps.get().wrapping_add(1));
+        if steps.get().is_multiple_of(STEPS_PER_LOOK) { look(self.0) } else { Ok(()) }
+    }
+
+    /// One step where nothing can be raised: whether it is time to end.
+    #[inline]
+    pub(crate) fn is_stopped(self) -> bool {
+        let steps = &self.0.shared().steps;
+        steps.set(steps.get().wrapping_add(1));
+        steps.get().is_multiple_of(STEPS_PER_LOOK) && must_stop(self.0).is_some()
+    }
+}
