@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //!
-//! * A pattern lies under [`literal`] of it, in the table of that length.
+//! * A pattern lies under its `literal` beginning, in the table of that length.
 //! * There is no empty table and no empty list.
 //!
 //! # Complexity
