@@ -50,37 +50,25 @@ pub(crate) fn fill(lua: Lua<'_>, place: Place) {
         lua.raw_set(-3);
     }
     if place == Place::Script {
-        lua.push_function(no_breakpoint, 0);
-        lua.raw_set_field(-2, "breakpoint");
-        lua.push_function(nothing, 0);
-        lua.raw_set_field(-2, "debug");
-        lua.push_function(yes, 0);
-        lua.raw_set_field(-2, "replicate_commands");
+        lua.set_function("breakpoint", no_breakpoint);
+        lua.set_function("debug", nothing);
+        lua.set_function("replicate_commands", yes);
     }
 }
 
 fn run_functions(lua: Lua<'_>) {
-    lua.push_function(call, 0);
-    lua.raw_set_field(-2, "call");
-    lua.push_function(pcall, 0);
-    lua.raw_set_field(-2, "pcall");
-    lua.push_function(error_reply, 0);
-    lua.raw_set_field(-2, "error_reply");
-    lua.push_function(status_reply, 0);
-    lua.raw_set_field(-2, "status_reply");
-    lua.push_function(sha1hex, 0);
-    lua.raw_set_field(-2, "sha1hex");
-    lua.push_function(set_dialect, 0);
-    lua.raw_set_field(-2, "setresp");
-    lua.push_function(set_replication, 0);
-    lua.raw_set_field(-2, "set_repl");
-    lua.push_function(may_call, 0);
-    lua.raw_set_field(-2, "acl_check_cmd");
+    lua.set_function("call", call);
+    lua.set_function("pcall", pcall);
+    lua.set_function("error_reply", error_reply);
+    lua.set_function("status_reply", status_reply);
+    lua.set_function("sha1hex", sha1hex);
+    lua.set_function("setresp", set_dialect);
+    lua.set_function("set_repl", set_replication);
+    lua.set_function("acl_check_cmd", may_call);
 }
 
 fn log_fields(lua: Lua<'_>) {
-    lua.push_function(log, 0);
-    lua.raw_set_field(-2, "log");
+    lua.set_function("log", log);
     for (name, level) in [("DEBUG", 0.0), ("VERBOSE", 1.0), ("NOTICE", 2.0), ("WARNING", 3.0)] {
         push_joined(lua, "LOG_", name);
         lua.push_number(level);

@@ -33,8 +33,7 @@ pub(crate) fn fill(lua: Lua<'_>) {
     lua.raw_set_field(-2, "rol");
     lua.push_function(|lua| shift(lua, u32::rotate_right), 0);
     lua.raw_set_field(-2, "ror");
-    lua.push_function(to_hex, 0);
-    lua.raw_set_field(-2, "tohex");
+    lua.set_function("tohex", to_hex);
 }
 
 /// The bits of an argument.

@@ -18,14 +18,10 @@ const UNPACK_DEPTH_MAX: usize = 1_000;
 /// Pushes the library.
 pub(crate) fn push(lua: Lua<'_>) {
     lua.new_table(0, 8);
-    lua.push_function(pack, 0);
-    lua.raw_set_field(-2, "pack");
-    lua.push_function(unpack, 0);
-    lua.raw_set_field(-2, "unpack");
-    lua.push_function(unpack_one, 0);
-    lua.raw_set_field(-2, "unpack_one");
-    lua.push_function(unpack_limit, 0);
-    lua.raw_set_field(-2, "unpack_limit");
+    lua.set_function("pack", pack);
+    lua.set_function("unpack", unpack);
+    lua.set_function("unpack_one", unpack_one);
+    lua.set_function("unpack_limit", unpack_limit);
     let texts = [
         ("_NAME", "cmsgpack"),
         ("_VERSION", "lua-cmsgpack 0.4.0"),

@@ -332,6 +332,12 @@ impl<'a> Lua<'a> {
         self.raw_set(table);
     }
 
+    /// Makes a function of ours, without upvalues, the field `name` of the table on top.
+    pub(crate) fn set_function<F: Body>(self, name: &str, function: F) {
+        self.push_function(function, 0);
+        self.raw_set_field(-2, name);
+    }
+
     /// Replaces the key on top by its value, with metamethods.
     pub(crate) fn get(self, table: c_int) {
         api!(self, lua_gettable_, table);

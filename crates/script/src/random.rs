@@ -19,10 +19,8 @@ pub(crate) fn seeded(seed: u32) -> u64 {
 
 /// Replaces what Lua has in the table `math`, on top.
 pub(crate) fn fill(lua: Lua<'_>) {
-    lua.push_function(random, 0);
-    lua.raw_set_field(-2, "random");
-    lua.push_function(random_seed, 0);
-    lua.raw_set_field(-2, "randomseed");
+    lua.set_function("random", random);
+    lua.set_function("randomseed", random_seed);
 }
 
 /// The next state, and 31 bits of it.

@@ -208,8 +208,7 @@ fn close(lua: Lua<'_>) {
     lua.new_table(0, 3);
     lua.copy(-3);
     lua.raw_set_field(-2, "__index");
-    lua.push_function(refuse_write, 0);
-    lua.raw_set_field(-2, "__newindex");
+    lua.set_function("__newindex", refuse_write);
     lua.push_boolean(false);
     lua.raw_set_field(-2, "__metatable");
     lua.set_metatable(-2);
@@ -228,8 +227,7 @@ fn close(lua: Lua<'_>) {
 fn refuse_missing(lua: Lua<'_>, at: c_int) {
     let at = lua.absolute(at);
     lua.new_table(0, 1);
-    lua.push_function(missing, 0);
-    lua.raw_set_field(-2, "__index");
+    lua.set_function("__index", missing);
     lua.set_metatable(at);
 }
 

@@ -1,4 +1,5 @@
-//! SHA-1 (FIPS 180-4, 6.1), by which scripts are named. It protects nothing here.
+//! SHA-1 (FIPS 180-4, 6.1), by which scripts are named and of which DEBUG DIGEST is made. It
+//! protects nothing here.
 
 /// The digest of a text.
 pub type Digest = [u8; 20];

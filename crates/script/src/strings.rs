@@ -13,14 +13,10 @@ pub(crate) fn fill(lua: Lua<'_>) {
     lua.raw_set_field(-2, "find");
     lua.push_function(|lua| search(lua, false), 0);
     lua.raw_set_field(-2, "match");
-    lua.push_function(each_match, 0);
-    lua.raw_set_field(-2, "gmatch");
-    lua.push_function(each_match, 0);
-    lua.raw_set_field(-2, "gfind");
-    lua.push_function(replace_all, 0);
-    lua.raw_set_field(-2, "gsub");
-    lua.push_function(repeat, 0);
-    lua.raw_set_field(-2, "rep");
+    lua.set_function("gmatch", each_match);
+    lua.set_function("gfind", each_match);
+    lua.set_function("gsub", replace_all);
+    lua.set_function("rep", repeat);
 }
 
 /// A step of the matcher: whether to go on. Nothing may be raised out of it.

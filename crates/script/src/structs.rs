@@ -24,12 +24,9 @@ const INT_BYTES: i32 = 4;
 /// Pushes the library.
 pub(crate) fn push(lua: Lua<'_>) {
     lua.new_table(0, 3);
-    lua.push_function(pack, 0);
-    lua.raw_set_field(-2, "pack");
-    lua.push_function(unpack, 0);
-    lua.raw_set_field(-2, "unpack");
-    lua.push_function(size, 0);
-    lua.raw_set_field(-2, "size");
+    lua.set_function("pack", pack);
+    lua.set_function("unpack", unpack);
+    lua.set_function("size", size);
 }
 
 /// A format as it is read.

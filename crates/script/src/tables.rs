@@ -7,14 +7,10 @@ use crate::stop::Pace;
 
 /// Replaces what we do otherwise in Lua's table, on top.
 pub(crate) fn fill(lua: Lua<'_>) {
-    lua.push_function(insert, 0);
-    lua.raw_set_field(-2, "insert");
-    lua.push_function(remove, 0);
-    lua.raw_set_field(-2, "remove");
-    lua.push_function(sort, 0);
-    lua.raw_set_field(-2, "sort");
-    lua.push_function(for_each, 0);
-    lua.raw_set_field(-2, "foreach");
+    lua.set_function("insert", insert);
+    lua.set_function("remove", remove);
+    lua.set_function("sort", sort);
+    lua.set_function("foreach", for_each);
 }
 
 /// How long the table in slot 1 is, which may be written to.
