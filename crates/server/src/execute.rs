@@ -349,13 +349,10 @@ impl<'a> Batch<'a> {
         command: &'static Command,
         session: &Session,
     ) -> Done {
-        if session.is_free() && !command.flags.has(Flags::PUBSUB) {
+        let Some(attempt) = self.questioned(request, entry, command, session) else {
             return Ok(());
-        }
-        let attempt = self.attempt(request, entry, command, session);
-        if let Err(denial) = session.user.check(&attempt) {
-            let context = session.context();
-            self.note_denial(denial, &attempt, context, session);
+        };
+        if let Err(denial) = self.check(&attempt, session.context(), session) {
             let refusal = session.user.refusal(denial, &attempt, false);
             return Err(CommandError::text(format!("NOPERM {refusal}")));
         }
@@ -379,19 +376,37 @@ impl<'a> Batch<'a> {
         Attempt { asked: Asked::of(entry, command), words: request.words, db, databases }
     }
 
-    /// Enters what a session was denied into the log of refusals.
-    #[cold]
-    pub fn note_denial(
+    /// A request that the rights of the session's user are to be asked about; `None`: it may be
+    /// made without a question.
+    #[inline]
+    pub fn questioned<'w>(
         &self,
-        denial: Denial,
+        request: Request<'w>,
+        entry: &CommandEntry,
+        command: &'static Command,
+        session: &Session,
+    ) -> Option<Attempt<'w>> {
+        let is_free = session.is_free() && !command.flags.has(Flags::PUBSUB);
+        (!is_free).then(|| self.attempt(request, entry, command, session))
+    }
+
+    /// Whether the session's user may make a request.
+    ///
+    /// # Errors
+    /// What is denied; it is entered into the log of refusals.
+    pub fn check(
+        &self,
         attempt: &Attempt<'_>,
         context: Context,
         session: &Session,
-    ) {
-        let object = denial.object(attempt);
-        let refusal =
-            Refusal { reason: denial.reason, context, object: &object, user: &session.user.name };
-        self.note_refusal(refusal, &session.client);
+    ) -> Result<(), Denial> {
+        let user = &session.user;
+        user.check(attempt).inspect_err(|denial| {
+            let object = denial.object(attempt);
+            let refusal =
+                Refusal { reason: denial.reason, context, object: &object, user: &user.name };
+            self.note_refusal(refusal, &session.client);
+        })
     }
 
     /// Enters a refusal into the log of them.

@@ -35,7 +35,6 @@ pub mod secrets;
 pub mod server;
 pub mod session;
 pub mod settings;
-pub mod sha1;
 pub mod slowlog;
 pub mod socket;
 pub mod start;

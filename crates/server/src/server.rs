@@ -10,6 +10,7 @@ use keyspace::lengths::DOUBLINGS;
 use keyspace::{
     COUNTED, Counts, DbIndex, Keyspace, Lengths, Listener, ShardId, Sizes, Type, Usage,
 };
+use script::sha1;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -28,7 +29,6 @@ use crate::process;
 use crate::pubsub::PubSub;
 use crate::sampler::Sampler;
 use crate::settings::{Configuration, Settings};
-use crate::sha1::sha1;
 use crate::slowlog::SlowLog;
 use crate::stats::{Histogram, WorkerStats};
 use crate::tracking::{Teller, Tracking};

@@ -362,12 +362,10 @@ impl<'a> Batch<'a> {
         command: &'static Command,
         session: &Session,
     ) -> Done {
-        if session.is_free() && !command.flags.has(command::Flags::PUBSUB) {
+        let Some(attempt) = self.questioned(request, entry, command, session) else {
             return Ok(());
-        }
-        let attempt = self.attempt(request, entry, command, session);
-        let Err(denial) = session.user.check(&attempt) else { return Ok(()) };
-        self.note_denial(denial, &attempt, Context::Multi, session);
+        };
+        let Err(denial) = self.check(&attempt, Context::Multi, session) else { return Ok(()) };
         let reason = match denial.reason {
             Reason::Command => "no permission to execute the command or subcommand",
             Reason::Key => "no permission to touch the specified keys",

@@ -8,9 +8,9 @@ use keyspace::entries::Digits;
 use keyspace::{
     KeyHasher, Millis, Stored, Type, array_of, list_of, map_of, set_of, stream, stream_of, zset_of,
 };
+use script::{Digest, sha1};
 
 use super::digits;
-use crate::sha1::{Digest, sha1};
 
 /// What stands for a key that expires, whenever that is.
 const KEY_EXPIRES: &[u8] = b"!!expire!!";
