@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use protocol::{Dialect, Output, Reply};
 use script::{
     Call, Engine, Failure, Host, KILLED, LibrarySource, LogLevel, Script, UNKNOWN_COMMAND,
-    WRONG_ARITY,
+    Verdict, WRONG_ARITY,
 };
 
 /// How much memory the engines of tests have, in bytes.
@@ -77,9 +77,12 @@ impl Host for Small {
         self.log.push((level, String::from_utf8_lossy(message).into_owned()));
     }
 
-    fn stop(&mut self) -> Option<&'static str> {
+    fn look(&mut self) -> Verdict {
         self.asked += 1;
-        self.patience.is_some_and(|patience| self.asked > patience).then_some(KILLED)
+        match self.patience {
+            Some(patience) if self.asked > patience => Verdict::Stop(KILLED),
+            _ => Verdict::GoOn,
+        }
     }
 }
 
