@@ -102,7 +102,6 @@ impl Functions {
     }
 
     /// Deletes a library; whether there was one.
-    #[must_use]
     pub fn delete(&self, name: &[u8]) -> bool {
         let name = std::str::from_utf8(name).unwrap_or_default();
         self.change(|catalog| catalog.remove(name).then_some(()).ok_or(())).is_ok()
@@ -211,4 +210,153 @@ fn taken(conflict: &Conflict) -> CommandError {
         Conflict::Library(name) => format!("ERR Library '{name}' already exists"),
         Conflict::Function(name) => format!("ERR Function {name} already exists"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// A library whose functions return nothing.
+    fn source(name: &str, functions: &[&str]) -> String {
+        let register = |name: &&str| format!("redis.register_function('{name}', function() end)\n");
+        format!("#!lua name={name}\n{}", functions.iter().map(register).collect::<String>())
+    }
+
+    fn loaded(sources: &[String]) -> Functions {
+        let functions = Functions::default();
+        for source in sources {
+            functions.load(source.as_bytes(), false, &Clock::default()).unwrap();
+        }
+        functions
+    }
+
+    /// A dump of these sources, whatever they are.
+    fn dump(sources: &[&str]) -> Vec<u8> {
+        let mut dump = Vec::new();
+        sources.iter().for_each(|source| encode_library(source.as_bytes(), true, &mut dump));
+        rdb::seal(&mut dump, LIBRARIES_VERSION);
+        dump
+    }
+
+    fn names(functions: &Functions) -> Vec<String> {
+        let catalog = functions.catalog();
+        catalog.libraries().map(|library| library.source.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_change_has_a_number_of_its_own() {
+        let clock = Clock::default();
+        let functions = Functions::default();
+        let mut seen = functions.version();
+        let mut is_new = |functions: &Functions| {
+            std::mem::replace(&mut seen, functions.version()) != functions.version()
+        };
+        let one = source("a", &["one"]);
+        functions.load(one.as_bytes(), false, &clock).unwrap();
+        assert!(is_new(&functions));
+        functions.load(one.as_bytes(), false, &clock).unwrap_err();
+        assert!(!is_new(&functions));
+        functions.load(one.as_bytes(), true, &clock).unwrap();
+        assert!(is_new(&functions));
+        assert!(!functions.delete(b"b") && !is_new(&functions));
+        assert!(functions.delete(b"a") && is_new(&functions));
+        functions.restore(&dump(&[&one]), Policy::Append, &clock).unwrap();
+        assert!(is_new(&functions));
+        functions.flush();
+        assert!(is_new(&functions));
+    }
+
+    #[test]
+    fn a_catalog_stays_as_it_is() {
+        let functions = loaded(&[source("a", &["one"])]);
+        let before = functions.catalog();
+        functions.flush();
+        let (source, function) = before.find(b"ONE").unwrap();
+        assert_eq!((source.name(), function.name.as_str()), ("a", "one"));
+        assert!(functions.find(b"one").is_none());
+    }
+
+    #[test]
+    fn what_is_dumped_is_restored() {
+        let long = source("long", &["a", "b", "c", "d", "e", "f"])
+            + &"-- a comment that says the same again and again\n".repeat(1000);
+        let functions = loaded(&[source("a", &["one", "two"]), long.clone()]);
+        let dump = functions.dump();
+        assert!(dump.len() < long.len() / 10, "it is compressed");
+        let restored = Functions::default();
+        restored.restore(&dump, Policy::Append, &Clock::default()).unwrap();
+        assert_eq!(names(&restored), ["a", "long"]);
+        assert_eq!(restored.dump(), dump);
+        assert_eq!(restored.find(b"F").unwrap().0.source(), long.as_bytes());
+    }
+
+    #[test]
+    fn who_loses_a_race_for_a_name_leaves_nothing() {
+        let functions = Functions::default();
+        let (functions, clock) = (&functions, &Clock::default());
+        let won = thread::scope(|scope| {
+            let racer = |nth: usize| {
+                let source = source(&format!("lib{nth}"), &["shared", &format!("own{nth}")]);
+                scope.spawn(move || functions.load(source.as_bytes(), nth.is_multiple_of(2), clock))
+            };
+            let racers: Vec<_> = (0..8).map(racer).collect();
+            let results = racers.into_iter().map(|racer| racer.join().unwrap());
+            results.filter_map(Result::ok).collect::<Vec<String>>()
+        });
+        assert_eq!(won.len(), 1);
+        assert_eq!(names(functions), won);
+        assert_eq!((functions.catalog().functions_len(), functions.version()), (2, 1));
+    }
+
+    #[test]
+    fn a_library_that_does_not_end_is_ended() {
+        let functions = loaded(&[source("a", &["one"])]);
+        let endless = "#!lua name=a\nwhile true do end";
+        let clock = Clock::default();
+        let loaded = functions.load(endless.as_bytes(), true, &clock);
+        let expected = "ERR Error registering functions: ERR FUNCTION LOAD timeout";
+        assert_eq!(loaded.unwrap_err().to_string(), expected);
+        let restored = functions.restore(&dump(&[endless]), Policy::Flush, &clock);
+        assert_eq!(restored.unwrap_err().to_string(), expected);
+        assert_eq!(names(&functions), ["a"]);
+    }
+
+    #[test]
+    fn a_library_that_wants_all_memory_is_refused() {
+        let hungry = "#!lua name=a\nlocal t = {} for i = 1, 1e9 do t[i] = {} end";
+        let refused = Functions::default().load(hungry.as_bytes(), false, &Clock::default());
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("not enough memory"), "{refused}");
+    }
+
+    #[test]
+    fn a_broken_payload_changes_nothing_and_breaks_nothing() {
+        let clock = Clock::default();
+        let functions = loaded(&[source("kept", &["kept"])]);
+        let whole = dump(&[&source("a", &["one"]), &source("b", &["two", "three", "four"])]);
+        let payload = &whole[..whole.len() - rdb::FOOTER_BYTES];
+        for at in 0..payload.len() {
+            for byte in [0, payload[at] ^ 1, payload[at] ^ 0x80, 0xff] {
+                let mut broken = payload.to_vec();
+                broken[at] = byte;
+                assert!(functions.restore(&broken, Policy::Flush, &clock).is_err());
+                rdb::seal(&mut broken, LIBRARIES_VERSION);
+                match functions.restore(&broken, Policy::Flush, &clock) {
+                    // Some bytes are names, and may be others.
+                    Ok(()) => {
+                        let kept = source("kept", &["kept"]);
+                        functions.restore(&dump(&[&kept]), Policy::Flush, &clock).unwrap();
+                    }
+                    Err(_) => assert_eq!(names(&functions), ["kept"], "{at} {byte}"),
+                }
+            }
+            let mut cut = payload[..at].to_vec();
+            rdb::seal(&mut cut, LIBRARIES_VERSION);
+            let restored = functions.restore(&cut, Policy::Append, &clock);
+            assert!(restored.is_err() || at == 0 || names(&functions) == ["a", "kept"], "{at}");
+            functions.delete(b"a");
+        }
+    }
 }
