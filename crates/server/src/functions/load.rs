@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use protocol::Reply;
-use script::{Call, Engine, Failure, Host, LOAD_TIMEOUT, LibrarySource, LogLevel, NOT_ALLOWED};
+use script::{
+    Call, Called, Engine, Failure, Host, LOAD_TIMEOUT, LibrarySource, LogLevel, NOT_ALLOWED,
+    Verdict,
+};
 
 use super::Library;
 use crate::clock::Clock;
@@ -47,8 +50,9 @@ struct Loading<'a> {
 
 impl Host for Loading<'_> {
     /// The engine shows no way here before functions run.
-    fn call(&mut self, _: &[&[u8]], _: Call, reply: &mut Reply<'_>) {
+    fn call(&mut self, _: &[&[u8]], _: Call, reply: &mut Reply<'_>) -> Called {
         reply.error(NOT_ALLOWED);
+        Called::Answered
     }
 
     fn may_call(&mut self, _: &[&[u8]]) -> Option<bool> {
@@ -59,7 +63,10 @@ impl Host for Loading<'_> {
         log::of_script(level, message);
     }
 
-    fn stop(&mut self) -> Option<&'static str> {
-        (self.clock.nanos() >= self.until_nanos).then_some(LOAD_TIMEOUT)
+    fn look(&mut self) -> Verdict {
+        match self.clock.nanos() >= self.until_nanos {
+            true => Verdict::Stop(LOAD_TIMEOUT),
+            false => Verdict::GoOn,
+        }
     }
 }
