@@ -12,6 +12,7 @@ use crate::acl::{Asked, Attempt, Context, Denial, Refusal};
 use crate::blocking::{Blocked, Permit, Wait};
 use crate::client::Client;
 use crate::commands::{Call, Next};
+use crate::executor::Executor;
 use crate::latency;
 use crate::long_work::Held;
 use crate::pubsub::is_publish;
@@ -20,7 +21,6 @@ use crate::server::{CommandEntry, Server};
 use crate::session::Session;
 use crate::settings::{Allowed, Settings, passes};
 use crate::slowlog::{Slow, shortened};
-use crate::worker::Worker;
 
 /// How much of an unknown command's words its error quotes.
 const QUOTED_BYTES_MAX: usize = 128;
@@ -67,8 +67,8 @@ pub enum Ran {
 pub struct Batch<'a> {
     /// The server.
     pub server: &'a Server,
-    /// The worker that runs the batch.
-    pub worker: &'a Worker,
+    /// Who runs the batch.
+    pub worker: &'a Executor,
     /// The settings in force.
     pub settings: &'a Settings,
     /// What time it is.
@@ -101,7 +101,7 @@ pub struct Way {
 impl<'a> Batch<'a> {
     /// A batch that begins now.
     #[must_use]
-    pub fn begin(server: &'a Server, worker: &'a Worker, settings: &'a Settings) -> Batch<'a> {
+    pub fn begin(server: &'a Server, worker: &'a Executor, settings: &'a Settings) -> Batch<'a> {
         let now = server.clock.now();
         Batch { server, worker, settings, now, undisturbed: false }.renewed()
     }

@@ -561,7 +561,7 @@ fn command_stats(scene: &Scene<'_>, lines: &mut Lines) {
 
 fn error_stats(scene: &Scene<'_>, lines: &mut Lines) {
     let mut counts = BTreeMap::new();
-    scene.server.stats.iter().for_each(|stats| stats.error_codes.add_to(&mut counts));
+    scene.server.all_stats().iter().for_each(|stats| stats.error_codes.add_to(&mut counts));
     for (code, count) in counts {
         lines.put(format_args!("errorstat_{code}"), format_args!("count={count}"));
     }
