@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::{fmt, mem, panic};
 
 use corosensei::stack::DefaultStack;
-use foldhash::fast::RandomState;
 use mlua_sys as ffi;
 use protocol::{Dialect, Output, Reply};
 
@@ -54,7 +53,7 @@ pub struct Engine {
     state: NonNull<ffi::lua_State>,
     shared: NonNull<Shared>,
     kept: Kept,
-    scripts: HashMap<ScriptId, c_int, RandomState>,
+    scripts: HashMap<ScriptId, c_int>,
     libraries: HashMap<String, Library>,
     runs: u32,
     /// How many bytes of keys and arguments scripts still have, at most.
@@ -131,7 +130,7 @@ impl Engine {
             state,
             shared,
             kept: Kept::NONE,
-            scripts: HashMap::default(),
+            scripts: HashMap::new(),
             libraries: HashMap::new(),
             runs: 0,
             words_bytes: 0,
