@@ -418,6 +418,8 @@ impl Flags {
     pub const MAY_REPLICATE: Flags = Flags(1 << 20);
     /// As if ASKING stood before it.
     pub const ASKING: Flags = Flags(1 << 21);
+    /// It changes what is kept, though it enters no shard: the libraries of functions.
+    pub const WRITES: Flags = Flags(1 << 22);
 
     /// Whether all flags of `other` are set.
     #[must_use]
@@ -526,6 +528,7 @@ pub enum Group {
     Connection,
     Cluster,
     PubSub,
+    Scripting,
     Server,
     Transactions,
 }
@@ -549,6 +552,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Cluster => "cluster",
             Group::PubSub => "pubsub",
+            Group::Scripting => "scripting",
             Group::Server => "server",
             Group::Transactions => "transactions",
         }
@@ -614,7 +618,8 @@ impl Command {
         match self.run {
             Run::Write(_) | Run::Import(_) => true,
             Run::Block(block) => block.reads.is_none(),
-            Run::Read(_) | Run::Transaction | Run::Session | Run::Container => false,
+            Run::Session => self.flags.has(Flags::WRITES),
+            Run::Read(_) | Run::Transaction | Run::Container => false,
         }
     }
 

@@ -10,6 +10,7 @@ mod command;
 pub mod config;
 mod connection;
 mod debug;
+mod function;
 mod himport;
 mod info;
 mod latency;
@@ -67,6 +68,7 @@ pub const ROWS: &[&[SessionRow]] = &[
     command::ROWS,
     config::ROWS,
     debug::ROWS,
+    function::ROWS,
     himport::ROWS,
     info::ROWS,
     latency::ROWS,

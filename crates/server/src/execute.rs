@@ -834,8 +834,8 @@ impl<'a> Batch<'a> {
     ) -> Result<Ran, CommandError> {
         // Somebody must be able to look around in a pause, and to end it.
         let exempt = entry.command.name == "CLIENT";
-        let publishes = is_publish(command);
-        if !exempt && let Some(rest) = self.server.pause.holds(self.now, publishes) {
+        let is_heard = is_publish(command) || command.writes();
+        if !exempt && let Some(rest) = self.server.pause.holds(self.now, is_heard) {
             return Ok(held(entry, command, session, rest));
         }
         self.call(request, entry, command, session, output)

@@ -257,6 +257,8 @@ pub struct MemoryUse {
     pub tables: u64,
     /// What waits for clients or came from them.
     pub clients: u64,
+    /// Libraries of functions.
+    pub functions: u64,
     /// What lies in the machine's memory, all in all.
     pub resident: u64,
     /// That without the pages of files.
@@ -290,6 +292,7 @@ impl MemoryUse {
             dataset: sum(|usage| usage.record_bytes + usage.external_bytes),
             tables: sum(|usage| usage.table_bytes),
             clients: clients.sum(),
+            functions: server.functions.catalog().bytes() as u64,
             resident: memory.resident_bytes,
             resident_heap: memory.resident_bytes.saturating_sub(memory.file_bytes),
             resident_peak: server.sampler.resident_peak(memory.resident_bytes),
@@ -338,13 +341,17 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     lines.same(&["allocator_active", "allocator_resident"], memory.resident_heap);
     lines.put("allocator_muzzy", 0);
     lines.bytes("total_system_memory", process::machine_bytes());
-    for name in ["used_memory_lua", "used_memory_vm_total", "used_memory_scripts"] {
+    for name in ["used_memory_lua", "used_memory_vm_total"] {
         lines.bytes(name, 0);
     }
     let scripts = ["used_memory_vm_eval", "used_memory_scripts_eval", "used_memory_vm_functions"];
     lines.same(&scripts, 0);
-    lines.same(&["used_memory_functions", "number_of_cached_scripts"], 0);
-    lines.same(&["number_of_functions", "number_of_libraries"], 0);
+    let functions = server.functions.catalog();
+    lines.bytes("used_memory_scripts", memory.functions);
+    lines.put("used_memory_functions", memory.functions);
+    lines.put("number_of_cached_scripts", 0);
+    lines.put("number_of_functions", functions.functions_len());
+    lines.put("number_of_libraries", functions.libraries().len());
     lines.bytes("maxmemory", settings.maxmemory);
     let config = server.config.current();
     let policy = config.value("maxmemory-policy").unwrap_or_default();

@@ -20,6 +20,7 @@ pub mod connection;
 pub mod events;
 pub mod execute;
 pub mod executor;
+pub mod functions;
 pub mod http;
 pub mod info;
 pub mod latency;

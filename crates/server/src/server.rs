@@ -20,6 +20,7 @@ use crate::client::{ClientId, Kill, Registry};
 use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
 use crate::events::{Events, Wanted};
+use crate::functions::Functions;
 use crate::http::Guest;
 use crate::latency::LatencyMonitor;
 use crate::long_work::LongWork;
@@ -77,6 +78,8 @@ pub struct Server {
     pub events: Arc<Wanted>,
     /// Scripts and functions.
     pub scripts: Scripts,
+    /// Libraries of functions.
+    pub functions: Functions,
     /// Commands that took long.
     pub slowlog: SlowLog,
     /// Commands whose request was large.
@@ -196,6 +199,7 @@ impl Server {
             pubsub,
             events: classes,
             scripts: Scripts::default(),
+            functions: Functions::default(),
             slowlog: SlowLog::default(),
             large_requests: SlowLog::default(),
             large_replies: SlowLog::default(),
