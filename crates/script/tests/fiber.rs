@@ -58,7 +58,7 @@ fn boxed() -> Box<Engine> {
 }
 
 fn start<H: Host + Send + 'static>(source: &str, host: H) -> Progress<H> {
-    let script = Script::new(source.as_bytes()).unwrap();
+    let script = Script::new(source.as_bytes()).expect("its first line is well");
     boxed().start(Program::Script(&script), &[], &[], Dialect::Resp2, host)
 }
 
