@@ -928,7 +928,7 @@ fn mode_of(command: &Command, words: Words<'_>) -> Mode {
 
 /// The arguments of a request that names `entry` and runs `command`: that, or a subcommand of it.
 #[inline]
-fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
+pub fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
     let is_sub = !std::ptr::eq(entry.command, command);
     Args::new(request.words, 1 + usize::from(is_sub))
 }

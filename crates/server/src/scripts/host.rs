@@ -24,7 +24,7 @@ use super::interpreter::Gathered;
 use super::{Kind, Running};
 use crate::acl::Context;
 use crate::connection::look_up;
-use crate::execute::{Batch, Ran, Request};
+use crate::execute::{Batch, Ran, Request, args_of, called};
 use crate::executor::Executor;
 use crate::log;
 use crate::pubsub::is_publish;
@@ -181,6 +181,7 @@ impl ScriptHost {
         let on_keyspace = !matches!(command.run, command::Run::Session | command::Run::Container);
         if on_keyspace {
             run.reach(batch, command, request)?;
+            run.stay_brief(batch, named, request)?;
         }
         if changes(command) || !(on_keyspace || is_harmless(command)) {
             run.note_act()?;
@@ -269,6 +270,19 @@ impl Run {
             Place::Apart if view.widen_blocking(&plan) => Ok(()),
             Place::Apart => Err(Refusal::Rejected(CommandError::text(LATE))),
         }
+    }
+
+    /// Leaves the worker before a command that takes long.
+    fn stay_brief(
+        &self,
+        batch: Batch<'_>,
+        (entry, command): Named<'_>,
+        request: Request<'_>,
+    ) -> Result<(), Refusal> {
+        let args = args_of(request, entry, command);
+        let is_long = |view: &View<'_>| batch.is_long(command, args, view);
+        let is_long = batch.is_wordy(command, args) || self.view.as_ref().is_some_and(is_long);
+        if is_long && self.place == Place::Worker { Err(Refusal::Later) } else { Ok(()) }
     }
 
     /// Notes that it does something that cannot be undone, unless it is to end before.
@@ -399,6 +413,7 @@ impl Host for ScriptHost {
             Ok(()) => return Called::Answered,
             Err(Refusal::Later) => {
                 reply.output().rollback(mark);
+                self.run.leave_worker(&self.executor);
                 return Called::Later;
             }
             Err(Refusal::Rejected(error)) => (error, true),
@@ -407,9 +422,8 @@ impl Host for ScriptHost {
         reply.output().rollback(mark);
         reply.error(&error);
         let request = look_up(&self.executor.server, self.words.words());
-        let number = request
-            .entry
-            .map(|entry| entry.number_of(crate::execute::called(entry.command, request.words)));
+        let number =
+            request.entry.map(|entry| entry.number_of(called(entry.command, request.words)));
         self.executor.count_error(number, rejected, &error);
         Called::Answered
     }
