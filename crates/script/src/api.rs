@@ -173,7 +173,8 @@ fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
 fn replace_number(lua: Lua<'_>, at: c_int) {
     let shared = lua.shared();
     let start = shared.scratch_len();
-    shared.scratch(|text| protocol::format_double(lua.number(at), text));
+    // A zero below zero is zero to commands.
+    shared.scratch(|text| protocol::format_double(lua.number(at) + 0.0, text));
     lua.push_scratch(start);
     lua.replace(at);
 }

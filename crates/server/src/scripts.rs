@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use command::CommandError;
-use keyspace::Plan;
+use keyspace::{Plan, ShardId};
 use protocol::Words;
 use script::{Failure, LibrarySource, ScriptId};
 
@@ -61,8 +61,8 @@ pub struct Running {
     number: usize,
     about: OnceLock<About>,
     began_nanos: u64,
-    /// The shards that it holds.
-    plan: Plan,
+    /// The shards that it holds, or waits for.
+    plan: Mutex<Plan>,
     fate: AtomicU8,
 }
 
@@ -78,7 +78,7 @@ impl Running {
     #[must_use]
     pub fn new(kind: Kind, number: usize, began_nanos: u64, plan: Plan) -> Running {
         let (about, fate) = (OnceLock::new(), AtomicU8::new(OPEN));
-        Running { kind, number, about, began_nanos, plan, fate }
+        Running { kind, number, about, began_nanos, plan: Mutex::new(plan), fate }
     }
 
     /// The name of the function, or the SHA-1 of the script.
@@ -122,17 +122,40 @@ impl Running {
         self.fate.load(Ordering::Relaxed) == DOOMED
     }
 
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that it needs these shards, too.
+    pub fn widen(&self, more: &Plan) {
+        let mut plan = self.plan();
+        *plan = joined(&plan, more);
+    }
+
     /// Whether it holds one of these shards.
-    fn holds(&self, plan: &Plan) -> bool {
-        let ids = |plan: &Plan| match plan {
-            Plan::One(id) => vec![*id],
-            Plan::Some(ids) => ids.to_vec(),
-            Plan::All => Vec::new(),
-        };
-        match (&self.plan, plan) {
-            (Plan::All, _) | (_, Plan::All) => self.plan != Plan::Some(Default::default()),
+    fn holds(&self, wanted: &Plan) -> bool {
+        let held = self.plan();
+        match (&*held, wanted) {
+            (Plan::All, _) | (_, Plan::All) => *held != Plan::Some(Default::default()),
             (held, wanted) => ids(held).iter().any(|id| ids(wanted).contains(id)),
         }
+    }
+}
+
+/// The shards of a plan that names them.
+fn ids(plan: &Plan) -> Vec<ShardId> {
+    match plan {
+        Plan::One(id) => vec![*id],
+        Plan::Some(ids) => ids.to_vec(),
+        Plan::All => Vec::new(),
+    }
+}
+
+/// The shards of both.
+fn joined(one: &Plan, other: &Plan) -> Plan {
+    match (one, other) {
+        (Plan::All, _) | (_, Plan::All) => Plan::All,
+        (one, other) => Plan::Some(ids(one).into_iter().chain(ids(other)).collect()),
     }
 }
 
@@ -321,6 +344,12 @@ mod tests {
         assert!(busy(&first, 5 * SECOND));
         assert!(!busy(&second, 5 * SECOND));
         assert!(busy(&Plan::All, 5 * SECOND));
+        let widened = running(Kind::Function, 0, first.clone());
+        scripts.register(&widened);
+        widened.widen(&second);
+        assert!(busy(&second, 5 * SECOND) && busy(&first, 5 * SECOND));
+        scripts.unregister(&widened);
+        assert!(!busy(&second, 5 * SECOND));
         scripts.register(&running(Kind::Function, 0, Plan::All));
         let told = scripts.busy(&second, 5 * SECOND, 5000).map(|error| error.to_string());
         assert!(told.is_some_and(|told| told.contains("FUNCTION KILL")));

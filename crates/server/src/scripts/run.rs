@@ -65,6 +65,8 @@ struct Order<'a> {
 struct Outcome {
     /// What it has returned.
     done: Result<Output, Failure>,
+    /// There is an error in what it has returned.
+    has_failed: bool,
     /// It is to begin anew.
     must_restart: bool,
     began_nanos: u64,
@@ -286,8 +288,10 @@ impl<'a> Batch<'a> {
         let nanos = self.server.clock.nanos() - run.began_nanos;
         called.note(&run.terms, run.has_strayed, nanos);
         self.put_back(Interpreter { engine, executor, words, memory });
-        if let Err(failure) = done {
-            self.fail(request, &failure, session, output, mark);
+        match done {
+            Ok(()) if run.has_failed => self.count_failed(request),
+            Ok(()) => {}
+            Err(failure) => self.fail(request, &failure, session, output, mark),
         }
         Ok(())
     }
@@ -345,6 +349,9 @@ impl<'a> Batch<'a> {
             Kind::Function => Some(interpreter.find_function(first)?),
             Kind::Script => None,
         };
+        if command.name.starts_with("EVALSHA") && ScriptId::parse(first).is_none() {
+            return Err(no_script());
+        }
         let count = count_of(words, kind)?;
         let (called, flags) = match function {
             Some(found) => {
@@ -389,7 +396,7 @@ impl<'a> Batch<'a> {
             return Ok(found);
         }
         if by_name {
-            return Err(CommandError::text("NOSCRIPT No matching script. Please use EVAL."));
+            return Err(no_script());
         }
         self.keep(word, false, interpreter)
     }
@@ -409,10 +416,8 @@ impl<'a> Batch<'a> {
                 ));
             }
             if !says.allow_oom && self.is_out_of_memory() {
-                return Err(CommandError::text(
-                    "OOM allow-oom flag is not set on the script, can not run it when used memory \
-                     > 'maxmemory'",
-                ));
+                self.worker.stats().oom_refusals.add(1);
+                return Err(CommandError::OutOfMemory);
             }
         }
         let is_read_only = only_reads || says.no_writes;
@@ -548,6 +553,9 @@ impl<'a> Batch<'a> {
             return Ran::Busy;
         }
         let mark = output.mark();
+        if outcome.has_failed {
+            self.count_failed(request);
+        }
         match outcome.done {
             Ok(reply) => output.push_output(reply),
             Err(failure) => self.fail(request, &failure, session, output, mark),
@@ -570,6 +578,12 @@ impl<'a> Batch<'a> {
         }
         output.rollback(mark);
         Reply::new(output, session.dialect).error(failure.message());
+        self.count_failed(request);
+    }
+
+    /// Counts a run that has answered with an error which is counted already.
+    #[cold]
+    fn count_failed(&self, request: Request<'_>) {
         if let Some(entry) = request.entry {
             self.worker.stats().each[entry.number_of(entry.command)].failed.add(1);
         }
@@ -602,6 +616,11 @@ fn exec(
     let request = look_up(server, words);
     let (entry, command) = batch.named(request, session)?;
     batch.run_in(view, request, entry, command, session, output)
+}
+
+/// What is told where a script of this name is not known.
+pub fn no_script() -> CommandError {
+    CommandError::text("NOSCRIPT No matching script. Please use EVAL.")
 }
 
 /// How many keys a request gives to a script.
@@ -655,6 +674,12 @@ fn conclude(
     let nanos = executor.server.clock.nanos() - run.began_nanos;
     called.note(&run.terms, run.has_strayed, nanos);
     let done = done.map(|()| std::mem::take(engine.reply()));
-    let outcome = Outcome { done, must_restart: run.must_restart, began_nanos: run.began_nanos };
+    let outcome = Outcome {
+        // What fails beside its reply is counted with that.
+        has_failed: run.has_failed && done.is_ok(),
+        done,
+        must_restart: run.must_restart,
+        began_nanos: run.began_nanos,
+    };
     (Interpreter { engine, executor, words, memory }, outcome)
 }
