@@ -142,6 +142,17 @@ impl Running {
     }
 }
 
+/// What is told whoever must wait for a run of this kind.
+fn busy_with(kind: Kind) -> CommandError {
+    let verb = match kind {
+        Kind::Script => "SCRIPT KILL",
+        Kind::Function => "FUNCTION KILL",
+    };
+    CommandError::text(format!(
+        "BUSY Redis is busy running a script. You can only call {verb} or SHUTDOWN NOSAVE."
+    ))
+}
+
 /// The shards of a plan that names them.
 fn ids(plan: &Plan) -> Vec<ShardId> {
     match plan {
@@ -196,7 +207,11 @@ impl Scripts {
         let mut candidates: Vec<_> = running.iter().filter(|one| one.kind == kind).collect();
         candidates.sort_by_key(|one| one.began_nanos);
         if candidates.is_empty() {
-            return Err(CommandError::text("NOTBUSY No scripts in execution right now."));
+            // The other command is the one to end it.
+            return Err(match running.first() {
+                Some(other) => busy_with(other.kind),
+                None => CommandError::text("NOTBUSY No scripts in execution right now."),
+            });
         }
         let busy = candidates.iter().filter(|one| one.millis(now_nanos) >= busy_millis).count();
         candidates.truncate(busy.max(1));
@@ -268,13 +283,7 @@ impl Scripts {
     pub fn busy(&self, plan: &Plan, now_nanos: u64, busy_millis: u64) -> Option<CommandError> {
         let running = self.running();
         let mut busy = running.iter().filter(|one| one.millis(now_nanos) >= busy_millis);
-        let verb = match busy.find(|one| one.holds(plan))?.kind {
-            Kind::Script => "SCRIPT KILL",
-            Kind::Function => "FUNCTION KILL",
-        };
-        Some(CommandError::text(format!(
-            "BUSY Redis is busy running a script. You can only call {verb} or SHUTDOWN NOSAVE."
-        )))
+        Some(busy_with(busy.find(|one| one.holds(plan))?.kind))
     }
 
     /// Whether a function of a library keeps to its keys.
@@ -314,6 +323,9 @@ mod tests {
         scripts.unregister(&all[2]);
         scripts.kill(Kind::Script, 8 * SECOND, 5000).unwrap();
         assert!(all[0].is_killed());
+        let refused = scripts.kill(Kind::Function, 8 * SECOND, 5000);
+        assert!(refused.unwrap_err().to_string().contains("SCRIPT KILL"));
+        scripts.unregister(&all[0]);
         let refused = scripts.kill(Kind::Function, 8 * SECOND, 5000);
         assert!(refused.unwrap_err().to_string().starts_with("NOTBUSY"));
     }
