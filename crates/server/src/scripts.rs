@@ -10,7 +10,8 @@
 //! # Invariants
 //!
 //! 1. A script that has done something that cannot be undone is never ended.
-//! 2. No more than [`RUNNING_MAX`] scripts run beside the workers at once, and one a worker more.
+//! 2. No more than [`RUNNING_MAX`] scripts run beside the workers at once, and one a worker more;
+//!    and as many transactions with scripts.
 
 pub mod host;
 pub mod interpreter;
@@ -25,6 +26,8 @@ use command::CommandError;
 use keyspace::{Plan, ShardId};
 use protocol::Words;
 use script::{Failure, LibrarySource, ScriptId};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::executor::Executor;
 use crate::server::Server;
@@ -170,6 +173,15 @@ fn joined(one: &Plan, other: &Plan) -> Plan {
     }
 }
 
+/// [`RUNNING_MAX`] permits.
+struct Permits(Arc<Semaphore>);
+
+impl Default for Permits {
+    fn default() -> Permits {
+        Permits(Arc::new(Semaphore::new(RUNNING_MAX)))
+    }
+}
+
 /// See the module's page.
 #[derive(Default)]
 pub struct Scripts {
@@ -179,6 +191,8 @@ pub struct Scripts {
     /// Interpreters that nobody has at hand.
     idle: Mutex<Vec<Interpreter>>,
     interpreters: AtomicUsize,
+    /// How many transactions with scripts may enter their shards, or run.
+    transactions: Permits,
     /// Executors of transactions with scripts, that nobody uses.
     executors: Mutex<Vec<Box<Executor>>>,
     conducts: Mutex<HashMap<(ScriptId, Box<[u8]>), Arc<Conduct>>>,
@@ -257,6 +271,12 @@ impl Scripts {
         let idle = self.executors.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let new = || Executor::new(Arc::clone(server), server.more_stats(), seed);
         idle.unwrap_or_else(|| Box::new(new()))
+    }
+
+    /// Waits until a transaction with scripts may have a thread of its own.
+    pub async fn permit_transaction(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        Arc::clone(&self.transactions.0).acquire_owned().await.ok()
     }
 
     fn put_back_executor(&self, executor: Box<Executor>) {

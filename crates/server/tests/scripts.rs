@@ -447,7 +447,7 @@ fn more_scripts_than_may_run_at_once_wait_and_all_are_killed() {
 /// Scripts that do harm to themselves, and end.
 const HARMFUL: &[&str] = &[
     "local function f() return 1 + f() end return f()",
-    "local t = {} while true do t[#t + 1] = string.rep('x', 1048576) .. #t end",
+    "local t = {} while true do t[#t + 1] = string.rep('x', 16777216) .. #t end",
     "local t = {} for i = 1, 1e9 do t[i] = {} end",
     "return string.rep('x', 1e11)",
     "local s = 'x' while true do s = s .. s end",
@@ -627,4 +627,34 @@ fn long_scripts_are_answered_in_the_order_of_a_pipeline() {
             }
         });
     }
+}
+
+#[test]
+fn transactions_with_scripts_take_turns_and_all_are_killed() {
+    const TRANSACTIONS: usize = 100;
+    let server = WIDE.start();
+    let mut other = connect(&server);
+    assert_eq!(say_line(&mut other, "CONFIG SET busy-reply-threshold 0"), Value::ok());
+    let mut clients: Vec<Client> = (0..TRANSACTIONS).map(|_| connect(&server)).collect();
+    for client in &mut clients {
+        assert_eq!(say_line(client, "MULTI"), Value::ok());
+        say(client, &["EVAL_RO", READING_LOOP, "1", "key", "loop"]);
+        client.send_command(&["EXEC"]).expect("the server listens");
+    }
+    // They all hold everything, but they only read.
+    until("as many run as may", || blocked(&mut other) == 64);
+    assert_eq!(say_line(&mut other, "DBSIZE"), Value::Integer(0));
+    until("all have ended", || {
+        say_line(&mut other, "SCRIPT KILL");
+        clients.retain_mut(|client| {
+            let has_ended = client.has_arrived().expect("it is there");
+            if has_ended {
+                let reply = items(client.reply().expect("it has arrived"));
+                assert!(is_error(&reply[0], KILLED), "{}", reply[0]);
+            }
+            !has_ended
+        });
+        clients.is_empty()
+    });
+    assert_eq!(say_line(&mut other, "SET key 1"), Value::ok());
 }

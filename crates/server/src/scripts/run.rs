@@ -21,7 +21,7 @@ use keyspace::{Frame, Mode, Plan, View};
 use protocol::{Mark, Output, Reply, Words};
 use script::{Failure, Finished, Paused, Program, Progress, ScriptId};
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Kind;
 use super::host::{Place, ScriptHost, Terms};
@@ -202,7 +202,7 @@ impl<'a> Batch<'a> {
     /// session goes there and comes back.
     pub async fn exec_apart(
         &self,
-        view: View<'static>,
+        (view, permit): (View<'static>, Option<OwnedSemaphorePermit>),
         request: Request<'_>,
         held: &Arc<Held>,
         session: &mut Session,
@@ -226,6 +226,7 @@ impl<'a> Batch<'a> {
             drop(held);
             let server = Arc::clone(&executor.server);
             server.scripts.put_back_executor(executor);
+            drop(permit);
             drop(sender.send((session_away, output, done)));
         });
         let answer = receiver.await;
@@ -268,7 +269,8 @@ impl<'a> Batch<'a> {
         };
         self.tell_monitors_of_script(request, session);
         let Order { called, mut terms, keys, arguments } = order;
-        terms.plan = Plan::All;
+        // Nobody comes between the requests of a transaction.
+        (terms.plan, terms.is_not_atomic) = (Plan::All, false);
         let Interpreter { mut engine, executor, words, memory } = interpreter;
         let (parts, entered) = ((executor, words), Some(view.take()));
         let mut host = ScriptHost::new(parts, memory.number, entered, session, terms, Place::Apart);
@@ -480,6 +482,25 @@ impl<'a> Batch<'a> {
             biased;
             view = entering => Ok(view),
             busy = self.until_busy(plan) => Err(busy),
+        }
+    }
+
+    /// Waits until EXEC, if it runs scripts, may have a thread of its own.
+    ///
+    /// # Errors
+    /// If scripts take too long meanwhile.
+    pub async fn permit_transaction(
+        &self,
+        command: &Command,
+        session: &Session,
+    ) -> Result<Option<OwnedSemaphorePermit>, CommandError> {
+        if !session.runs_scripts(command) {
+            return Ok(None);
+        }
+        tokio::select! {
+            biased;
+            permit = self.server.scripts.permit_transaction() => Ok(permit),
+            busy = self.until_busy(&Plan::All) => Err(busy),
         }
     }
 
