@@ -305,6 +305,9 @@ impl<'a> Batch<'a> {
         if session.is_confined() && !is_for_subscribers(entry.command) {
             return Err(confined(entry.command, command));
         }
+        if self.server.scripts.hold_everything() && !command.flags.has(Flags::ALLOW_BUSY) {
+            self.busy(&Plan::All).map_or(Ok(()), Err)?;
+        }
         Ok((entry, command))
     }
 

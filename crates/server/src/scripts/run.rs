@@ -488,7 +488,9 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn busy(&self, plan: &Plan) -> Option<CommandError> {
+    /// What is told whoever needs these shards, if a script that has one of them has been running
+    /// for too long.
+    pub fn busy(&self, plan: &Plan) -> Option<CommandError> {
         let limit = self.worker.settings().busy_reply_millis;
         let now = self.server.clock.nanos();
         self.server.scripts.busy(plan, now, limit).filter(|_| limit > 0)
