@@ -171,9 +171,9 @@ pub(crate) enum Entered<'g> {
 
 /// See the module's page.
 pub struct View<'g> {
-    keyspace: &'g Keyspace,
+    pub(crate) keyspace: &'g Keyspace,
     frame: Frame,
-    entered: Entered<'g>,
+    pub(crate) entered: Entered<'g>,
     /// The key whose hash was computed to find the way here: its address, its length, the hash.
     known: (usize, usize, u64),
     log: Log,

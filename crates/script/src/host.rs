@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use protocol::{Dialect, Reply};
 
-/// What a host answers in [`Host::stop`] when a client has asked to kill the script.
+/// Why a script stops when a client has asked to kill it.
 pub const KILLED: &str = "Script killed by user with SCRIPT KILL...";
 
-/// What a host answers in [`Host::stop`] when a library takes too long to load.
+/// Why a library stops that takes too long to load.
 pub const LOAD_TIMEOUT: &str = "FUNCTION LOAD timeout";
 
 /// What a host answers to a command that does not exist, with its code.
@@ -36,14 +36,26 @@ pub trait Host {
     /// Writes a line to the server's log.
     fn log(&mut self, level: LogLevel, message: &[u8]);
 
-    /// Asked now and then while a script runs: why it must stop, if it must. The text becomes
-    /// the error of the run, with `ERR` before it; the script cannot go on after that.
-    fn stop(&mut self) -> Option<&'static str>;
+    /// Asked now and then while a script runs: what becomes of it.
+    fn look(&mut self) -> Verdict;
 
     /// Where `math.random` begins in this run. The same seed gives the same numbers.
     fn seed(&mut self) -> u32 {
         0
     }
+}
+
+/// What becomes of a script that has run for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It runs on.
+    GoOn,
+    /// It ends. The text becomes the error of the run, with `ERR` before it; nothing of the
+    /// script is run after that, and the host is not called again.
+    Stop(&'static str),
+    /// It is put aside if it has a stack of its own, as with
+    /// [`Engine::start`](crate::Engine::start); otherwise it runs on.
+    Pause,
 }
 
 /// How a script wants a command to be run.
@@ -107,8 +119,19 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Before anything is said.
+    pub(crate) const EMPTY: Self = Self { text: Vec::new(), is_counted: false };
+
     pub(crate) fn new(text: impl Into<Vec<u8>>) -> Self {
         Self { text: text.into(), is_counted: false }
+    }
+
+    /// What is left to be said where nothing is: Lua had no memory to say it.
+    pub(crate) fn or_no_memory(self) -> Self {
+        if self.text.is_empty() {
+            return Self::new("ERR Error running script, not enough memory");
+        }
+        self
     }
 
     /// The text for where only Unicode goes.

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     /// How many bytes were left by the last collection after a run.
     pub(crate) left_bytes: Cell<usize>,
     host: Cell<Option<NonNull<dyn Host>>>,
+    /// How the run leaves the stack it has for itself, if it has one.
+    pub(crate) fiber: Cell<Option<NonNull<crate::fiber::Exit>>>,
     /// Why the script has to stop, once it has.
     pub(crate) stop: Cell<Option<&'static str>>,
     /// A panic, to go on once Lua is left.
@@ -80,6 +82,7 @@ impl Shared {
             collected_bytes: Cell::new(0),
             left_bytes: Cell::new(0),
             host: Cell::new(None),
+            fiber: Cell::new(None),
             stop: Cell::new(None),
             panic: RefCell::new(None),
             dialect: Cell::new(Dialect::Resp2),
@@ -110,9 +113,12 @@ impl Shared {
         result
     }
 
-    /// Lets the host do something. `None` if there is none or it panicked, which goes on when
-    /// Lua is left.
+    /// Lets the host do something. `None` if there is none, the script has to stop, or the host
+    /// panicked, which goes on when Lua is left.
     pub(crate) fn host<T>(&self, ask: impl FnOnce(&mut dyn Host) -> T) -> Option<T> {
+        if self.stop.get().is_some() {
+            return None;
+        }
         let mut host = self.host.get()?;
         // SAFETY: it is lent, so it lives, and nobody else uses it: nothing that it can do
         // leads here again.
@@ -127,6 +133,8 @@ impl Shared {
     }
 
     /// Keeps a panic until Lua is left, and has the script end.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn keep_panic(&self, panic: Box<dyn Any + Send>) {
         self.stop.set(Some("a bug of the server"));
         self.panic.replace(Some(panic));
@@ -138,12 +146,15 @@ impl Shared {
         unsafe { &*self.answer.as_ptr() }
     }
 
-    /// Appends to the scratch buffer.
+    /// Appends to the scratch buffer. As all that may allocate here, a frame of its own: see
+    /// `fiber`.
+    #[inline(never)]
     pub(crate) fn scratch_push(&self, bytes: &[u8]) {
         self.scratch.borrow_mut().extend_from_slice(bytes);
     }
 
     /// Works on the scratch buffer, without a call of Lua.
+    #[inline(never)]
     pub(crate) fn scratch<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         work(&mut self.scratch.borrow_mut())
     }
@@ -161,6 +172,7 @@ impl Shared {
     }
 
     /// Forgets the bytes from `start` on.
+    #[inline(never)]
     pub(crate) fn scratch_cut(&self, start: usize) {
         let mut scratch = self.scratch.borrow_mut();
         scratch.truncate(start);

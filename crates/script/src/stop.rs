@@ -1,17 +1,22 @@
 //! Ending scripts that must end.
 //!
 //! Lua calls a hook every so many instructions, in every coroutine; the hook asks the host.
-//! Functions of ours that work long without Lua's instructions ask by [`Pace::step`].
+//! Functions of ours that work long without Lua's instructions ask by [`Pace::step`]. A run that
+//! is to pause does so here, and nowhere else (see `fiber`).
 //!
 //! # Invariants
 //!
 //! 1. Once a script must stop, each further instruction of it raises the error again, so no
-//!    `pcall` gets past it; a coroutine notices at its next look.
+//!    `pcall` gets past it; a coroutine notices at its next look. No command runs any more.
+//! 2. The host has returned from what it was asked when a run pauses.
 
 use mlua_sys as ffi;
 
 use crate::error::push_error;
+use crate::fiber;
+use crate::host::Verdict;
 use crate::lua::{Lua, Raised};
+use crate::shared::Shared;
 
 /// How many instructions there are from one look to the next: about a tenth of a millisecond.
 pub(crate) const LOOK_EVERY: i32 = 10_000;
@@ -19,15 +24,22 @@ pub(crate) const LOOK_EVERY: i32 = 10_000;
 /// How many steps of long work there are from one look to the next.
 const STEPS_PER_LOOK: u32 = 20_000;
 
-/// Asks the host whether the script must stop, if that is not known yet.
+/// Whether the script must stop: asks the host, if that is not known yet, and pauses if it says
+/// so.
 fn must_stop(lua: Lua<'_>) -> Option<&'static str> {
     let shared = lua.shared();
-    if shared.stop.get().is_none()
-        && let Some(Some(why)) = shared.host(|host| host.stop())
-    {
-        shared.stop.set(Some(why));
+    match ask(shared) {
+        Some(Verdict::Stop(why)) => shared.stop.set(Some(why)),
+        Some(Verdict::Pause) => fiber::pause(shared),
+        Some(Verdict::GoOn) | None => {}
     }
     shared.stop.get()
+}
+
+/// A frame of its own, so that nothing of the host is left when the run pauses.
+#[inline(never)]
+fn ask(shared: &Shared) -> Option<Verdict> {
+    shared.host(|host| host.look())
 }
 
 /// How many collections there are at most after a run.
