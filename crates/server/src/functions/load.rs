@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use protocol::Reply;
-use script::{Call, Engine, Failure, Host, LOAD_TIMEOUT, LibrarySource, LogLevel, NOT_ALLOWED};
+use script::{
+    Call, Engine, Failure, Host, LOAD_TIMEOUT, LibrarySource, LogLevel, NOT_ALLOWED, Verdict,
+};
 
 use super::Library;
 use crate::clock::Clock;
@@ -59,7 +61,8 @@ impl Host for Loading<'_> {
         log::of_script(level, message);
     }
 
-    fn stop(&mut self) -> Option<&'static str> {
-        (self.clock.nanos() >= self.until_nanos).then_some(LOAD_TIMEOUT)
+    fn look(&mut self) -> Verdict {
+        let is_over = self.clock.nanos() >= self.until_nanos;
+        if is_over { Verdict::Stop(LOAD_TIMEOUT) } else { Verdict::GoOn }
     }
 }
