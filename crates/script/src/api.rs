@@ -6,7 +6,8 @@ use protocol::{Dialect, Reply};
 
 use crate::answer;
 use crate::error::{push_error, push_error_text};
-use crate::host::{Call, LogLevel, Replicate};
+use crate::fiber;
+use crate::host::{Call, Called, LogLevel, Replicate};
 use crate::library;
 use crate::lua::{Kind, Lua, Outcome};
 use crate::source::ScriptId;
@@ -117,15 +118,22 @@ fn run_command(lua: Lua<'_>, raises: bool) -> Outcome {
     }
     let shared = lua.shared();
     let call = Call { dialect: shared.dialect.get(), replicate: shared.replicate.get() };
-    let done = with_words(lua, |words| {
-        shared.host(|host| {
-            let mut answer = shared.answer.borrow_mut();
-            answer.clear();
-            host.call(words, call, &mut Reply::new(&mut answer, call.dialect));
-        })
-    });
-    if done.is_none() {
-        return stopped(lua);
+    loop {
+        let called = with_words(lua, |words| {
+            shared.host(|host| {
+                let mut answer = shared.answer.borrow_mut();
+                answer.clear();
+                host.call(words, call, &mut Reply::new(&mut answer, call.dialect))
+            })
+        });
+        match called {
+            Some(Called::Answered) => break,
+            Some(Called::Later) => fiber::pause(shared),
+            None => return stopped(lua),
+        }
+        if shared.stop.get().is_some() {
+            return stopped(lua);
+        }
     }
     lua.set_top(0);
     let is_error = answer::push(lua, shared.answer())?;

@@ -342,7 +342,7 @@ pub(crate) fn set_collector(lua: Lua<'_>) {
 }
 
 /// How much may come until the next collection begins: as much as lives, as Lua has it.
-const PAUSE_PERCENT: i32 = 200;
+pub(crate) const PAUSE_PERCENT: i32 = 200;
 
 /// How hard each step of a collection works: ten times as hard as Lua has it, so that garbage
 /// of few long strings goes before the limit of memory is reached.

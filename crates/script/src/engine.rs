@@ -36,8 +36,11 @@ use crate::{base, cjson, convert, random, stop};
 /// How many compiled scripts are kept before the engine begins anew with them.
 const SCRIPTS_MAX: usize = 1_000;
 
-/// How many runs there are from one push of the collector to the next, and how hard it is.
-const RUNS_PER_COLLECTION: u32 = 50;
+/// After how many runs the collector is turned to, whatever is left.
+const RUNS_PER_COLLECTION: u32 = 1_000;
+
+/// How many bytes of keys and arguments may stay until the next script gets others.
+const WORDS_KEPT_BYTES: usize = 4 * 1024;
 
 /// How much memory Lua itself needs to begin with, in bytes; no limit is lower.
 const MEMORY_MIN_BYTES: usize = 1 << 20;
@@ -53,6 +56,8 @@ pub struct Engine {
     scripts: HashMap<ScriptId, c_int>,
     libraries: HashMap<String, Library>,
     runs: u32,
+    /// How many bytes of keys and arguments scripts still have, at most.
+    words_bytes: usize,
     /// Where runs go on that can be put aside, once there was one.
     stack: Option<DefaultStack>,
     /// What the last of them has returned.
@@ -128,6 +133,7 @@ impl Engine {
             scripts: HashMap::new(),
             libraries: HashMap::new(),
             runs: 0,
+            words_bytes: 0,
             stack: None,
             reply: Output::new(),
         };
@@ -454,6 +460,7 @@ impl Engine {
     /// are; `None` if there is no memory for it.
     fn push(&mut self, callee: &Callee, keys: &[&[u8]], arguments: &[&[u8]]) -> Option<c_int> {
         let (lua, kept) = (self.enter(), self.kept);
+        self.words_bytes = keys.iter().chain(arguments).map(|word| word.len()).sum();
         let mut pushed = 0;
         let status = lua.protect_with(ALL, |lua| {
             lua.push_kept(kept.handler);
@@ -524,23 +531,32 @@ impl Engine {
         lua.set_top(0);
         lua.set_hook(stop::LOOK_EVERY);
         self.runs = self.runs.wrapping_add(1);
-        let kept = self.kept;
+        let shared = self.shared();
+        let has_left_words = self.words_bytes > WORDS_KEPT_BYTES;
         let is_time = self.runs.is_multiple_of(RUNS_PER_COLLECTION);
+        if has_left_words || is_time || shared.is_collector_changed.get() || stop::is_due(shared) {
+            self.clean(is_time);
+        }
+        let shared = self.shared();
+        shared.scratch_cut(0);
+        shared.answer.borrow_mut().clear();
+        if let Some(panic) = shared.panic.take() {
+            panic::resume_unwind(panic);
+        }
+    }
+
+    /// Lets go what runs have left.
+    fn clean(&mut self, is_time: bool) {
+        let (lua, kept) = (self.enter(), self.kept);
+        self.words_bytes = 0;
         lua.protect(|lua| {
             base::restore_collector(lua);
             forget_words(lua, &kept);
             stop::collect_all(lua);
-            if is_time {
-                lua.collect(ffi::LUA_GCSTEP, RUNS_PER_COLLECTION as c_int);
-            }
+            stop::collect_little(lua, is_time);
             Ok(0)
         });
         lua.set_top(0);
-        self.shared().scratch_cut(0);
-        self.shared().answer.borrow_mut().clear();
-        if let Some(panic) = self.shared().panic.take() {
-            panic::resume_unwind(panic);
-        }
     }
 
     /// Lets Lua collect what is kept under these numbers.

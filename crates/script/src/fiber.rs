@@ -30,8 +30,9 @@
 //!    panics. So what a fiber has on its stack when it is put aside neither allocates nor frees
 //!    by itself: it goes through functions that are not inlined and have returned by then, those
 //!    of `Shared` for the scratch buffer, those of `convert` that write, `stop::ask`, what tells
-//!    an error. Lua's core, in C, has no thread-locals; the guards of stack frames and of
-//!    `longjmp` are the same in all threads of a process.
+//!    an error. Only what catches a panic reads one in such a frame, and no other before it.
+//!    Lua's core, in C, has no thread-locals; the guards of stack frames and of `longjmp` are the
+//!    same in all threads of a process.
 //! 3. *No cell is borrowed* then, because none is while Lua is called (see `lua`).
 //! 4. What a run is given is on Lua's stack, in the heap, before its fiber begins, so the
 //!    fiber borrows nothing from who starts it.

@@ -28,7 +28,7 @@ pub trait Host {
     /// Runs a command and writes its reply, or its refusal, into `reply`, which speaks the
     /// dialect that the script has asked for. An [`Reply::error`] is what makes `redis.call`
     /// raise; its text begins with its code.
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>);
+    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called;
 
     /// Whether the user may run a command; `None` if there is no such command.
     fn may_call(&mut self, words: &[&[u8]]) -> Option<bool>;
@@ -56,6 +56,16 @@ pub enum Verdict {
     /// It is put aside if it has a stack of its own, as with
     /// [`Engine::start`](crate::Engine::start); otherwise it runs on.
     Pause,
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// It is answered.
+    Answered,
+    /// Nothing was done or written: it is to be called again after a pause. Only for a script that
+    /// has a stack of its own.
+    Later,
 }
 
 /// How a script wants a command to be run.

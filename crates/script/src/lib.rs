@@ -55,7 +55,7 @@ pub use api::REDIS_VERSION;
 pub use engine::{Engine, Program};
 pub use fiber::{Finished, Paused, Progress};
 pub use host::{
-    Call, Failure, Host, KILLED, LOAD_TIMEOUT, LogLevel, NOT_ALLOWED, READ_ONLY, Replicate,
+    Call, Called, Failure, Host, KILLED, LOAD_TIMEOUT, LogLevel, NOT_ALLOWED, READ_ONLY, Replicate,
     UNKNOWN_COMMAND, Verdict, WRONG_ARITY,
 };
 pub use library::Function;

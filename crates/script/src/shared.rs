@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) collected_bytes: Cell<usize>,
     /// How many bytes were left by the last collection after a run.
     pub(crate) left_bytes: Cell<usize>,
+    /// Whether so much lives that [`collect_little`](crate::stop::collect_little) has no use.
+    pub(crate) lives_much: Cell<bool>,
     host: Cell<Option<NonNull<dyn Host>>>,
     /// How the run leaves the stack it has for itself, if it has one.
     pub(crate) fiber: Cell<Option<NonNull<crate::fiber::Exit>>>,
@@ -81,6 +83,7 @@ impl Shared {
             limit_bytes: Cell::new(limit_bytes),
             collected_bytes: Cell::new(0),
             left_bytes: Cell::new(0),
+            lives_much: Cell::new(false),
             host: Cell::new(None),
             fiber: Cell::new(None),
             stop: Cell::new(None),

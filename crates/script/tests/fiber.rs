@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use common::{MEMORY_BYTES, Restless, Small, bytes, resume_elsewhere, run_in, show};
 use protocol::{Dialect, Reply};
 use script::{
-    Call, Engine, Finished, Host, KILLED, LibrarySource, LogLevel, Paused, Program, Progress,
-    Script, Verdict,
+    Call, Called, Engine, Finished, Host, KILLED, LibrarySource, LogLevel, Paused, Program,
+    Progress, Script, Verdict,
 };
 
 /// What a host with orders answers at each look, in turn; the last one again and again.
@@ -30,10 +30,11 @@ impl Ordered {
 }
 
 impl Host for Ordered {
-    fn call(&mut self, words: &[&[u8]], _: Call, reply: &mut Reply<'_>) {
+    fn call(&mut self, words: &[&[u8]], _: Call, reply: &mut Reply<'_>) -> Called {
         self.calls.fetch_add(1, Ordering::Relaxed);
         assert_ne!(words[0], b"panic", "a bug of the host");
         reply.ok();
+        Called::Answered
     }
 
     fn may_call(&mut self, _: &[&[u8]]) -> Option<bool> {
@@ -57,7 +58,7 @@ fn boxed() -> Box<Engine> {
 }
 
 fn start<H: Host + Send + 'static>(source: &str, host: H) -> Progress<H> {
-    let script = Script::new(source.as_bytes()).unwrap();
+    let script = Script::new(source.as_bytes()).expect("its first line is well");
     boxed().start(Program::Script(&script), &[], &[], Dialect::Resp2, host)
 }
 
@@ -149,9 +150,9 @@ fn a_run_that_pauses_gives_what_one_that_does_not_gives() {
     for &source in LONG {
         let (mut engine, mut host) = (common::engine(), Small::default());
         let expected = run_in(&mut engine, &mut host, Dialect::Resp2, source.as_bytes(), &[], &[]);
-        let (finished, pauses) = finish(start(source, Restless(Small::default())));
+        let (finished, pauses) = finish(start(source, Restless::new(Small::default())));
         assert!(pauses > 0, "{source}");
-        assert_eq!(pauses, host.asked as usize, "{source}");
+        assert_eq!(pauses, host.asked as usize + host.calls.len(), "{source}");
         assert_eq!(finished.host.0.strings, host.strings, "{source}");
         assert_eq!(shown(finished), expected, "{source}");
     }
@@ -165,7 +166,7 @@ fn keys_and_arguments_are_not_needed_after_the_start() {
         let (key, argument) = (b"a key".to_vec(), b"an argument".to_vec());
         let (keys, arguments) = ([&key[..]], [&argument[..], &argument[..]]);
         let program = Program::Script(&script);
-        boxed().start(program, &keys, &arguments, Dialect::Resp2, Restless(Small::default()))
+        boxed().start(program, &keys, &arguments, Dialect::Resp2, Restless::new(Small::default()))
     };
     drop(script);
     let (finished, pauses) = finish(progress);
@@ -189,7 +190,7 @@ fn functions_pause_and_errors_name_them() {
     ];
     for (name, expected) in cases {
         let program = Program::Function { library: &library, name };
-        let host = Restless(Small::default());
+        let host = Restless::new(Small::default());
         let (finished, pauses) =
             finish(engine.start(program, &[b"k"], &[b"a"], Dialect::Resp2, host));
         assert_eq!(pauses > 0, name != "g");
@@ -218,7 +219,8 @@ fn an_engine_serves_one_run_after_the_other() {
         let source = format!("for i = 1, {} do end return {{{round}, 'x'}}", (round % 3) * 10_000);
         let script = Script::new(source.as_bytes()).unwrap();
         let program = Program::Script(&script);
-        let progress = engine.start(program, &[], &[], Dialect::Resp3, Restless(Small::default()));
+        let progress =
+            engine.start(program, &[], &[], Dialect::Resp3, Restless::new(Small::default()));
         let (finished, _) = finish(progress);
         engine = finished.engine;
         assert_eq!(show(&bytes(finished.done, engine.reply())), format!("*2 :{round} $1 x"));
@@ -226,7 +228,7 @@ fn an_engine_serves_one_run_after_the_other() {
     // What failed leaves nothing of the one before.
     let script = Script::new(b"error('x')").unwrap();
     let program = Program::Script(&script);
-    let progress = engine.start(program, &[], &[], Dialect::Resp3, Restless(Small::default()));
+    let progress = engine.start(program, &[], &[], Dialect::Resp3, Restless::new(Small::default()));
     let (mut finished, _) = finish(progress);
     finished.done.unwrap_err();
     assert!(finished.engine.reply().is_empty());
@@ -367,7 +369,7 @@ fn many_runs_go_to_and_fro_between_two_threads() {
     };
     for number in 0..RUNS {
         let argument = number.to_string();
-        let (program, host) = (Program::Script(&script), Restless(Small::default()));
+        let (program, host) = (Program::Script(&script), Restless::new(Small::default()));
         let progress = boxed().start(program, &[], &[argument.as_bytes()], Dialect::Resp2, host);
         to_one.send((number, paused(progress))).unwrap();
     }

@@ -17,6 +17,7 @@ mod latency;
 mod memory;
 mod monitor;
 mod pubsub;
+mod scripting;
 mod server;
 mod slowlog;
 mod transactions;
@@ -75,6 +76,7 @@ pub const ROWS: &[&[SessionRow]] = &[
     memory::ROWS,
     monitor::ROWS,
     pubsub::ROWS,
+    scripting::ROWS,
     server::ROWS,
     slowlog::ROWS,
     transactions::ROWS,
@@ -93,7 +95,17 @@ const HELP: Command = Command {
 };
 
 /// The server's commands that run in entered shards, as those of families do.
-pub const ON_SHARDS: &[Command] = &[server::LOLWUT, transactions::EXEC, transactions::WATCH];
+pub const ON_SHARDS: &[Command] = &[
+    server::LOLWUT,
+    scripting::EVAL,
+    scripting::EVALSHA,
+    scripting::EVALSHA_RO,
+    scripting::EVAL_RO,
+    scripting::FCALL,
+    scripting::FCALL_RO,
+    transactions::EXEC,
+    transactions::WATCH,
+];
 
 /// One call of a command of the server.
 pub struct Call<'a> {

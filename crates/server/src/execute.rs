@@ -176,9 +176,12 @@ impl<'a> Batch<'a> {
         let done = guarded(|| match command.run {
             Run::Read(read) => read(args, &view, &mut reply),
             Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Block(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
-                Ok(())
-            }
+            Run::Block(_)
+            | Run::Import(_)
+            | Run::Transaction
+            | Run::Script
+            | Run::Session
+            | Run::Container => Ok(()),
         });
         self.settle(view.publish(), command);
         if let Err(error) = done {
@@ -214,6 +217,7 @@ impl<'a> Batch<'a> {
                 | Run::Transaction => {
                     self.run_on_keyspace(request, entry, command, session, output)
                 }
+                Run::Script => self.run_script(request, entry, command, session, output),
                 Run::Session | Run::Container => {
                     self.run_on_session(request, entry, command, session, output)
                 }
@@ -454,7 +458,8 @@ impl<'a> Batch<'a> {
     ) {
         if !command.flags.has(Flags::SKIP_MONITOR) && !command.flags.has(Flags::ADMIN) {
             let shown = secrets::shown(entry.command.name, words);
-            let by = (session.db, &*session.client);
+            let address = if session.is_in_script { "lua" } else { &session.client.address };
+            let by = (session.db, address);
             self.server.monitor.tell(self.server.clock.unix_micros(), by, shown);
         }
     }
@@ -515,7 +520,7 @@ impl<'a> Batch<'a> {
             return Ok(held(entry, command, session, rest));
         }
         let args = args_of(request, entry, command);
-        if self.is_wordy(command, args) {
+        if self.is_wordy(command, args) || session.runs_scripts(command) {
             return Ok(Ran::Busy);
         }
         let way = self.way(request, command, session);
@@ -532,9 +537,9 @@ impl<'a> Batch<'a> {
 
     /// Runs a request in its entered shards, publishes what it did and leaves them.
     #[inline]
-    fn run_in(
+    pub fn run_in(
         &self,
-        mut view: View<'_>,
+        mut view: View<'static>,
         request: Request<'a>,
         entry: &CommandEntry,
         command: &'static Command,
@@ -570,7 +575,7 @@ impl<'a> Batch<'a> {
         &self,
         request: Request<'a>,
         (entry, command): (&CommandEntry, &'static Command),
-        view: &mut View<'_>,
+        view: &mut View<'static>,
         session: &mut Session,
         output: &mut Output,
     ) -> Result<Tried, CommandError> {
@@ -600,7 +605,7 @@ impl<'a> Batch<'a> {
             Run::Import(import) => {
                 import(args, session.fieldsets(), view, &mut reply).map(|()| Tried::Answered)
             }
-            Run::Transaction | Run::Session | Run::Container => Ok(Tried::Answered),
+            Run::Transaction | Run::Script | Run::Session | Run::Container => Ok(Tried::Answered),
         });
         if session.remembers_keys() && command.reads() {
             self.remember_keys(request, command, session);
@@ -659,10 +664,19 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Ran {
+        let mark = output.mark();
+        if let Some(away) = session.away.take() {
+            let ran = self.await_script(request, *away, session, output).await;
+            return self.waited(request, ran, session, output, mark);
+        }
         let admitted = self.admit(request, session);
         let Ok((entry, command)) = admitted else {
             return self.run(request, session, output);
         };
+        if matches!(command.run, Run::Script) && !session.is_queueing() {
+            let ran = self.run_script_waiting(request, command, session, output).await;
+            return self.waited(request, ran, session, output, mark);
+        }
         if matches!(command.run, Run::Session | Run::Container) {
             // It goes step by step; others have their turn between two of them.
             tokio::task::yield_now().await;
@@ -673,11 +687,18 @@ impl<'a> Batch<'a> {
             return self.run_elsewhere(request, held, entry, command, session, output).await;
         }
         let way = self.way(request, command, session);
-        let now = || self.server.clock.now();
-        let view = {
-            let frame = || Frame { now: now(), ..self.frame(session) };
-            self.server.keyspace.enter(&way.plan, way.mode, frame).await
+        let view = match self.enter_unless_busy(&way.plan, way.mode, session).await {
+            Ok(view) => view,
+            Err(busy) => {
+                let error = self.refuse_queued(request, busy, session);
+                self.refuse(request, true, error, session, output, mark);
+                self.finish(request, session, output, mark);
+                return Ran::Refused;
+            }
         };
+        if session.runs_scripts(command) {
+            return self.exec_apart(view, request, held, session, output).await;
+        }
         if self.is_long(command, args, &view) {
             drop(view);
             return self.run_elsewhere(request, held, entry, command, session, output).await;
@@ -685,12 +706,25 @@ impl<'a> Batch<'a> {
         self.worker.stats().gate_waits.add(1);
         view.prefetch(&way.hashes);
         session.began_nanos = self.server.clock.nanos();
-        let mark = output.mark();
-        match self.run_in(view, request, entry, command, session, output) {
+        let ran = self.run_in(view, request, entry, command, session, output);
+        self.waited(request, ran, session, output, mark)
+    }
+
+    /// Ends a request that had to wait.
+    pub fn waited(
+        &self,
+        request: Request<'_>,
+        ran: Result<Ran, CommandError>,
+        session: &mut Session,
+        output: &mut Output,
+        mark: protocol::Mark,
+    ) -> Ran {
+        match ran {
             Ok(Ran::Blocked) => {
                 self.begin_wait(session);
                 return Ran::Blocked;
             }
+            Ok(Ran::Busy) => return Ran::Busy,
             Ok(_) => {}
             Err(error) => self.refuse(request, false, error, session, output, mark),
         }
@@ -765,6 +799,22 @@ impl<'a> Batch<'a> {
         (calls, nanos): (u64, u64),
         client: &Client,
     ) {
+        if client.admin {
+            self.worker.stats().admin_commands.add(calls);
+        }
+        client.commands.add(calls);
+        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
+        client.set_last_command(entry.command, sub);
+        self.book_run(entry, command, (calls, nanos));
+    }
+
+    /// The same, for commands that no client has sent.
+    pub fn book_run(
+        &self,
+        entry: &CommandEntry,
+        command: &'static Command,
+        (calls, nanos): (u64, u64),
+    ) {
         let stats = self.worker.stats();
         stats.commands.add(calls);
         let each = &stats.each[entry.number_of(command)];
@@ -773,12 +823,6 @@ impl<'a> Batch<'a> {
         if self.settings.latency_tracking {
             each.latency.get_or_init(Default::default).record(nanos / calls, calls);
         }
-        if client.admin {
-            stats.admin_commands.add(calls);
-        }
-        client.commands.add(calls);
-        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
-        client.set_last_command(entry.command, sub);
         let fast = command.flags.has(Flags::FAST);
         let event = if fast { latency::FAST_COMMAND } else { latency::COMMAND };
         self.worker.note_latency(self.settings, event, nanos / 1000);
@@ -884,7 +928,7 @@ fn mode_of(command: &Command, words: Words<'_>) -> Mode {
 
 /// The arguments of a request that names `entry` and runs `command`: that, or a subcommand of it.
 #[inline]
-fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
+pub fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
     let is_sub = !std::ptr::eq(entry.command, command);
     Args::new(request.words, 1 + usize::from(is_sub))
 }
@@ -903,7 +947,12 @@ pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Sett
 
 /// Notes what a client waits with.
 #[cold]
-fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest: Millis) -> Ran {
+pub fn held(
+    entry: &CommandEntry,
+    command: &'static Command,
+    session: &Session,
+    rest: Millis,
+) -> Ran {
     let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
     session.client.set_last_command(entry.command, sub);
     Ran::Paused(rest)

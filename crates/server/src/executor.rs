@@ -10,6 +10,7 @@ use std::sync::Arc;
 use command::CommandError;
 
 use crate::latency;
+use crate::scripts::interpreter::Interpreter;
 use crate::server::Server;
 use crate::settings::Settings;
 use crate::stats::WorkerStats;
@@ -20,6 +21,8 @@ pub struct Executor {
     pub server: Arc<Server>,
     stats: Arc<WorkerStats>,
     chance: Cell<u64>,
+    /// The Lua that it has at hand for its scripts.
+    pub interpreter: RefCell<Option<Interpreter>>,
     /// The settings in a copy of its own, so that holding it writes no shared line; their version.
     settings: RefCell<(u64, Arc<Settings>)>,
 }
@@ -30,7 +33,8 @@ impl Executor {
     pub fn new(server: Arc<Server>, stats: Arc<WorkerStats>, seed: u64) -> Executor {
         let settings = RefCell::new((0, copy_settings(&server)));
         // An xorshift never leaves zero.
-        Executor { server, stats, chance: Cell::new(seed | 1), settings }
+        let (chance, interpreter) = (Cell::new(seed | 1), RefCell::default());
+        Executor { server, stats, chance, interpreter, settings }
     }
 
     /// What it counts.

@@ -365,9 +365,12 @@ impl Errand {
         self.run_in(view, |view, reply| match self.command.run {
             Run::Read(read) => read(self.args(), view, reply),
             Run::Write(write) => write(self.args(), view, reply),
-            Run::Block(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
-                Ok(())
-            }
+            Run::Block(_)
+            | Run::Import(_)
+            | Run::Transaction
+            | Run::Script
+            | Run::Session
+            | Run::Container => Ok(()),
         })
     }
 
@@ -440,7 +443,11 @@ impl Errand {
         let monitor = &self.server.monitor;
         if monitor.is_watched() {
             let shown = secrets::shown(self.named.name, self.held.words());
-            monitor.tell(self.server.clock.unix_micros(), (self.frame.db, &self.client), shown);
+            monitor.tell(
+                self.server.clock.unix_micros(),
+                (self.frame.db, &self.client.address),
+                shown,
+            );
         }
     }
 

@@ -9,17 +9,33 @@
 //!
 //! # Invariants
 //!
-//! 1. A script that has written is never ended.
-//! 2. No more than [`RUNNING_MAX`] scripts run beside the workers at once.
+//! 1. A script that has done something that cannot be undone is never ended.
+//! 2. No more than [`RUNNING_MAX`] scripts run beside the workers at once, and one a worker more.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+pub mod host;
+pub mod interpreter;
+pub mod registry;
+pub mod run;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use command::CommandError;
 use keyspace::Plan;
+use protocol::Words;
+use script::{Failure, LibrarySource, ScriptId};
+
+use crate::executor::Executor;
+use crate::server::Server;
+use interpreter::Interpreter;
+use registry::{Conduct, Registry};
 
 /// The most scripts that run beside the workers at once.
 pub const RUNNING_MAX: usize = 64;
+
+/// The most functions whose conduct is remembered; if there are more, it begins anew.
+const FUNCTIONS_MAX: usize = 10_000;
 
 /// What has source: a script by itself, or a function of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,43 +46,51 @@ pub enum Kind {
     Function,
 }
 
+/// What is told of a run.
+#[derive(Debug, Default)]
+struct About {
+    name: Vec<u8>,
+    words: Vec<Vec<u8>>,
+}
+
 /// A script that takes long: it has a thread of its own.
 #[derive(Debug)]
 pub struct Running {
     kind: Kind,
-    name: Vec<u8>,
-    words: Vec<Vec<u8>>,
+    /// The number of its interpreter.
+    number: usize,
+    about: OnceLock<About>,
     began_nanos: u64,
     /// The shards that it holds.
     plan: Plan,
-    has_written: AtomicBool,
-    is_killed: AtomicBool,
+    fate: AtomicU8,
 }
 
+/// Nothing is decided.
+const OPEN: u8 = 0;
+/// It has done something, and so is not killed.
+const ACTED: u8 = 1;
+/// It is killed, and so does nothing any more.
+const DOOMED: u8 = 2;
+
 impl Running {
-    /// A run that began at a moment in ns of the clock, by a request of these words.
+    /// A run of an interpreter that began at a moment in ns of the clock and holds these shards.
     #[must_use]
-    pub fn new(
-        kind: Kind,
-        name: Vec<u8>,
-        words: Vec<Vec<u8>>,
-        began_nanos: u64,
-        plan: Plan,
-    ) -> Running {
-        let (has_written, is_killed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Running { kind, name, words, began_nanos, plan, has_written, is_killed }
+    pub fn new(kind: Kind, number: usize, began_nanos: u64, plan: Plan) -> Running {
+        let (about, fate) = (OnceLock::new(), AtomicU8::new(OPEN));
+        Running { kind, number, about, began_nanos, plan, fate }
     }
 
     /// The name of the function, or the SHA-1 of the script.
     #[must_use]
     pub fn name(&self) -> &[u8] {
-        &self.name
+        self.about.get().map_or(&[], |about| &about.name)
     }
 
     /// The request that runs it.
     #[must_use]
     pub fn words(&self) -> &[Vec<u8>] {
-        &self.words
+        self.about.get().map_or(&[], |about| &about.words)
     }
 
     /// How long it has been running, in ms.
@@ -75,22 +99,55 @@ impl Running {
         now_nanos.saturating_sub(self.began_nanos) / 1_000_000
     }
 
-    /// Notes that it may have changed something: from now on it is not killed.
-    pub fn note_write(&self) {
-        self.has_written.store(true, Ordering::Relaxed);
+    /// Notes that it is about to do something that cannot be undone: from now on it is not killed.
+    ///
+    /// Returns `false` if it has been killed already: then it must not do it.
+    #[must_use]
+    pub fn note_act(&self) -> bool {
+        let order = Ordering::Relaxed;
+        let fate = self.fate.compare_exchange(OPEN, ACTED, order, order);
+        fate.unwrap_or_else(|fate| fate) != DOOMED
     }
 
-    /// Whether somebody wants it to end.
+    /// Kills it; `false` if it is too late for that.
+    fn kill(&self) -> bool {
+        let order = Ordering::Relaxed;
+        let fate = self.fate.compare_exchange(OPEN, DOOMED, order, order);
+        fate.unwrap_or_else(|fate| fate) != ACTED
+    }
+
+    /// Whether it is to end.
     #[must_use]
     pub fn is_killed(&self) -> bool {
-        self.is_killed.load(Ordering::Relaxed) && !self.has_written.load(Ordering::Relaxed)
+        self.fate.load(Ordering::Relaxed) == DOOMED
+    }
+
+    /// Whether it holds one of these shards.
+    fn holds(&self, plan: &Plan) -> bool {
+        let ids = |plan: &Plan| match plan {
+            Plan::One(id) => vec![*id],
+            Plan::Some(ids) => ids.to_vec(),
+            Plan::All => Vec::new(),
+        };
+        match (&self.plan, plan) {
+            (Plan::All, _) | (_, Plan::All) => self.plan != Plan::Some(Default::default()),
+            (held, wanted) => ids(held).iter().any(|id| ids(wanted).contains(id)),
+        }
     }
 }
 
 /// See the module's page.
 #[derive(Default)]
 pub struct Scripts {
+    /// Those that EVAL and SCRIPT LOAD have brought.
+    pub registry: Registry,
     running: Mutex<Vec<Arc<Running>>>,
+    /// Interpreters that nobody has at hand.
+    idle: Mutex<Vec<Interpreter>>,
+    interpreters: AtomicUsize,
+    /// Executors of transactions with scripts, that nobody uses.
+    executors: Mutex<Vec<Box<Executor>>>,
+    conducts: Mutex<HashMap<(ScriptId, Box<[u8]>), Arc<Conduct>>>,
 }
 
 impl Scripts {
@@ -120,15 +177,152 @@ impl Scripts {
         }
         let busy = candidates.iter().filter(|one| one.millis(now_nanos) >= busy_millis).count();
         candidates.truncate(busy.max(1));
-        candidates.retain(|one| !one.has_written.load(Ordering::Relaxed));
-        if candidates.is_empty() {
+        let killed = candidates.iter().filter(|one| one.kill()).count();
+        if killed == 0 {
             return Err(CommandError::text(
                 "UNKILLABLE Sorry the script already executed write commands against the dataset. \
                  You can either wait the script termination or kill the server in a hard way using \
                  the SHUTDOWN NOSAVE command.",
             ));
         }
-        candidates.iter().for_each(|one| one.is_killed.store(true, Ordering::Relaxed));
         Ok(())
+    }
+
+    /// Enters one among those that run.
+    fn register(&self, running: &Arc<Running>) {
+        self.running().push(Arc::clone(running));
+    }
+
+    /// Says what the run of an interpreter is, for whoever asks what runs.
+    fn describe(&self, number: usize, name: Vec<u8>, words: Words<'_>) {
+        let words = words.iter().map(<[u8]>::to_vec).collect();
+        let running = self.running();
+        if let Some(one) = running.iter().find(|one| one.number == number) {
+            let _ = one.about.set(About { name, words });
+        }
+    }
+
+    /// An interpreter that nobody uses, or a new one.
+    fn interpreter(&self, server: &Arc<Server>, seed: u64) -> Result<Interpreter, Failure> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(interpreter) => Ok(interpreter),
+            None => {
+                let number = self.interpreters.fetch_add(1, Ordering::Relaxed);
+                Interpreter::new(server, number, seed)
+            }
+        }
+    }
+
+    /// An executor that nobody uses, or a new one, for a transaction with scripts.
+    fn executor(&self, server: &Arc<Server>, seed: u64) -> Box<Executor> {
+        let idle = self.executors.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let new = || Executor::new(Arc::clone(server), server.more_stats(), seed);
+        idle.unwrap_or_else(|| Box::new(new()))
+    }
+
+    fn put_back_executor(&self, executor: Box<Executor>) {
+        self.executors.lock().unwrap_or_else(PoisonError::into_inner).push(executor);
+    }
+
+    fn put_back(&self, interpreter: Interpreter) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(interpreter);
+    }
+
+    fn unregister(&self, running: &Arc<Running>) {
+        self.running().retain(|one| !Arc::ptr_eq(one, running));
+    }
+
+    /// Whether so many run that none may leave its worker.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.running().len() >= RUNNING_MAX
+    }
+
+    /// What is told whoever waits for these shards, if one that has been running for longer than
+    /// `busy_millis` holds one of them.
+    #[must_use]
+    pub fn busy(&self, plan: &Plan, now_nanos: u64, busy_millis: u64) -> Option<CommandError> {
+        let running = self.running();
+        let mut busy = running.iter().filter(|one| one.millis(now_nanos) >= busy_millis);
+        let verb = match busy.find(|one| one.holds(plan))?.kind {
+            Kind::Script => "SCRIPT KILL",
+            Kind::Function => "FUNCTION KILL",
+        };
+        Some(CommandError::text(format!(
+            "BUSY Redis is busy running a script. You can only call {verb} or SHUTDOWN NOSAVE."
+        )))
+    }
+
+    /// Whether a function of a library keeps to its keys.
+    #[must_use]
+    pub fn conduct_of(&self, library: &LibrarySource, function: &[u8]) -> Arc<Conduct> {
+        let mut all = self.conducts.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= FUNCTIONS_MAX {
+            all.clear();
+        }
+        Arc::clone(all.entry((library.id(), function.into())).or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(kind: Kind, began_nanos: u64, plan: Plan) -> Arc<Running> {
+        Arc::new(Running::new(kind, 0, began_nanos, plan))
+    }
+
+    fn nothing() -> Plan {
+        Plan::Some(smallvec::SmallVec::new())
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn the_busy_ones_are_killed_or_else_the_oldest() {
+        let scripts = Scripts::default();
+        assert!(scripts.kill(Kind::Script, 0, 5000).is_err());
+        let all = [7, 1, 2].map(|second| running(Kind::Script, second * SECOND, nothing()));
+        all.iter().for_each(|one| scripts.register(one));
+        scripts.kill(Kind::Script, 8 * SECOND, 5000).unwrap();
+        assert_eq!(all.each_ref().map(|one| one.is_killed()), [false, true, true]);
+        scripts.unregister(&all[1]);
+        scripts.unregister(&all[2]);
+        scripts.kill(Kind::Script, 8 * SECOND, 5000).unwrap();
+        assert!(all[0].is_killed());
+        let refused = scripts.kill(Kind::Function, 8 * SECOND, 5000);
+        assert!(refused.unwrap_err().to_string().starts_with("NOTBUSY"));
+    }
+
+    #[test]
+    fn whoever_has_acted_is_not_killed_and_whoever_is_killed_does_not_act() {
+        let scripts = Scripts::default();
+        let [actor, victim] = [0, 1].map(|at| running(Kind::Script, at, nothing()));
+        scripts.register(&actor);
+        assert!(actor.note_act() && actor.note_act());
+        let refused = scripts.kill(Kind::Script, 0, 5000).unwrap_err().to_string();
+        assert!(refused.starts_with("UNKILLABLE"), "{refused}");
+        assert!(!actor.is_killed());
+        scripts.register(&victim);
+        scripts.kill(Kind::Script, 10 * SECOND, 5000).unwrap();
+        assert!(victim.is_killed() && !victim.note_act());
+    }
+
+    #[test]
+    fn only_who_needs_a_held_shard_is_told_that_it_is_busy() {
+        let scripts = Scripts::default();
+        let keyspace = keyspace::Keyspace::new(4, 1, [1, 2]);
+        let [first, second] = [0, u64::MAX].map(|hash| keyspace.plan([hash]));
+        scripts.register(&running(Kind::Script, 0, first.clone()));
+        scripts.register(&running(Kind::Function, 0, nothing()));
+        let busy = |plan: &Plan, now: u64| scripts.busy(plan, now, 5000).is_some();
+        assert!(!busy(&first, 4 * SECOND));
+        assert!(busy(&first, 5 * SECOND));
+        assert!(!busy(&second, 5 * SECOND));
+        assert!(busy(&Plan::All, 5 * SECOND));
+        scripts.register(&running(Kind::Function, 0, Plan::All));
+        let told = scripts.busy(&second, 5 * SECOND, 5000).map(|error| error.to_string());
+        assert!(told.is_some_and(|told| told.contains("FUNCTION KILL")));
     }
 }

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use protocol::{Dialect, Output, Reply};
 use script::{
-    Call, Engine, Failure, Host, KILLED, LibrarySource, LogLevel, Paused, Program, Progress,
-    Script, UNKNOWN_COMMAND, Verdict, WRONG_ARITY,
+    Call, Called, Engine, Failure, Host, KILLED, LibrarySource, LogLevel, Paused, Program,
+    Progress, Script, UNKNOWN_COMMAND, Verdict, WRONG_ARITY,
 };
 
 /// How much memory the engines of tests have, in bytes.
@@ -26,7 +26,7 @@ pub(crate) struct Small {
 }
 
 impl Host for Small {
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) {
+    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
         self.calls.push(call);
         let name = words[0].to_ascii_lowercase();
         match (name.as_slice(), &words[1..]) {
@@ -66,6 +66,7 @@ impl Host for Small {
             (b"ping" | b"echo" | b"set" | b"get" | b"incr", _) => reply.error(WRONG_ARITY),
             _ => reply.error(UNKNOWN_COMMAND),
         }
+        Called::Answered
     }
 
     fn may_call(&mut self, words: &[&[u8]]) -> Option<bool> {
@@ -150,7 +151,7 @@ fn run_paused(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let own = std::mem::replace(engine, Engine::new(0).expect("there is memory"));
-    let restless = Restless(std::mem::take(host));
+    let restless = Restless::new(std::mem::take(host));
     let mut progress = Box::new(own).start(program, words.0, words.1, dialect, restless);
     loop {
         match progress {
@@ -174,12 +175,19 @@ pub(crate) fn resume_elsewhere<H: Send + 'static>(paused: Paused<H>) -> Progress
     }
 }
 
-/// Wants a pause whenever it is asked.
-pub(crate) struct Restless(pub(crate) Small);
+/// Wants a pause whenever it is asked, and answers each command when it is called again.
+pub(crate) struct Restless(pub(crate) Small, bool);
+
+impl Restless {
+    pub(crate) fn new(small: Small) -> Self {
+        Self(small, false)
+    }
+}
 
 impl Host for Restless {
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) {
-        self.0.call(words, call, reply);
+    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
+        self.1 = !self.1;
+        if self.1 { Called::Later } else { self.0.call(words, call, reply) }
     }
 
     fn may_call(&mut self, words: &[&[u8]]) -> Option<bool> {

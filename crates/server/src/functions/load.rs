@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use protocol::Reply;
 use script::{
-    Call, Engine, Failure, Host, LOAD_TIMEOUT, LibrarySource, LogLevel, NOT_ALLOWED, Verdict,
+    Call, Called, Engine, Failure, Host, LOAD_TIMEOUT, LibrarySource, LogLevel, NOT_ALLOWED,
+    Verdict,
 };
 
 use super::Library;
@@ -49,8 +50,9 @@ struct Loading<'a> {
 
 impl Host for Loading<'_> {
     /// The engine shows no way here before functions run.
-    fn call(&mut self, _: &[&[u8]], _: Call, reply: &mut Reply<'_>) {
+    fn call(&mut self, _: &[&[u8]], _: Call, reply: &mut Reply<'_>) -> Called {
         reply.error(NOT_ALLOWED);
+        Called::Answered
     }
 
     fn may_call(&mut self, _: &[&[u8]]) -> Option<bool> {
@@ -62,7 +64,9 @@ impl Host for Loading<'_> {
     }
 
     fn look(&mut self) -> Verdict {
-        let is_over = self.clock.nanos() >= self.until_nanos;
-        if is_over { Verdict::Stop(LOAD_TIMEOUT) } else { Verdict::GoOn }
+        match self.clock.nanos() >= self.until_nanos {
+            true => Verdict::Stop(LOAD_TIMEOUT),
+            false => Verdict::GoOn,
+        }
     }
 }
