@@ -158,7 +158,7 @@ impl Drop for Connection {
         }
         server.clients.leave(client.id);
         if self.session.tracking.is_some() {
-            server.tracking.leave(&server.keyspace, client);
+            server.tracking.leave(server.keyspace, client);
         }
         server.load.leave(self.worker.index);
         if self.holds_replies {

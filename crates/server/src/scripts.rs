@@ -136,6 +136,9 @@ impl Running {
     }
 }
 
+/// Those of functions, by library and name.
+type Conducts = HashMap<(ScriptId, Box<[u8]>), Arc<Conduct>>;
+
 /// See the module's page.
 #[derive(Default)]
 pub struct Scripts {
@@ -148,8 +151,8 @@ pub struct Scripts {
     idle: Mutex<Vec<Interpreter>>,
     interpreters: AtomicUsize,
     /// Executors of transactions with scripts, that nobody uses.
-    executors: Mutex<Vec<Box<Executor>>>,
-    conducts: Mutex<HashMap<(ScriptId, Box<[u8]>), Arc<Conduct>>>,
+    executors: Mutex<Vec<Executor>>,
+    conducts: Mutex<Conducts>,
 }
 
 impl Scripts {
@@ -218,13 +221,12 @@ impl Scripts {
     }
 
     /// An executor that nobody uses, or a new one, for a transaction with scripts.
-    fn executor(&self, server: &Arc<Server>, seed: u64) -> Box<Executor> {
+    fn executor(&self, server: &Arc<Server>, seed: u64) -> Executor {
         let idle = self.executors.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let new = || Executor::new(Arc::clone(server), server.more_stats(), seed);
-        idle.unwrap_or_else(|| Box::new(new()))
+        idle.unwrap_or_else(|| Executor::new(Arc::clone(server), server.more_stats(), seed))
     }
 
-    fn put_back_executor(&self, executor: Box<Executor>) {
+    fn put_back_executor(&self, executor: Executor) {
         self.executors.lock().unwrap_or_else(PoisonError::into_inner).push(executor);
     }
 
