@@ -122,6 +122,17 @@ impl Running {
         self.fate.load(Ordering::Relaxed) == DOOMED
     }
 
+    /// What is told those whom it keeps waiting for too long.
+    fn busy(&self) -> CommandError {
+        let verb = match self.kind {
+            Kind::Script => "SCRIPT KILL",
+            Kind::Function => "FUNCTION KILL",
+        };
+        CommandError::text(format!(
+            "BUSY Redis is busy running a script. You can only call {verb} or SHUTDOWN NOSAVE."
+        ))
+    }
+
     /// Whether it holds one of these shards.
     fn holds(&self, plan: &Plan) -> bool {
         let ids = |plan: &Plan| match plan {
@@ -178,7 +189,9 @@ impl Scripts {
         let mut candidates: Vec<_> = running.iter().filter(|one| one.kind == kind).collect();
         candidates.sort_by_key(|one| one.began_nanos);
         if candidates.is_empty() {
-            return Err(CommandError::text("NOTBUSY No scripts in execution right now."));
+            let other = running.iter().find(|one| one.millis(now_nanos) >= busy_millis);
+            let nothing = || CommandError::text("NOTBUSY No scripts in execution right now.");
+            return Err(other.map_or_else(nothing, |other| other.busy()));
         }
         let busy = candidates.iter().filter(|one| one.millis(now_nanos) >= busy_millis).count();
         candidates.truncate(busy.max(1));
@@ -258,13 +271,7 @@ impl Scripts {
     pub fn busy(&self, plan: &Plan, now_nanos: u64, busy_millis: u64) -> Option<CommandError> {
         let running = self.running();
         let mut busy = running.iter().filter(|one| one.millis(now_nanos) >= busy_millis);
-        let verb = match busy.find(|one| one.holds(plan))?.kind {
-            Kind::Script => "SCRIPT KILL",
-            Kind::Function => "FUNCTION KILL",
-        };
-        Some(CommandError::text(format!(
-            "BUSY Redis is busy running a script. You can only call {verb} or SHUTDOWN NOSAVE."
-        )))
+        busy.find(|one| one.holds(plan)).map(|one| one.busy())
     }
 
     /// Whether a function of a library keeps to its keys.
@@ -306,6 +313,8 @@ mod tests {
         assert!(all[0].is_killed());
         let refused = scripts.kill(Kind::Function, 8 * SECOND, 5000);
         assert!(refused.unwrap_err().to_string().starts_with("NOTBUSY"));
+        let refused = scripts.kill(Kind::Function, 20 * SECOND, 5000);
+        assert!(refused.unwrap_err().to_string().starts_with("BUSY"), "a script is");
     }
 
     #[test]

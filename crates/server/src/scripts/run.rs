@@ -89,7 +89,7 @@ impl Called {
     }
 
     /// Notes how it went.
-    fn note(&self, terms: &Terms, has_strayed: bool, nanos: u64) {
+    fn note(&self, run: &super::host::Run, is_done: bool, nanos: u64) {
         let conduct = match self {
             Called::Script(script) => {
                 script.latency.record(nanos, 1);
@@ -97,9 +97,9 @@ impl Called {
             }
             Called::Function(function) => &function.conduct,
         };
-        if has_strayed {
+        if run.has_strayed {
             conduct.note_strayed();
-        } else if terms.plan == Plan::All {
+        } else if is_done && run.terms.plan == Plan::All {
             conduct.note_kept();
         }
     }
@@ -284,7 +284,7 @@ impl<'a> Batch<'a> {
             *view = entered;
         }
         let nanos = self.server.clock.nanos() - run.began_nanos;
-        called.note(&run.terms, run.has_strayed, nanos);
+        called.note(&run, done.is_ok(), nanos);
         self.put_back(Interpreter { engine, executor, words, memory });
         if let Err(failure) = done {
             self.fail(request, &failure, session, output, mark);
@@ -658,7 +658,7 @@ fn conclude(
     let Finished { mut engine, host, done } = finished;
     let (run, (executor, words)) = host.end();
     let nanos = executor.server.clock.nanos() - run.began_nanos;
-    called.note(&run.terms, run.has_strayed, nanos);
+    called.note(&run, done.is_ok(), nanos);
     let done = done.map(|()| std::mem::take(engine.reply()));
     let outcome = Outcome { done, must_restart: run.must_restart, began_nanos: run.began_nanos };
     (Interpreter { engine, executor, words, memory }, outcome)
