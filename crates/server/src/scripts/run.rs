@@ -91,7 +91,7 @@ impl Called {
     }
 
     /// Notes how it went.
-    fn note(&self, terms: &Terms, has_strayed: bool, nanos: u64) {
+    fn note(&self, run: &super::host::Run, is_done: bool, nanos: u64) {
         let conduct = match self {
             Called::Script(script) => {
                 script.latency.record(nanos, 1);
@@ -99,9 +99,9 @@ impl Called {
             }
             Called::Function(function) => &function.conduct,
         };
-        if has_strayed {
+        if run.has_strayed {
             conduct.note_strayed();
-        } else if terms.plan == Plan::All {
+        } else if is_done && run.terms.plan == Plan::All {
             conduct.note_kept();
         }
     }
@@ -288,7 +288,7 @@ impl<'a> Batch<'a> {
             *view = entered;
         }
         let nanos = self.server.clock.nanos() - run.began_nanos;
-        called.note(&run.terms, run.has_strayed, nanos);
+        called.note(&run, done.is_ok(), nanos);
         self.put_back(Interpreter { engine, executor, words, memory });
         match done {
             Ok(()) if run.has_failed => self.count_failed(request),
@@ -514,7 +514,9 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn busy(&self, plan: &Plan) -> Option<CommandError> {
+    /// What is told whoever needs these shards, if a script that has one of them has been running
+    /// for too long.
+    pub fn busy(&self, plan: &Plan) -> Option<CommandError> {
         let limit = self.worker.settings().busy_reply_millis;
         let now = self.server.clock.nanos();
         self.server.scripts.busy(plan, now, limit).filter(|_| limit > 0)
@@ -533,6 +535,9 @@ impl<'a> Batch<'a> {
     ) -> Ran {
         self.tell_monitors_of_script(request, session);
         let Order { called, terms, keys, arguments } = order;
+        if let Some(view) = view.as_ref().filter(|_| terms.keys.len() > 1) {
+            view.prefetch(&terms.keys);
+        }
         let Interpreter { engine, executor, words, memory } = interpreter;
         let (parts, number) = ((executor, words), memory.number);
         let host = ScriptHost::new(parts, number, view, session, terms, Place::Worker);
@@ -665,7 +670,7 @@ fn told(failure: &Failure) -> CommandError {
 
 /// Runs a script to its end on a thread of its own.
 fn go_on(
-    paused: Paused<ScriptHost>,
+    paused: Paused<Box<ScriptHost>>,
     called: &Called,
     memory: Box<Memory>,
 ) -> (Interpreter, Outcome) {
@@ -686,14 +691,14 @@ fn go_on(
 
 /// Publishes what a script did, leaves its shards, and says how it went.
 fn conclude(
-    finished: Finished<ScriptHost>,
+    finished: Finished<Box<ScriptHost>>,
     called: &Called,
     memory: Box<Memory>,
 ) -> (Interpreter, Outcome) {
     let Finished { mut engine, host, done } = finished;
     let (run, (executor, words)) = host.end();
     let nanos = executor.server.clock.nanos() - run.began_nanos;
-    called.note(&run.terms, run.has_strayed, nanos);
+    called.note(&run, done.is_ok(), nanos);
     let done = done.map(|()| std::mem::take(engine.reply()));
     let outcome = Outcome {
         // What fails beside its reply is counted with that.
