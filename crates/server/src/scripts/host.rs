@@ -267,7 +267,7 @@ impl Run {
         let plan = if needs_all { Plan::All } else { batch.server.keyspace.plan(hashes) };
         self.terms.plan = joined(&self.terms.plan, &plan);
         if let Some(running) = &self.running {
-            batch.server.scripts.widen(running, &plan);
+            running.widen(&plan);
         }
         if view.try_widen(&plan) {
             return Ok(());
