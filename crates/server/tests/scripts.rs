@@ -567,7 +567,12 @@ fn a_function_that_runs_is_told_of_replaced_and_killed() {
         assert_eq!(told[2..4], [Value::bulk("command"), Value::Array(words.to_vec())]);
         assert_eq!(told[4], Value::bulk("duration_ms"));
         assert!(told[5].as_integer().is_some_and(|millis| millis >= 0));
-        let reply = say_line(&mut other, "SCRIPT KILL");
+        be_impatient(&mut other);
+        let mut reply = Value::Nil;
+        until("it has taken too long", || {
+            reply = say_line(&mut other, "SCRIPT KILL");
+            !is_error(&reply, b"NOTBUSY")
+        });
         assert!(
             is_error(
                 &reply,

@@ -267,7 +267,7 @@ impl Run {
         let plan = if needs_all { Plan::All } else { batch.server.keyspace.plan(hashes) };
         self.terms.plan = joined(&self.terms.plan, &plan);
         if let Some(running) = &self.running {
-            running.widen(&plan);
+            batch.server.scripts.widen(running, &plan);
         }
         if view.try_widen(&plan) {
             return Ok(());
