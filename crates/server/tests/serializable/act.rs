@@ -77,11 +77,6 @@ impl Act {
         }
     }
 
-    /// Whether it changes nothing.
-    pub(crate) fn only_reads(&self) -> bool {
-        matches!(self, Self::Range(_) | Self::Length(_) | Self::Texts(_))
-    }
-
     /// What it did, by its reply.
     pub(crate) fn steps(&self, reply: &Value) -> Vec<Step> {
         assert!(!reply.is_error(), "{self:?}: {reply}");

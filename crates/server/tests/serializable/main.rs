@@ -40,10 +40,13 @@ const SEEDS: Range<u64> = 0..2;
 
 /// Clients that do all sorts of transactions, and how many each.
 const PLAYERS: usize = 6;
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 600;
 
 /// Clients that take from queues.
 const CONSUMERS: usize = 3;
+
+/// Many meet at each gate, and few hold all.
+const CROWDED: Shape = Shape { workers: 4, shards: 4, away: false };
 
 /// Every way of a transaction that must have been gone.
 const WAYS: [&str; 13] = [
@@ -97,7 +100,7 @@ fn history(server: &ServerProcess, seed: u64) -> Vec<Transaction> {
         history
     });
     let mut last = recorder(PLAYERS + CONSUMERS);
-    last.exec("at last", reads_of_all(&history));
+    last.each(reads_of_all(&history));
     history.extend(last.into_history());
     history
 }
@@ -125,6 +128,11 @@ fn judge(shape: Shape) {
 #[test]
 fn transactions_happen_one_at_a_time_where_all_keys_meet() {
     judge(NARROW);
+}
+
+#[test]
+fn transactions_happen_one_at_a_time_on_few_shards() {
+    judge(CROWDED);
 }
 
 #[test]

@@ -145,7 +145,6 @@ impl Player<'_> {
     fn read_in_script(&mut self) {
         let count = 2 + self.below(3);
         let acts: Vec<Act> = (0..count).map(|_| self.reading()).collect();
-        assert!(acts.iter().all(Act::only_reads));
         let call = Call { acts: &acts, keys: keys_of(&acts), is_long: self.below(8) == 0 };
         if self.below(2) == 0 {
             let words = self.version.eval("EVAL_RO", &call);

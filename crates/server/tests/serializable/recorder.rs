@@ -104,7 +104,8 @@ impl<'t> Recorder<'t> {
         let (span, mut replies) = self.send(commands);
         let mut reply = replies.pop().expect("a reply for each");
         if commands.len() > 1 {
-            reply = items(&reply).last().expect("a queue of one script").clone();
+            // Of EXEC, with the script as the last of its queue.
+            reply = items(&reply).last().expect("a queue with a script").clone();
         }
         assert!(!reply.is_error(), "{how}: {reply}");
         let (mut done, mut refused) = (Vec::new(), Vec::new());
