@@ -168,6 +168,7 @@ impl<'g> View<'g> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests' own threads")]
 mod tests {
     use std::sync::mpsc::channel;
     use std::thread;

@@ -1,7 +1,5 @@
 //! `redis.*`, also known as `server.*`: what scripts ask of the server. Hot.
 
-use std::ffi::c_int;
-
 use protocol::{Dialect, Reply};
 
 use crate::answer;
@@ -146,8 +144,8 @@ fn stopped(lua: Lua<'_>) -> Outcome {
     Err(push_error(lua, lua.shared().stop.get().unwrap_or("there is no script running")))
 }
 
-/// Checks that there are words and that all are texts; numbers become texts. The error is on
-/// the stack if not.
+/// Checks that there are words and that all are texts or numbers. The error is on the stack if
+/// not.
 fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
     let count = lua.top();
     if count == 0 {
@@ -158,8 +156,7 @@ fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
     }
     for at in 1..=count {
         match lua.kind(at) {
-            Kind::String => {}
-            Kind::Number => replace_number(lua, at),
+            Kind::String | Kind::Number => {}
             _ => {
                 let text = "Lua redis lib command arguments must be strings or integers";
                 return Err(push_error(lua, text));
@@ -169,26 +166,47 @@ fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
     Ok(())
 }
 
-/// Writes a number as commands read it, without loss, in place of itself.
-fn replace_number(lua: Lua<'_>, at: c_int) {
-    let shared = lua.shared();
-    let start = shared.scratch_len();
-    shared.scratch(|text| protocol::format_double(lua.number(at), text));
-    lua.push_scratch(start);
-    lua.replace(at);
-}
-
-/// Hands over all values of the stack, which are strings.
+/// Hands over all values of the stack, which are texts or numbers; a number is written without
+/// loss, and becomes no string of Lua's.
 fn with_words<T>(lua: Lua<'_>, work: impl FnOnce(&[&[u8]]) -> T) -> T {
     let count = usize::try_from(lua.top()).unwrap_or(0);
-    let word = |index: usize| lua.bytes(index as c_int + 1).unwrap_or_default();
-    if count <= FEW_WORDS {
-        let mut words = [&[][..]; FEW_WORDS];
-        words.iter_mut().take(count).enumerate().for_each(|(at, slot)| *slot = word(at));
-        return work(&words[..count]);
+    lua.shared().scratch(|numbers| {
+        let start = numbers.len();
+        let done = if count <= FEW_WORDS {
+            let mut ends = [start; FEW_WORDS];
+            let mut words = [&[][..]; FEW_WORDS];
+            gather(lua, numbers, &mut ends[..count], &mut words[..count], work)
+        } else {
+            gather(lua, numbers, &mut vec![start; count], &mut vec![&[][..]; count], work)
+        };
+        numbers.truncate(start);
+        done
+    })
+}
+
+/// Puts the words together: those that are numbers one behind the other into `numbers`.
+fn gather<'w, T>(
+    lua: Lua<'w>,
+    numbers: &'w mut Vec<u8>,
+    ends: &mut [usize],
+    words: &mut [&'w [u8]],
+    work: impl FnOnce(&[&[u8]]) -> T,
+) -> T {
+    let mut start = numbers.len();
+    for (at, end) in (1..).zip(ends.iter_mut()) {
+        if lua.kind(at) == Kind::Number {
+            protocol::format_double(lua.number(at), numbers);
+        }
+        *end = numbers.len();
     }
-    let words: Vec<&[u8]> = (0..count).map(word).collect();
-    work(&words)
+    for ((at, &end), word) in (1..).zip(ends.iter()).zip(words.iter_mut()) {
+        *word = match end > start {
+            true => &numbers[start..end],
+            false => lua.bytes(at).unwrap_or_default(),
+        };
+        start = end;
+    }
+    work(words)
 }
 
 /// `redis.error_reply(text)`.

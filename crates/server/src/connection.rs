@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use command::{Command, Flags, Shape};
+use command::{Command, Flags, Run, Shape};
 use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
@@ -158,7 +158,7 @@ impl Drop for Connection {
         }
         server.clients.leave(client.id);
         if self.session.tracking.is_some() {
-            server.tracking.leave(&server.keyspace, client);
+            server.tracking.leave(server.keyspace, client);
         }
         server.load.leave(self.worker.index);
         if self.holds_replies {
@@ -662,7 +662,7 @@ impl Connection {
                     let entry = find(server, words, last);
                     last = entry.or(last);
                     let planned = plan(server, words, entry);
-                    if planned.keyed && (nth > 0 || end + consumed < input.len()) {
+                    if planned.is_ahead && (nth > 0 || end + consumed < input.len()) {
                         server.keyspace.prefetch_gate(planned.hash);
                     }
                     names_members |= planned.member.is_some();
@@ -675,9 +675,7 @@ impl Connection {
                 }
                 Ok(Parsed::Empty { consumed }) => {
                     end += consumed;
-                    let nothing =
-                        Planned { words: None, entry: None, hash: 0, keyed: false, member: None };
-                    requests.push((nothing, end));
+                    requests.push((Planned::NOTHING, end));
                 }
                 Ok(Parsed::Inline { consumed }) => {
                     // What stands before it runs first.
@@ -698,7 +696,7 @@ impl Connection {
         }
         if requests.len() > 1 {
             self.is_pipelined = true;
-            let keyed = || requests.iter().filter(|(planned, _)| planned.keyed);
+            let keyed = || requests.iter().filter(|(planned, _)| planned.is_ahead);
             keyed().for_each(|(key, _)| server.keyspace.prefetch_bucket(db, key.hash));
             keyed().for_each(|(key, _)| server.keyspace.prefetch_record(db, key.hash));
             if names_members {
@@ -948,10 +946,20 @@ struct Planned<'a> {
     /// `None`: an empty line.
     words: Option<Words<'a>>,
     entry: Option<&'a CommandEntry>,
+    /// The hash of its key, or of a script's first one.
     hash: u64,
+    /// Whether its key is its first word.
     keyed: bool,
+    /// Whether its key's memory is to be asked for.
+    is_ahead: bool,
     /// The hash of the member it names.
     member: Option<u64>,
+}
+
+impl Planned<'_> {
+    /// An empty line.
+    const NOTHING: Self =
+        Planned { words: None, entry: None, hash: 0, keyed: false, is_ahead: false, member: None };
 }
 
 fn limits_of(settings: &Settings, authenticated: bool) -> Limits {
@@ -981,10 +989,25 @@ fn find<'a>(
 fn plan<'a>(server: &Server, words: Words<'a>, entry: Option<&'a CommandEntry>) -> Planned<'a> {
     let shape = entry.map(|entry| entry.shape);
     let key = words.get(1).filter(|_| shape == Some(Shape::FirstWord));
+    if key.is_none()
+        && let Some(entry) = entry
+        && matches!(entry.command.run, Run::Script)
+    {
+        return plan_script(server, words, entry);
+    }
     let hash = key.map_or(0, |key| server.keyspace.hash(key));
     let member = key.and(entry).and_then(|entry| words.get(usize::from(entry.command.member?)));
     let member = member.map(|member| server.keyspace.hash(member));
-    Planned { words: Some(words), entry, hash, keyed: key.is_some(), member }
+    let keyed = key.is_some();
+    Planned { words: Some(words), entry, hash, keyed, is_ahead: keyed, member }
+}
+
+/// A script's first key is likely to be looked up.
+fn plan_script<'a>(server: &Server, words: Words<'a>, entry: &'a CommandEntry) -> Planned<'a> {
+    let key = words.get(3).filter(|_| words.get(2) != Some(b"0"));
+    let hash = key.map_or(0, |key| server.keyspace.hash(key));
+    let (words, entry, is_ahead) = (Some(words), Some(entry), key.is_some());
+    Planned { words, entry, hash, is_ahead, ..Planned::NOTHING }
 }
 
 /// A request, with its command and the hash of its key.

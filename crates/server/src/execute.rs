@@ -156,7 +156,7 @@ impl<'a> Batch<'a> {
         session: &Session,
         output: &mut Output,
     ) -> Ran {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let command = entry.command;
         let args = Args::new(request.words, 1);
         if self.is_wordy(command, args) {
@@ -304,6 +304,9 @@ impl<'a> Batch<'a> {
         }
         if session.is_confined() && !is_for_subscribers(entry.command) {
             return Err(confined(entry.command, command));
+        }
+        if self.server.scripts.hold_everything() && !command.flags.has(Flags::ALLOW_BUSY) {
+            self.busy(&Plan::All).map_or(Ok(()), Err)?;
         }
         Ok((entry, command))
     }
@@ -477,7 +480,7 @@ impl<'a> Batch<'a> {
     /// None of the shards if its words do not say where its keys are: then its function refuses
     /// them, in the order and the words of that command.
     fn way(&self, request: Request<'a>, command: &Command, session: &Session) -> Way {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         if matches!(command.run, Run::Transaction)
             && let Some(transaction) = session.transaction.as_ref().filter(|one| one.is_queueing())
         {
@@ -638,7 +641,7 @@ impl<'a> Batch<'a> {
     }
 
     async fn enter_for(&self, blocked: &Blocked, session: &Session) -> View<'a> {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let plan = keyspace.plan(blocked.keys().map(|key| keyspace.hash(key)));
         let frame = || Frame { now: self.server.clock.now(), ..self.frame(session) };
         keyspace.enter(&plan, Mode::Exclusive, frame).await
@@ -647,7 +650,7 @@ impl<'a> Batch<'a> {
     /// Notes which keys a client has read that is told of changes; their gates are still held.
     #[cold]
     fn remember_keys(&self, request: Request<'_>, command: &Command, session: &Session) {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let positions = command.key_positions(request.words).unwrap_or_default();
         let keys = positions.iter().filter_map(|&at| request.words.get(at));
         let keys = keys.map(|key| (keyspace.shard_of(keyspace.hash(key)), key));

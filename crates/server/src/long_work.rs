@@ -349,7 +349,7 @@ impl Errand {
 
     /// Enters the shards of these keys; of all, if it needs all.
     fn enter<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, mode: Mode) -> View<'_> {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let plan = match self.command.enter.is_all(self.held.words()) {
             true => Plan::All,
             false => keyspace.plan(keys.map(|key| keyspace.hash(key))),
@@ -453,7 +453,7 @@ impl Errand {
 
     /// Notes which keys were read; their gates are still held.
     fn remember_keys(&self) {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let keys = self.keys().map(|key| (keyspace.shard_of(keyspace.hash(key)), key));
         let keys_max = self.server.settings().tracked_keys_max;
         self.server.tracking.remember(self.client.id, keys, keys_max);

@@ -136,18 +136,23 @@ impl Running {
     }
 }
 
+/// Those of functions, by library and name.
+type Conducts = HashMap<(ScriptId, Box<[u8]>), Arc<Conduct>>;
+
 /// See the module's page.
 #[derive(Default)]
 pub struct Scripts {
     /// Those that EVAL and SCRIPT LOAD have brought.
     pub registry: Registry,
     running: Mutex<Vec<Arc<Running>>>,
+    /// How many of those that run hold every shard.
+    whole: AtomicUsize,
     /// Interpreters that nobody has at hand.
     idle: Mutex<Vec<Interpreter>>,
     interpreters: AtomicUsize,
     /// Executors of transactions with scripts, that nobody uses.
-    executors: Mutex<Vec<Box<Executor>>>,
-    conducts: Mutex<HashMap<(ScriptId, Box<[u8]>), Arc<Conduct>>>,
+    executors: Mutex<Vec<Executor>>,
+    conducts: Mutex<Conducts>,
 }
 
 impl Scripts {
@@ -191,6 +196,7 @@ impl Scripts {
     /// Enters one among those that run.
     fn register(&self, running: &Arc<Running>) {
         self.running().push(Arc::clone(running));
+        self.whole.fetch_add(usize::from(running.plan == Plan::All), Ordering::Relaxed);
     }
 
     /// Says what the run of an interpreter is, for whoever asks what runs.
@@ -215,13 +221,12 @@ impl Scripts {
     }
 
     /// An executor that nobody uses, or a new one, for a transaction with scripts.
-    fn executor(&self, server: &Arc<Server>, seed: u64) -> Box<Executor> {
+    fn executor(&self, server: &Arc<Server>, seed: u64) -> Executor {
         let idle = self.executors.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let new = || Executor::new(Arc::clone(server), server.more_stats(), seed);
-        idle.unwrap_or_else(|| Box::new(new()))
+        idle.unwrap_or_else(|| Executor::new(Arc::clone(server), server.more_stats(), seed))
     }
 
-    fn put_back_executor(&self, executor: Box<Executor>) {
+    fn put_back_executor(&self, executor: Executor) {
         self.executors.lock().unwrap_or_else(PoisonError::into_inner).push(executor);
     }
 
@@ -231,12 +236,20 @@ impl Scripts {
 
     fn unregister(&self, running: &Arc<Running>) {
         self.running().retain(|one| !Arc::ptr_eq(one, running));
+        self.whole.fetch_sub(usize::from(running.plan == Plan::All), Ordering::Relaxed);
     }
 
     /// Whether so many run that none may leave its worker.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.running().len() >= RUNNING_MAX
+    }
+
+    /// Whether one that runs holds every shard: then the server does nothing else.
+    #[must_use]
+    #[inline]
+    pub fn hold_everything(&self) -> bool {
+        self.whole.load(Ordering::Relaxed) > 0
     }
 
     /// What is told whoever waits for these shards, if one that has been running for longer than
@@ -321,8 +334,13 @@ mod tests {
         assert!(busy(&first, 5 * SECOND));
         assert!(!busy(&second, 5 * SECOND));
         assert!(busy(&Plan::All, 5 * SECOND));
-        scripts.register(&running(Kind::Function, 0, Plan::All));
+        let whole = running(Kind::Function, 0, Plan::All);
+        assert!(!scripts.hold_everything());
+        scripts.register(&whole);
+        assert!(scripts.hold_everything());
         let told = scripts.busy(&second, 5 * SECOND, 5000).map(|error| error.to_string());
         assert!(told.is_some_and(|told| told.contains("FUNCTION KILL")));
+        scripts.unregister(&whole);
+        assert!(!scripts.hold_everything());
     }
 }

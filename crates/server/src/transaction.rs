@@ -253,7 +253,7 @@ impl<'a> Batch<'a> {
         if command.flags.has(Flags::NO_MULTI) {
             return Err(CommandError::text("ERR Command not allowed inside a transaction"));
         }
-        transaction.push(request.words, command, &self.server.keyspace);
+        transaction.push(request.words, command, self.server.keyspace);
         session.tell_transaction();
         Reply::new(output, session.dialect).simple("QUEUED");
         Ok(Some(Ran::Queued))

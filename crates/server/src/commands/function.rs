@@ -77,7 +77,7 @@ const LOAD: Command = Command {
     arity: Arity::AtLeast(3),
     flags: CHANGE.flags.and(Flags::DENY_OOM),
     summary: "Loads a library of functions.",
-    complexity: "O(1) (considering compilation time is redundant)",
+    complexity: "O(1), but for compiling the library",
     syntax: "[REPLACE] function-code",
     ..CHANGE
 };
@@ -155,7 +155,7 @@ const RESTORE: Command = Command {
     arity: Arity::AtLeast(3),
     flags: CHANGE.flags.and(Flags::DENY_OOM),
     summary: "Loads the libraries that a server has dumped.",
-    complexity: "O(N) where N is the number of functions on the payload",
+    complexity: "O(N) where N is the number of functions in the payload",
     syntax: "serialized-value [FLUSH | APPEND | REPLACE]",
     ..CHANGE
 };

@@ -121,13 +121,13 @@ impl ScriptHost {
         caller: &Session,
         terms: Terms,
         place: Place,
-    ) -> ScriptHost {
+    ) -> Box<ScriptHost> {
         let settings = executor.settings();
-        let run = Run {
+        let mut run = Run {
             view,
             terms,
             place,
-            is_short: Batch::begin(&executor.server, &executor, &settings).is_out_of_memory(),
+            is_short: false,
             began_nanos: executor.server.clock.nanos(),
             running: None,
             number,
@@ -136,7 +136,8 @@ impl ScriptHost {
             must_restart: false,
         };
         let session = Session::for_script(caller);
-        let mut host = ScriptHost { executor, words, settings, session, run };
+        run.is_short = run.batch(&executor, &settings).is_out_of_memory();
+        let mut host = Box::new(ScriptHost { executor, words, settings, session, run });
         if place == Place::Apart {
             host.run.leave_worker(&host.executor);
         }
@@ -146,10 +147,9 @@ impl ScriptHost {
     /// Publishes what it did and leaves its shards; returns how it went and what belongs to the
     /// interpreter.
     pub(super) fn end(mut self) -> (Run, (Box<Executor>, Gathered)) {
+        let batch = self.run.batch(&self.executor, &self.settings);
         if let Some(view) = self.run.view.take() {
-            let tally = view.publish();
-            let batch = Batch::begin(&self.executor.server, &self.executor, &self.settings);
-            batch.settle(tally, &Command::BASE);
+            batch.settle(view.publish(), &Command::BASE);
         }
         self.leave()
     }
@@ -406,7 +406,7 @@ fn is_harmless(command: &Command) -> bool {
     matches!(command.name, "SELECT" | "TIME" | "PING" | "ECHO")
 }
 
-impl Host for ScriptHost {
+impl Host for Box<ScriptHost> {
     fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
         let mark = reply.output().mark();
         let (error, rejected) = match self.try_call(words, call, reply.output()) {
@@ -451,7 +451,7 @@ impl Host for ScriptHost {
     }
 
     fn look(&mut self) -> Verdict {
-        let ScriptHost { executor, run, .. } = self;
+        let ScriptHost { executor, run, .. } = &mut **self;
         if run.must_restart || executor.server.is_stopping() {
             return Verdict::Stop(STOPPED);
         }

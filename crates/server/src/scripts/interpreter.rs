@@ -18,7 +18,7 @@ use crate::stats::Histogram;
 /// How much memory a Lua may have, in bytes.
 const MEMORY_MAX_BYTES: usize = 1 << 30;
 
-/// The most scripts, or functions, that an interpreter remembers; if there are more, it begins anew.
+/// The most scripts, or functions, that an interpreter remembers before it begins anew.
 const REMEMBERED_MAX: usize = 1_000;
 
 /// A script as an interpreter remembers it, so that running it writes no memory that others read.

@@ -1,8 +1,10 @@
 //! The scripts that were seen, and what is known of how they behave.
+//!
+//! Interpreters remember what they have found here, so the lock is seldom taken.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keyspace::Millis;
 use script::{Script, ScriptId};
@@ -96,30 +98,26 @@ impl Known {
 /// See the module's page.
 #[derive(Default)]
 pub struct Registry {
-    known: RwLock<HashMap<ScriptId, Arc<Known>>>,
+    known: Mutex<HashMap<ScriptId, Arc<Known>>>,
     flushes: AtomicU64,
     evicted: AtomicU64,
 }
 
 impl Registry {
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<ScriptId, Arc<Known>>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<ScriptId, Arc<Known>>> {
-        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, HashMap<ScriptId, Arc<Known>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The script of this name.
     #[must_use]
     pub fn find(&self, id: ScriptId) -> Option<Arc<Known>> {
-        self.read().get(&id).cloned()
+        self.known().get(&id).cloned()
     }
 
     /// Keeps a script that compiles; of SCRIPT LOAD if `is_loaded`. That which was used least
     /// recently goes, if EVAL has brought too many.
     pub fn keep(&self, script: Script, is_loaded: bool, now: Millis) -> Arc<Known> {
-        let mut all = self.write();
+        let mut all = self.known();
         let known = all.entry(script.id()).or_insert_with(|| {
             Arc::new(Known {
                 is_not_atomic: AtomicBool::new(script.is_not_atomic()),
@@ -157,7 +155,7 @@ impl Registry {
 
     /// SCRIPT FLUSH: forgets all of them.
     pub fn flush(&self) {
-        let all = std::mem::take(&mut *self.write());
+        let all = std::mem::take(&mut *self.known());
         all.values().for_each(|known| known.is_gone.store(true, Ordering::Relaxed));
         self.flushes.fetch_add(1, Ordering::Relaxed);
     }
@@ -177,13 +175,13 @@ impl Registry {
     /// All of them, in no order.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Known>> {
-        self.read().values().cloned().collect()
+        self.known().values().cloned().collect()
     }
 
     /// How many there are, and the bytes of memory that they take.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        let all = self.read();
+        let all = self.known();
         (all.len(), all.values().map(|known| known.bytes()).sum())
     }
 }

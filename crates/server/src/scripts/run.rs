@@ -488,7 +488,9 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn busy(&self, plan: &Plan) -> Option<CommandError> {
+    /// What is told whoever needs these shards, if a script that has one of them has been running
+    /// for too long.
+    pub fn busy(&self, plan: &Plan) -> Option<CommandError> {
         let limit = self.worker.settings().busy_reply_millis;
         let now = self.server.clock.nanos();
         self.server.scripts.busy(plan, now, limit).filter(|_| limit > 0)
@@ -507,6 +509,9 @@ impl<'a> Batch<'a> {
     ) -> Ran {
         self.tell_monitors_of_script(request, session);
         let Order { called, terms, keys, arguments } = order;
+        if let Some(view) = view.as_ref().filter(|_| terms.keys.len() > 1) {
+            view.prefetch(&terms.keys);
+        }
         let Interpreter { engine, executor, words, memory } = interpreter;
         let (parts, number) = ((executor, words), memory.number);
         let host = ScriptHost::new(parts, number, view, session, terms, Place::Worker);
@@ -625,7 +630,7 @@ fn told(failure: &Failure) -> CommandError {
 
 /// Runs a script to its end on a thread of its own.
 fn go_on(
-    paused: Paused<ScriptHost>,
+    paused: Paused<Box<ScriptHost>>,
     called: &Called,
     memory: Box<Memory>,
 ) -> (Interpreter, Outcome) {
@@ -646,7 +651,7 @@ fn go_on(
 
 /// Publishes what a script did, leaves its shards, and says how it went.
 fn conclude(
-    finished: Finished<ScriptHost>,
+    finished: Finished<Box<ScriptHost>>,
     called: &Called,
     memory: Box<Memory>,
 ) -> (Interpreter, Outcome) {
