@@ -195,7 +195,8 @@ fn gather<'w, T>(
     let mut start = numbers.len();
     for (at, end) in (1..).zip(ends.iter_mut()) {
         if lua.kind(at) == Kind::Number {
-            protocol::format_double(lua.number(at), numbers);
+            // A zero below zero is zero to commands.
+            protocol::format_double(lua.number(at) + 0.0, numbers);
         }
         *end = numbers.len();
     }

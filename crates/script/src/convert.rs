@@ -137,11 +137,21 @@ impl Writer<'_> {
             if let Some(text) = self.lua.bytes(-1) {
                 self.count(text.len())?;
                 line(reply, marker, text);
+                if marker == b"-" {
+                    self.note_error(at, text);
+                }
                 return Ok(true);
             }
             self.lua.pop(1);
         }
         Ok(false)
+    }
+
+    /// Tells the host of an error in the table at `at`.
+    fn note_error(&self, at: i32, text: &[u8]) {
+        self.lua.raw_get_field(at, "ignore_error_stats_update");
+        let is_counted = self.lua.boolean(-1);
+        self.lua.shared().host(|host| host.note_returned(text, is_counted));
     }
 
     /// `{double=..}` and `{big_number=..}`.

@@ -33,6 +33,12 @@ pub trait Host {
     /// Whether the user may run a command; `None` if there is no such command.
     fn may_call(&mut self, words: &[&[u8]]) -> Option<bool>;
 
+    /// Told of each error in what the script returns, and whether it is one of a command, which
+    /// has been counted when that ran.
+    fn note_returned(&mut self, error: &[u8], is_counted: bool) {
+        let _ = (error, is_counted);
+    }
+
     /// Writes a line to the server's log.
     fn log(&mut self, level: LogLevel, message: &[u8]);
 

@@ -690,8 +690,16 @@ impl<'a> Batch<'a> {
             return self.run_elsewhere(request, held, entry, command, session, output).await;
         }
         let way = self.way(request, command, session);
-        let view = match self.enter_unless_busy(&way.plan, way.mode, session).await {
-            Ok(view) => view,
+        let permit = self.permit_transaction(command, session).await;
+        let entered = match permit {
+            Ok(permit) => {
+                let view = self.enter_unless_busy(&way.plan, way.mode, session).await;
+                view.map(|view| (view, permit))
+            }
+            Err(busy) => Err(busy),
+        };
+        let (view, permit) = match entered {
+            Ok(entered) => entered,
             Err(busy) => {
                 let error = self.refuse_queued(request, busy, session);
                 self.refuse(request, true, error, session, output, mark);
@@ -700,7 +708,7 @@ impl<'a> Batch<'a> {
             }
         };
         if session.runs_scripts(command) {
-            return self.exec_apart(view, request, held, session, output).await;
+            return self.exec_apart((view, permit), request, held, session, output).await;
         }
         if self.is_long(command, args, &view) {
             drop(view);

@@ -344,12 +344,13 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     for name in ["used_memory_lua", "used_memory_vm_total"] {
         lines.bytes(name, 0);
     }
-    let scripts = ["used_memory_vm_eval", "used_memory_scripts_eval", "used_memory_vm_functions"];
-    lines.same(&scripts, 0);
+    lines.same(&["used_memory_vm_eval", "used_memory_vm_functions"], 0);
     let functions = server.functions.catalog();
-    lines.bytes("used_memory_scripts", memory.functions);
+    let (scripts_len, script_bytes) = server.scripts.registry.size();
+    lines.put("used_memory_scripts_eval", script_bytes);
+    lines.bytes("used_memory_scripts", memory.functions + script_bytes as u64);
     lines.put("used_memory_functions", memory.functions);
-    lines.put("number_of_cached_scripts", 0);
+    lines.put("number_of_cached_scripts", scripts_len);
     lines.put("number_of_functions", functions.functions_len());
     lines.put("number_of_libraries", functions.libraries().len());
     lines.bytes("maxmemory", settings.maxmemory);
@@ -442,7 +443,8 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("expired_stale_perc", "0.00");
     lines.put("expired_time_cap_reached_count", sum(|stats| stats.expire_cycles_capped.get()));
     lines.put("expire_cycle_cpu_milliseconds", sum(|stats| stats.expire_micros.get()) / 1000);
-    lines.same(&["evicted_keys", "evicted_clients", "evicted_scripts"], 0);
+    lines.same(&["evicted_keys", "evicted_clients"], 0);
+    lines.put("evicted_scripts", server.scripts.registry.evicted());
     lines.same(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"], 0);
     lines.put("oom_rejections", sum(|stats| stats.oom_refusals.get()));
     lines.put("keyspace_hits", sum(|stats| stats.hits.get()));

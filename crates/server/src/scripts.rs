@@ -10,7 +10,8 @@
 //! # Invariants
 //!
 //! 1. A script that has done something that cannot be undone is never ended.
-//! 2. No more than [`RUNNING_MAX`] scripts run beside the workers at once, and one a worker more.
+//! 2. No more than [`RUNNING_MAX`] scripts run beside the workers at once, and one a worker more;
+//!    and as many transactions with scripts.
 
 pub mod host;
 pub mod interpreter;
@@ -22,9 +23,11 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use command::CommandError;
-use keyspace::Plan;
+use keyspace::{Plan, ShardId};
 use protocol::Words;
 use script::{Failure, LibrarySource, ScriptId};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::executor::Executor;
 use crate::server::Server;
@@ -61,8 +64,8 @@ pub struct Running {
     number: usize,
     about: OnceLock<About>,
     began_nanos: u64,
-    /// The shards that it holds.
-    plan: Plan,
+    /// The shards that it holds, or waits for.
+    plan: Mutex<Plan>,
     fate: AtomicU8,
 }
 
@@ -78,7 +81,7 @@ impl Running {
     #[must_use]
     pub fn new(kind: Kind, number: usize, began_nanos: u64, plan: Plan) -> Running {
         let (about, fate) = (OnceLock::new(), AtomicU8::new(OPEN));
-        Running { kind, number, about, began_nanos, plan, fate }
+        Running { kind, number, about, began_nanos, plan: Mutex::new(plan), fate }
     }
 
     /// The name of the function, or the SHA-1 of the script.
@@ -122,17 +125,60 @@ impl Running {
         self.fate.load(Ordering::Relaxed) == DOOMED
     }
 
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that it needs these shards, too.
+    pub fn widen(&self, more: &Plan) {
+        let mut plan = self.plan();
+        *plan = joined(&plan, more);
+    }
+
     /// Whether it holds one of these shards.
-    fn holds(&self, plan: &Plan) -> bool {
-        let ids = |plan: &Plan| match plan {
-            Plan::One(id) => vec![*id],
-            Plan::Some(ids) => ids.to_vec(),
-            Plan::All => Vec::new(),
-        };
-        match (&self.plan, plan) {
-            (Plan::All, _) | (_, Plan::All) => self.plan != Plan::Some(Default::default()),
+    fn holds(&self, wanted: &Plan) -> bool {
+        let held = self.plan();
+        match (&*held, wanted) {
+            (Plan::All, _) | (_, Plan::All) => *held != Plan::Some(Default::default()),
             (held, wanted) => ids(held).iter().any(|id| ids(wanted).contains(id)),
         }
+    }
+}
+
+/// What is told whoever must wait for a run of this kind.
+fn busy_with(kind: Kind) -> CommandError {
+    let verb = match kind {
+        Kind::Script => "SCRIPT KILL",
+        Kind::Function => "FUNCTION KILL",
+    };
+    CommandError::text(format!(
+        "BUSY Redis is busy running a script. You can only call {verb} or SHUTDOWN NOSAVE."
+    ))
+}
+
+/// The shards of a plan that names them.
+fn ids(plan: &Plan) -> Vec<ShardId> {
+    match plan {
+        Plan::One(id) => vec![*id],
+        Plan::Some(ids) => ids.to_vec(),
+        Plan::All => Vec::new(),
+    }
+}
+
+/// The shards of both.
+fn joined(one: &Plan, other: &Plan) -> Plan {
+    match (one, other) {
+        (Plan::All, _) | (_, Plan::All) => Plan::All,
+        (one, other) => Plan::Some(ids(one).into_iter().chain(ids(other)).collect()),
+    }
+}
+
+/// [`RUNNING_MAX`] permits.
+struct Permits(Arc<Semaphore>);
+
+impl Default for Permits {
+    fn default() -> Permits {
+        Permits(Arc::new(Semaphore::new(RUNNING_MAX)))
     }
 }
 
@@ -145,11 +191,13 @@ pub struct Scripts {
     /// Those that EVAL and SCRIPT LOAD have brought.
     pub registry: Registry,
     running: Mutex<Vec<Arc<Running>>>,
-    /// How many of those that run hold every shard.
-    whole: AtomicUsize,
+    /// How many run.
+    count: AtomicUsize,
     /// Interpreters that nobody has at hand.
     idle: Mutex<Vec<Interpreter>>,
     interpreters: AtomicUsize,
+    /// How many transactions with scripts may enter their shards, or run.
+    transactions: Permits,
     /// Executors of transactions with scripts, that nobody uses.
     executors: Mutex<Vec<Executor>>,
     conducts: Mutex<Conducts>,
@@ -178,7 +226,11 @@ impl Scripts {
         let mut candidates: Vec<_> = running.iter().filter(|one| one.kind == kind).collect();
         candidates.sort_by_key(|one| one.began_nanos);
         if candidates.is_empty() {
-            return Err(CommandError::text("NOTBUSY No scripts in execution right now."));
+            // The other command is the one to end it.
+            return Err(match running.first() {
+                Some(other) => busy_with(other.kind),
+                None => CommandError::text("NOTBUSY No scripts in execution right now."),
+            });
         }
         let busy = candidates.iter().filter(|one| one.millis(now_nanos) >= busy_millis).count();
         candidates.truncate(busy.max(1));
@@ -196,7 +248,7 @@ impl Scripts {
     /// Enters one among those that run.
     fn register(&self, running: &Arc<Running>) {
         self.running().push(Arc::clone(running));
-        self.whole.fetch_add(usize::from(running.plan == Plan::All), Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Says what the run of an interpreter is, for whoever asks what runs.
@@ -226,6 +278,12 @@ impl Scripts {
         idle.unwrap_or_else(|| Executor::new(Arc::clone(server), server.more_stats(), seed))
     }
 
+    /// Waits until a transaction with scripts may have a thread of its own.
+    pub async fn permit_transaction(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        Arc::clone(&self.transactions.0).acquire_owned().await.ok()
+    }
+
     fn put_back_executor(&self, executor: Executor) {
         self.executors.lock().unwrap_or_else(PoisonError::into_inner).push(executor);
     }
@@ -236,7 +294,7 @@ impl Scripts {
 
     fn unregister(&self, running: &Arc<Running>) {
         self.running().retain(|one| !Arc::ptr_eq(one, running));
-        self.whole.fetch_sub(usize::from(running.plan == Plan::All), Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether so many run that none may leave its worker.
@@ -249,7 +307,8 @@ impl Scripts {
     #[must_use]
     #[inline]
     pub fn hold_everything(&self) -> bool {
-        self.whole.load(Ordering::Relaxed) > 0
+        self.count.load(Ordering::Relaxed) > 0
+            && self.running().iter().any(|one| *one.plan() == Plan::All)
     }
 
     /// What is told whoever waits for these shards, if one that has been running for longer than
@@ -258,13 +317,7 @@ impl Scripts {
     pub fn busy(&self, plan: &Plan, now_nanos: u64, busy_millis: u64) -> Option<CommandError> {
         let running = self.running();
         let mut busy = running.iter().filter(|one| one.millis(now_nanos) >= busy_millis);
-        let verb = match busy.find(|one| one.holds(plan))?.kind {
-            Kind::Script => "SCRIPT KILL",
-            Kind::Function => "FUNCTION KILL",
-        };
-        Some(CommandError::text(format!(
-            "BUSY Redis is busy running a script. You can only call {verb} or SHUTDOWN NOSAVE."
-        )))
+        Some(busy_with(busy.find(|one| one.holds(plan))?.kind))
     }
 
     /// Whether a function of a library keeps to its keys.
@@ -305,7 +358,12 @@ mod tests {
         scripts.kill(Kind::Script, 8 * SECOND, 5000).unwrap();
         assert!(all[0].is_killed());
         let refused = scripts.kill(Kind::Function, 8 * SECOND, 5000);
+        assert!(refused.unwrap_err().to_string().contains("SCRIPT KILL"));
+        scripts.unregister(&all[0]);
+        let refused = scripts.kill(Kind::Function, 8 * SECOND, 5000);
         assert!(refused.unwrap_err().to_string().starts_with("NOTBUSY"));
+        let refused = scripts.kill(Kind::Function, 20 * SECOND, 5000);
+        assert!(refused.unwrap_err().to_string().starts_with("BUSY"), "a script is");
     }
 
     #[test]
@@ -334,6 +392,12 @@ mod tests {
         assert!(busy(&first, 5 * SECOND));
         assert!(!busy(&second, 5 * SECOND));
         assert!(busy(&Plan::All, 5 * SECOND));
+        let widened = running(Kind::Function, 0, first.clone());
+        scripts.register(&widened);
+        widened.widen(&second);
+        assert!(busy(&second, 5 * SECOND) && busy(&first, 5 * SECOND));
+        scripts.unregister(&widened);
+        assert!(!busy(&second, 5 * SECOND));
         let whole = running(Kind::Function, 0, Plan::All);
         assert!(!scripts.hold_everything());
         scripts.register(&whole);

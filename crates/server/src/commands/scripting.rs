@@ -7,6 +7,7 @@ use script::ScriptId;
 
 use super::{Call, HELP as HELP_ROW, Next, SessionRow};
 use crate::scripts::Kind;
+use crate::scripts::run::no_script;
 
 /// The rows of this family.
 pub(super) const ROWS: &[SessionRow] = &[SessionRow { command: SCRIPT, run: script }];
@@ -222,14 +223,9 @@ fn exists(call: &mut Call<'_>, args: Args<'_>) -> Result<Next, CommandError> {
     Ok(Next::Done)
 }
 
-/// What is told where a script of this name is not known.
-fn unknown() -> CommandError {
-    CommandError::text("NOSCRIPT No matching script. Please use EVAL.")
-}
-
 fn flags(call: &mut Call<'_>, mut args: Args<'_>) -> Result<Next, CommandError> {
-    let id = ScriptId::parse(args.bytes()?).ok_or_else(unknown)?;
-    let known = call.batch.server.scripts.registry.find(id).ok_or_else(unknown)?;
+    let id = ScriptId::parse(args.bytes()?).ok_or_else(no_script)?;
+    let known = call.batch.server.scripts.registry.find(id).ok_or_else(no_script)?;
     let flags: Vec<&[u8]> = args.rest().collect();
     let is_known = |flag: &&&[u8]| {
         // Undeclared keys are always allowed; the rest is about how Dragonfly runs a script.

@@ -21,7 +21,7 @@ use script::{
 use smallvec::SmallVec;
 
 use super::interpreter::Gathered;
-use super::{Kind, Running};
+use super::{Kind, Running, joined};
 use crate::acl::Context;
 use crate::connection::look_up;
 use crate::execute::{Batch, Ran, Request, args_of, called};
@@ -93,6 +93,8 @@ pub(super) struct Run {
     number: usize,
     /// It has done something that cannot be undone.
     has_acted: bool,
+    /// What it has returned is an error, or has one in it.
+    pub(super) has_failed: bool,
     /// It has used a key that it was not given.
     pub(super) has_strayed: bool,
     /// It has found that it needs more than it holds, and begins anew.
@@ -132,6 +134,7 @@ impl ScriptHost {
             running: None,
             number,
             has_acted: false,
+            has_failed: false,
             has_strayed: false,
             must_restart: false,
         };
@@ -262,6 +265,10 @@ impl Run {
             return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
         }
         let plan = if needs_all { Plan::All } else { batch.server.keyspace.plan(hashes) };
+        self.terms.plan = joined(&self.terms.plan, &plan);
+        if let Some(running) = &self.running {
+            running.widen(&plan);
+        }
         if view.try_widen(&plan) {
             return Ok(());
         }
@@ -441,6 +448,17 @@ impl Host for Box<ScriptHost> {
         };
         let attempt = batch.attempt(request, entry, command, &self.session);
         Some(self.session.user.check(&attempt).is_ok())
+    }
+
+    fn note_returned(&mut self, error: &[u8], is_counted: bool) {
+        if self.run.must_restart {
+            return;
+        }
+        self.run.has_failed = true;
+        if !is_counted {
+            let error = CommandError::text(String::from_utf8_lossy(error));
+            self.executor.count_error(None, false, &error);
+        }
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {

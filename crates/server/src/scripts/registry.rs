@@ -77,7 +77,7 @@ impl Known {
         let all = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = Histogram::default();
         all.values().for_each(|one| sum.add(one));
-        Some(sum).filter(|_| !all.is_empty())
+        Some(sum).filter(|sum| sum.buckets().any(|(_, count)| count > 0))
     }
 
     /// Notes that it is used now.

@@ -21,7 +21,7 @@ use keyspace::{Frame, Mode, Plan, View};
 use protocol::{Mark, Output, Reply, Words};
 use script::{Failure, Finished, Paused, Program, Progress, ScriptId};
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Kind;
 use super::host::{Place, ScriptHost, Terms};
@@ -65,6 +65,8 @@ struct Order<'a> {
 struct Outcome {
     /// What it has returned.
     done: Result<Output, Failure>,
+    /// There is an error in what it has returned.
+    has_failed: bool,
     /// It is to begin anew.
     must_restart: bool,
     began_nanos: u64,
@@ -89,7 +91,7 @@ impl Called {
     }
 
     /// Notes how it went.
-    fn note(&self, terms: &Terms, has_strayed: bool, nanos: u64) {
+    fn note(&self, run: &super::host::Run, is_done: bool, nanos: u64) {
         let conduct = match self {
             Called::Script(script) => {
                 script.latency.record(nanos, 1);
@@ -97,9 +99,9 @@ impl Called {
             }
             Called::Function(function) => &function.conduct,
         };
-        if has_strayed {
+        if run.has_strayed {
             conduct.note_strayed();
-        } else if terms.plan == Plan::All {
+        } else if is_done && run.terms.plan == Plan::All {
             conduct.note_kept();
         }
     }
@@ -200,7 +202,7 @@ impl<'a> Batch<'a> {
     /// session goes there and comes back.
     pub async fn exec_apart(
         &self,
-        view: View<'static>,
+        (view, permit): (View<'static>, Option<OwnedSemaphorePermit>),
         request: Request<'_>,
         held: &Arc<Held>,
         session: &mut Session,
@@ -224,6 +226,7 @@ impl<'a> Batch<'a> {
             drop(held);
             let server = Arc::clone(&executor.server);
             server.scripts.put_back_executor(executor);
+            drop(permit);
             drop(sender.send((session_away, output, done)));
         });
         let answer = receiver.await;
@@ -266,7 +269,8 @@ impl<'a> Batch<'a> {
         };
         self.tell_monitors_of_script(request, session);
         let Order { called, mut terms, keys, arguments } = order;
-        terms.plan = Plan::All;
+        // Nobody comes between the requests of a transaction.
+        (terms.plan, terms.is_not_atomic) = (Plan::All, false);
         let Interpreter { mut engine, executor, words, memory } = interpreter;
         let (parts, entered) = ((executor, words), Some(view.take()));
         let mut host = ScriptHost::new(parts, memory.number, entered, session, terms, Place::Apart);
@@ -284,10 +288,12 @@ impl<'a> Batch<'a> {
             *view = entered;
         }
         let nanos = self.server.clock.nanos() - run.began_nanos;
-        called.note(&run.terms, run.has_strayed, nanos);
+        called.note(&run, done.is_ok(), nanos);
         self.put_back(Interpreter { engine, executor, words, memory });
-        if let Err(failure) = done {
-            self.fail(request, &failure, session, output, mark);
+        match done {
+            Ok(()) if run.has_failed => self.count_failed(request),
+            Ok(()) => {}
+            Err(failure) => self.fail(request, &failure, session, output, mark),
         }
         Ok(())
     }
@@ -345,6 +351,9 @@ impl<'a> Batch<'a> {
             Kind::Function => Some(interpreter.find_function(first)?),
             Kind::Script => None,
         };
+        if command.name.starts_with("EVALSHA") && ScriptId::parse(first).is_none() {
+            return Err(no_script());
+        }
         let count = count_of(words, kind)?;
         let (called, flags) = match function {
             Some(found) => {
@@ -389,7 +398,7 @@ impl<'a> Batch<'a> {
             return Ok(found);
         }
         if by_name {
-            return Err(CommandError::text("NOSCRIPT No matching script. Please use EVAL."));
+            return Err(no_script());
         }
         self.keep(word, false, interpreter)
     }
@@ -409,10 +418,8 @@ impl<'a> Batch<'a> {
                 ));
             }
             if !says.allow_oom && self.is_out_of_memory() {
-                return Err(CommandError::text(
-                    "OOM allow-oom flag is not set on the script, can not run it when used memory \
-                     > 'maxmemory'",
-                ));
+                self.worker.stats().oom_refusals.add(1);
+                return Err(CommandError::OutOfMemory);
             }
         }
         let is_read_only = only_reads || says.no_writes;
@@ -475,6 +482,25 @@ impl<'a> Batch<'a> {
             biased;
             view = entering => Ok(view),
             busy = self.until_busy(plan) => Err(busy),
+        }
+    }
+
+    /// Waits until EXEC, if it runs scripts, may have a thread of its own.
+    ///
+    /// # Errors
+    /// If scripts take too long meanwhile.
+    pub async fn permit_transaction(
+        &self,
+        command: &Command,
+        session: &Session,
+    ) -> Result<Option<OwnedSemaphorePermit>, CommandError> {
+        if !session.runs_scripts(command) {
+            return Ok(None);
+        }
+        tokio::select! {
+            biased;
+            permit = self.server.scripts.permit_transaction() => Ok(permit),
+            busy = self.until_busy(&Plan::All) => Err(busy),
         }
     }
 
@@ -553,6 +579,9 @@ impl<'a> Batch<'a> {
             return Ran::Busy;
         }
         let mark = output.mark();
+        if outcome.has_failed {
+            self.count_failed(request);
+        }
         match outcome.done {
             Ok(reply) => output.push_output(reply),
             Err(failure) => self.fail(request, &failure, session, output, mark),
@@ -575,6 +604,12 @@ impl<'a> Batch<'a> {
         }
         output.rollback(mark);
         Reply::new(output, session.dialect).error(failure.message());
+        self.count_failed(request);
+    }
+
+    /// Counts a run that has answered with an error which is counted already.
+    #[cold]
+    fn count_failed(&self, request: Request<'_>) {
         if let Some(entry) = request.entry {
             self.worker.stats().each[entry.number_of(entry.command)].failed.add(1);
         }
@@ -607,6 +642,11 @@ fn exec(
     let request = look_up(server, words);
     let (entry, command) = batch.named(request, session)?;
     batch.run_in(view, request, entry, command, session, output)
+}
+
+/// What is told where a script of this name is not known.
+pub fn no_script() -> CommandError {
+    CommandError::text("NOSCRIPT No matching script. Please use EVAL.")
 }
 
 /// How many keys a request gives to a script.
@@ -658,8 +698,14 @@ fn conclude(
     let Finished { mut engine, host, done } = finished;
     let (run, (executor, words)) = host.end();
     let nanos = executor.server.clock.nanos() - run.began_nanos;
-    called.note(&run.terms, run.has_strayed, nanos);
+    called.note(&run, done.is_ok(), nanos);
     let done = done.map(|()| std::mem::take(engine.reply()));
-    let outcome = Outcome { done, must_restart: run.must_restart, began_nanos: run.began_nanos };
+    let outcome = Outcome {
+        // What fails beside its reply is counted with that.
+        has_failed: run.has_failed && done.is_ok(),
+        done,
+        must_restart: run.must_restart,
+        began_nanos: run.began_nanos,
+    };
     (Interpreter { engine, executor, words, memory }, outcome)
 }
