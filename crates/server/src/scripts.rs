@@ -129,10 +129,19 @@ impl Running {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that it needs these shards, too.
-    pub fn widen(&self, more: &Plan) {
-        let mut plan = self.plan();
-        *plan = joined(&plan, more);
+    fn is_whole(&self) -> bool {
+        *self.plan() == Plan::All
+    }
+
+    /// What is told those whom it keeps waiting for too long.
+    fn busy(&self) -> CommandError {
+        let verb = match self.kind {
+            Kind::Script => "SCRIPT KILL",
+            Kind::Function => "FUNCTION KILL",
+        };
+        CommandError::text(format!(
+            "BUSY Redis is busy running a script. You can only call {verb} or SHUTDOWN NOSAVE."
+        ))
     }
 
     /// Whether it holds one of these shards.
@@ -143,17 +152,6 @@ impl Running {
             (held, wanted) => ids(held).iter().any(|id| ids(wanted).contains(id)),
         }
     }
-}
-
-/// What is told whoever must wait for a run of this kind.
-fn busy_with(kind: Kind) -> CommandError {
-    let verb = match kind {
-        Kind::Script => "SCRIPT KILL",
-        Kind::Function => "FUNCTION KILL",
-    };
-    CommandError::text(format!(
-        "BUSY Redis is busy running a script. You can only call {verb} or SHUTDOWN NOSAVE."
-    ))
 }
 
 /// The shards of a plan that names them.
@@ -191,8 +189,8 @@ pub struct Scripts {
     /// Those that EVAL and SCRIPT LOAD have brought.
     pub registry: Registry,
     running: Mutex<Vec<Arc<Running>>>,
-    /// How many run.
-    count: AtomicUsize,
+    /// How many of those that run hold every shard.
+    whole: AtomicUsize,
     /// Interpreters that nobody has at hand.
     idle: Mutex<Vec<Interpreter>>,
     interpreters: AtomicUsize,
@@ -226,11 +224,9 @@ impl Scripts {
         let mut candidates: Vec<_> = running.iter().filter(|one| one.kind == kind).collect();
         candidates.sort_by_key(|one| one.began_nanos);
         if candidates.is_empty() {
-            // The other command is the one to end it.
-            return Err(match running.first() {
-                Some(other) => busy_with(other.kind),
-                None => CommandError::text("NOTBUSY No scripts in execution right now."),
-            });
+            let other = running.iter().find(|one| one.millis(now_nanos) >= busy_millis);
+            let nothing = || CommandError::text("NOTBUSY No scripts in execution right now.");
+            return Err(other.map_or_else(nothing, |other| other.busy()));
         }
         let busy = candidates.iter().filter(|one| one.millis(now_nanos) >= busy_millis).count();
         candidates.truncate(busy.max(1));
@@ -248,7 +244,16 @@ impl Scripts {
     /// Enters one among those that run.
     fn register(&self, running: &Arc<Running>) {
         self.running().push(Arc::clone(running));
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.whole.fetch_add(usize::from(running.is_whole()), Ordering::Relaxed);
+    }
+
+    /// Notes that one that runs needs these shards, too.
+    fn widen(&self, running: &Running, more: &Plan) {
+        let was_whole = running.is_whole();
+        let plan = joined(&running.plan(), more);
+        *running.plan() = plan;
+        let has_become = running.is_whole() && !was_whole;
+        self.whole.fetch_add(usize::from(has_become), Ordering::Relaxed);
     }
 
     /// Says what the run of an interpreter is, for whoever asks what runs.
@@ -294,7 +299,7 @@ impl Scripts {
 
     fn unregister(&self, running: &Arc<Running>) {
         self.running().retain(|one| !Arc::ptr_eq(one, running));
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.whole.fetch_sub(usize::from(running.is_whole()), Ordering::Relaxed);
     }
 
     /// Whether so many run that none may leave its worker.
@@ -307,8 +312,7 @@ impl Scripts {
     #[must_use]
     #[inline]
     pub fn hold_everything(&self) -> bool {
-        self.count.load(Ordering::Relaxed) > 0
-            && self.running().iter().any(|one| *one.plan() == Plan::All)
+        self.whole.load(Ordering::Relaxed) > 0
     }
 
     /// What is told whoever waits for these shards, if one that has been running for longer than
@@ -317,7 +321,7 @@ impl Scripts {
     pub fn busy(&self, plan: &Plan, now_nanos: u64, busy_millis: u64) -> Option<CommandError> {
         let running = self.running();
         let mut busy = running.iter().filter(|one| one.millis(now_nanos) >= busy_millis);
-        Some(busy_with(busy.find(|one| one.holds(plan))?.kind))
+        busy.find(|one| one.holds(plan)).map(|one| one.busy())
     }
 
     /// Whether a function of a library keeps to its keys.
@@ -358,10 +362,9 @@ mod tests {
         scripts.kill(Kind::Script, 8 * SECOND, 5000).unwrap();
         assert!(all[0].is_killed());
         let refused = scripts.kill(Kind::Function, 8 * SECOND, 5000);
-        assert!(refused.unwrap_err().to_string().contains("SCRIPT KILL"));
-        scripts.unregister(&all[0]);
-        let refused = scripts.kill(Kind::Function, 8 * SECOND, 5000);
         assert!(refused.unwrap_err().to_string().starts_with("NOTBUSY"));
+        let refused = scripts.kill(Kind::Function, 20 * SECOND, 5000);
+        assert!(refused.unwrap_err().to_string().starts_with("BUSY"), "a script is");
     }
 
     #[test]
@@ -392,8 +395,11 @@ mod tests {
         assert!(busy(&Plan::All, 5 * SECOND));
         let widened = running(Kind::Function, 0, first.clone());
         scripts.register(&widened);
-        widened.widen(&second);
+        scripts.widen(&widened, &second);
         assert!(busy(&second, 5 * SECOND) && busy(&first, 5 * SECOND));
+        assert!(!scripts.hold_everything());
+        scripts.widen(&widened, &Plan::All);
+        assert!(scripts.hold_everything());
         scripts.unregister(&widened);
         assert!(!busy(&second, 5 * SECOND));
         let whole = running(Kind::Function, 0, Plan::All);
