@@ -453,6 +453,10 @@ impl Host for Box<ScriptHost> {
         };
         reply.output().rollback(mark);
         reply.error(&error);
+        if self.run.must_restart {
+            // Nobody is told of it.
+            return Called::Answered;
+        }
         let request = look_up(&self.executor.server, self.words.words());
         let number =
             request.entry.map(|entry| entry.number_of(called(entry.command, request.words)));
