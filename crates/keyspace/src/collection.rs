@@ -97,15 +97,9 @@ impl CollectionEntry<'_> {
         self.at.is_some()
     }
 
-    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    /// Nobody is told of a miss: what takes elements out is no read.
-    pub fn count_lookup(&self) {
-        self.writing.log.count(self.exists());
-    }
-
-    /// The same for a command that reads first and then changes: subscribers are told of a miss.
-    pub fn count_read(&self) {
-        self.writing.count(self.key, self.exists());
+    /// Counts the look-up as a hit, as what reads all of a collection before it goes.
+    pub(crate) fn count_hit(&self) {
+        self.writing.log.count(true);
     }
 
     /// When the entry expires.
@@ -230,6 +224,14 @@ impl CollectionEntry<'_> {
             self.tell_lapsed();
             self.remove(event::DEL);
         }
+    }
+
+    /// The same for a change of so many parts: each of them counts as a change.
+    #[inline]
+    pub fn noted_parts(&mut self, event: Event, parts: usize, is_empty: bool) {
+        let before = self.writing.log.changes;
+        self.noted(event, is_empty);
+        self.writing.log.changes = before + parts as u64;
     }
 
     /// Notes that so many parts were removed because of their deadlines.

@@ -8,7 +8,7 @@ use packed::{Handle, Kind, NewValue};
 use crate::changes::{Effect, Event};
 use crate::database::Str;
 use crate::view::Writing;
-use crate::{Millis, Refused};
+use crate::{Frame, Millis, Refused};
 
 /// What becomes of an entry's deadline when its value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,12 @@ impl StrEntry<'_> {
     /// subscribers are told of a miss.
     pub fn count_lookup(&self) {
         self.writing.count(self.key, self.exists());
+    }
+
+    /// What the transaction takes as given.
+    #[must_use]
+    pub fn frame(&self) -> &Frame {
+        self.writing.frame()
     }
 
     /// When the entry expires.

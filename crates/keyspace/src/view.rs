@@ -23,6 +23,7 @@ use crate::changes::{Change, Effect, Event, Notes, Publication, event};
 use crate::collection::CollectionEntry;
 use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
+use crate::intake::{Import, Intake};
 use crate::keyspace::{Keyspace, Listening};
 use crate::maintain::Overdue;
 use crate::shard::{Discarded, Shard, ShardId};
@@ -46,6 +47,23 @@ pub struct Frame {
     pub origin: u64,
     /// Where values change their layout.
     pub layout: Layout,
+    /// How data of another server is treated.
+    pub intake: Intake,
+}
+
+impl Frame {
+    /// The moment after those of the deadlines that have passed.
+    #[inline(always)]
+    pub(crate) fn due_before(&self) -> Millis {
+        if self.intake.import == Import::Source { 0 } else { self.now }
+    }
+
+    /// Whether an entry goes at once that is to have this deadline. While data is imported it stays
+    /// until its source says so.
+    #[must_use]
+    pub fn is_over(&self, deadline: Millis) -> bool {
+        deadline <= self.now && self.intake.import == Import::Off
+    }
 }
 
 /// Settings that say how values are laid out where clients can see it.
@@ -191,7 +209,7 @@ pub(crate) struct Log {
     overdue: OnceCell<Box<Overdue>>,
     hits: Cell<u64>,
     misses: Cell<u64>,
-    changes: u64,
+    pub(crate) changes: u64,
     expired: u64,
     pub(crate) lapsed: u64,
     listening: Listening,
@@ -330,7 +348,7 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
         let (at, record) = database.find(hash, key)?;
-        if is_due(record, self.frame.now) {
+        if is_due(record, self.frame.due_before()) {
             self.meet_overdue(key);
             return None;
         }
@@ -492,7 +510,7 @@ impl<'g> View<'g> {
                 here
             })?;
             let handle = Handle::from_bits(chosen.table.random(scatter(chance))?);
-            if !chosen.is_due(handle, self.frame.now) {
+            if !chosen.is_due(handle, self.frame.due_before()) {
                 return Some(chosen.records.key(handle));
             }
             self.meet_overdue(chosen.records.key(handle));
@@ -509,7 +527,7 @@ impl<'g> View<'g> {
             while let (Some(here), None) = (cursor, live) {
                 cursor = database.table.segment_handles(here, |handle| {
                     let handle = Handle::from_bits(handle);
-                    if !database.is_due(handle, self.frame.now) {
+                    if !database.is_due(handle, self.frame.due_before()) {
                         live = Some(handle);
                     }
                 });
@@ -524,8 +542,8 @@ impl<'g> View<'g> {
     }
 
     /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
-    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is
-    /// removed.
+    /// counted as a hit or miss: see [`View::str_entry_read`]. An entry that has
+    /// expired is removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
@@ -541,6 +559,18 @@ impl<'g> View<'g> {
             return Err(Refused::WrongType);
         }
         Ok(StrEntry { writing, key, hash, at })
+    }
+
+    /// The same for a command that also returns what it found: the look-up is counted, whatever
+    /// the key holds, and subscribers are told of a miss.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn str_entry_read<'v>(&'v mut self, key: &'v [u8]) -> Result<StrEntry<'v>, Refused> {
+        let entry = self.str_over(key);
+        entry.count_lookup();
+        if entry.holds_other() { Err(Refused::WrongType) } else { Ok(entry) }
     }
 
     /// The guard of a key that is to hold a string, whatever it holds now.
@@ -568,6 +598,25 @@ impl<'g> View<'g> {
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
         let at = writing.find_and(hash, key, true);
+        CollectionEntry::new(writing, (key, hash), at, kind)
+    }
+
+    /// The same for a command that also returns what it found: the look-up is counted, whatever
+    /// the key holds, and subscribers are told of a miss.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn collection_entry_read<'v>(
+        &'v mut self,
+        key: &'v [u8],
+        kind: Type,
+    ) -> Result<CollectionEntry<'v>, Refused> {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        let at = writing.find_and(hash, key, true);
+        writing.count(key, at.is_some());
         CollectionEntry::new(writing, (key, hash), at, kind)
     }
 
@@ -667,6 +716,8 @@ impl<'g> View<'g> {
         if let Some(left) = left {
             let mut source = self.writing(from_id).in_db(from_db);
             source.remove(from_hash, from, left);
+            // What moves counts once.
+            self.log.changes -= 1;
         }
         let mut destination = self.writing(to_id).in_db(to_db);
         destination.note(to, arrived, Effect::Set);
@@ -678,7 +729,7 @@ impl<'g> View<'g> {
     pub fn contains_in(&self, db: DbIndex, key: &[u8]) -> bool {
         let hash = self.hash(key);
         let database = self.shard(self.keyspace.shard_of(hash)).database(db);
-        database.is_some_and(|db| db.find_live(hash, key, self.frame.now).is_some())
+        database.is_some_and(|db| db.find_live(hash, key, self.frame.due_before()).is_some())
     }
 
     /// Empties a database, as far as its shards are entered. Returns how many keys it held.
@@ -697,6 +748,18 @@ impl<'g> View<'g> {
             }
         }
         flushed
+    }
+
+    /// How many changes were counted up to here.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.log.changes
+    }
+
+    /// Has what was changed since there were `before` changes count as so many, as in Redis, where
+    /// what is moved counts once and not as a change of either key.
+    pub fn count_since(&mut self, before: u64, changes: usize) {
+        self.log.changes = before + changes as u64;
     }
 
     /// Leaves no more room to this database than so many regions a shard, so that tests get to see
@@ -881,7 +944,7 @@ impl Writing<'_> {
     fn find_and(&mut self, hash: u64, key: &[u8], touch: bool) -> Option<At> {
         let database = self.shard.database(self.frame.db)?;
         let (at, record) = database.find(hash, key)?;
-        if is_due(record, self.frame.now) {
+        if is_due(record, self.frame.due_before()) {
             self.expire(hash, key, at);
             return None;
         }

@@ -2,9 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use command::{Args, Command, CommandError, Done, Flags, Run, Shape, Tried};
-use keyspace::{Frame, Leftovers, Millis, Mode, Overdue, Plan, Tally, View, Waiter};
+use keyspace::{
+    Frame, Import, Intake, Leftovers, Millis, Mode, Overdue, Plan, Tally, View, Waiter,
+};
 use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
@@ -75,6 +78,8 @@ pub struct Batch<'a> {
     pub now: Millis,
     /// Whether no limit of memory, no pause and no monitor concerns its commands.
     pub undisturbed: bool,
+    /// How data of another server is treated, if it is not the source's own.
+    pub intake: Intake,
 }
 
 /// One request, looked up.
@@ -103,7 +108,8 @@ impl<'a> Batch<'a> {
     #[must_use]
     pub fn begin(server: &'a Server, worker: &'a Worker, settings: &'a Settings) -> Batch<'a> {
         let now = server.clock.now();
-        Batch { server, worker, settings, now, undisturbed: false }.renewed()
+        let intake = Intake::default();
+        Batch { server, worker, settings, now, undisturbed: false, intake }.renewed()
     }
 
     /// The batch after a command that may have changed what concerns the others.
@@ -112,7 +118,10 @@ impl<'a> Batch<'a> {
         let server = self.server;
         let undisturbed =
             self.settings.maxmemory == 0 && !server.pause.is_on() && !server.monitor.is_watched();
-        Batch { undisturbed, ..self }
+        let import = if self.settings.import_mode { Import::On } else { Import::Off };
+        let any_version = self.settings.any_dump_version;
+        let unchecked = server.debugging.checksums_skipped.load(Ordering::Relaxed);
+        Batch { undisturbed, intake: Intake { import, any_version, unchecked }, ..self }
     }
 
     /// The frame of a transaction of a session.
@@ -128,6 +137,10 @@ impl<'a> Batch<'a> {
             touch: !session.no_touch,
             origin: session.client.id,
             layout: self.settings.layout,
+            intake: match self.intake.import {
+                Import::On if session.imports => Intake { import: Import::Source, ..self.intake },
+                _ => self.intake,
+            },
         }
     }
 
@@ -803,10 +816,11 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Removes what a command that only reads has found expired. Nothing expires in a pause.
+    /// Removes what a command that only reads has found expired. Nothing expires in a pause, nor
+    /// while data is imported.
     #[cold]
     fn clear(&self, overdue: Overdue) {
-        if self.server.pause.holds(self.now, true).is_some() {
+        if self.settings.import_mode || self.server.pause.holds(self.now, true).is_some() {
             return;
         }
         self.server.keyspace.clear(overdue, |mut tally| {

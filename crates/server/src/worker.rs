@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use command::CommandError;
-use keyspace::{Due, Frame, Maintained};
+use keyspace::{Due, Frame, Intake, Maintained};
 use protocol::{Output, Span};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -260,6 +260,7 @@ async fn look_after(worker: Rc<Worker>) {
             || debugging.cron_paused.load(Ordering::Relaxed);
         if paused
             || !settings.active_expire
+            || settings.import_mode
             || server.pause.holds(server.clock.now(), true).is_some()
         {
             continue;
@@ -279,6 +280,7 @@ async fn look_after(worker: Rc<Worker>) {
                     touch: false,
                     origin: 0,
                     layout: settings.layout,
+                    intake: Intake::default(),
                 };
                 let step = server.clock.micros();
                 let maintained =

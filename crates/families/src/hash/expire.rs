@@ -109,7 +109,7 @@ fn set_deadlines(
         Ok::<_, Refused>(outcome > outcome::NOT_MET)
     });
     if changed > 0 {
-        entry.noted(if is_past { event::HDEL } else { event::HEXPIRE });
+        entry.noted_parts(if is_past { event::HDEL } else { event::HEXPIRE }, changed);
     }
     Ok(refused?)
 }
@@ -150,7 +150,7 @@ fn hpersist(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> D
         Ok::<_, Refused>(outcome == outcome::DONE)
     });
     if changed > 0 {
-        entry.noted(event::HPERSIST);
+        entry.noted_parts(event::HPERSIST, changed);
     }
     Ok(refused?)
 }

@@ -30,7 +30,6 @@ fn hgetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     let key: Key<'_> = args.take()?;
     let now = keys.now();
     let mut entry = keys.hash_entry(key.0)?;
-    entry.count_lookup();
     let until = match args.word("PERSIST") {
         true => Until::Never,
         false => take_deadline(&mut args, now, "hgetex")?.map_or(Until::Same, Until::At),

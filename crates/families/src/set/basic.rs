@@ -32,7 +32,7 @@ fn sadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     let mut entry = keys.set_entry(key.0)?;
     let added = entry.insert_all(args.rest())?;
     if added > 0 {
-        entry.noted(event::SADD);
+        entry.noted_parts(event::SADD, added);
     }
     reply.integer(added as i64);
     Ok(())
@@ -52,7 +52,7 @@ fn srem(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     let mut entry = keys.set_entry(key.0)?;
     let (removed, outcome) = count_done(args.rest(), |member| entry.remove(member));
     if removed > 0 {
-        entry.noted(event::SREM);
+        entry.noted_parts(event::SREM, removed);
     }
     outcome?;
     reply.integer(removed as i64);

@@ -290,7 +290,7 @@ fn remove(
     let ranks = entry.get().map_or(0..0, |set| part.ranks(set, false));
     let removed = entry.remove_range(ranks)?;
     if removed > 0 {
-        entry.noted(event);
+        entry.noted_parts(event, removed);
     }
     reply.integer(removed as i64);
     Ok(())
