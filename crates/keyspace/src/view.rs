@@ -283,6 +283,11 @@ impl<'g> View<'g> {
         self.forget_known();
     }
 
+    /// Has what follows, those who are served included, take place now.
+    pub fn catch_up(&mut self, now: Millis) {
+        self.frame.now = self.frame.now.max(now);
+    }
+
     /// The database the view shows.
     #[must_use]
     pub fn db(&self) -> DbIndex {

@@ -252,9 +252,10 @@ async fn look_after(worker: Rc<Worker>) {
         .map(|id| (id, None))
         .collect();
     loop {
-        let settings = worker.settings();
-        let period = 1000 / settings.hz.clamp(1, 500);
+        let period = 1000 / worker.settings().hz.clamp(1, 500);
         tokio::time::sleep(std::time::Duration::from_millis(period)).await;
+        // What holds now, not what held before the rest.
+        let settings = worker.settings();
         let debugging = &server.debugging;
         let paused = debugging.expiry_paused.load(Ordering::Relaxed)
             || debugging.cron_paused.load(Ordering::Relaxed);
