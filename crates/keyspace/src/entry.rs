@@ -42,6 +42,7 @@ pub struct StrEntry<'v> {
 }
 
 impl StrEntry<'_> {
+    #[inline(always)]
     fn handle(&self) -> Option<Handle> {
         self.at.map(|at| Handle::from_bits(at.handle()))
     }
@@ -62,6 +63,7 @@ impl StrEntry<'_> {
 
     /// The string's bytes; none if there is no string.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         self.get().map_or(&[], |text| text.as_bytes())
     }

@@ -178,13 +178,13 @@ impl ListEntry<'_> {
             list.expect(bytes, count, fill);
             texts.for_each(|text| list.push(end, text, fill));
             let len = list.len();
-            self.entry.noted_parts(event, count, false);
+            self.entry.noted_len(event, count, len);
             return Ok(len);
         }
         if let Some(edit) = self.small_edit(bytes, count, |small| small.push(end, texts.clone())) {
             let len = edit.count();
             self.apply(edit)?;
-            self.entry.noted_parts(event, count, false);
+            self.entry.noted_len(event, count, len);
             return Ok(len);
         }
         self.grow(bytes, count)?;
@@ -217,7 +217,8 @@ impl ListEntry<'_> {
         {
             list.pop(end, show);
             list.settle(fill);
-            self.entry.noted(event, false);
+            let len = list.len();
+            self.entry.noted_len(event, 1, len);
             return Ok(true);
         }
         let Some(list) = self.get() else { return Ok(false) };
@@ -253,7 +254,7 @@ impl ListEntry<'_> {
         if left > 0 {
             self.cut(range, len)?;
         }
-        self.entry.noted_parts(event, len - left, left == 0);
+        self.entry.noted_len(event, len - left, left);
         Ok(())
     }
 

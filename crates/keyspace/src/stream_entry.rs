@@ -107,7 +107,7 @@ impl StreamEntry<'_> {
 
     /// Where values change their layout.
     #[must_use]
-    pub fn layout(&self) -> Layout {
+    pub fn layout(&self) -> &Layout {
         self.0.layout()
     }
 

@@ -20,7 +20,7 @@ use value::stream::NodeLimits;
 use value::{Type, list, map, set, zset};
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
-use crate::collection::CollectionEntry;
+use crate::collection::{CollectionEntry, Kept};
 use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
 use crate::intake::{Import, Intake};
@@ -240,7 +240,8 @@ impl Log {
 pub(crate) struct Writing<'v> {
     shard: &'v mut Shard,
     id: ShardId,
-    frame: Frame,
+    db: DbIndex,
+    frame: &'v Frame,
     keyspace: &'v Keyspace,
     pub(crate) log: &'v mut Log,
 }
@@ -543,7 +544,7 @@ impl<'g> View<'g> {
 
     pub(crate) fn writing(&mut self, id: ShardId) -> Writing<'_> {
         let View { keyspace, frame, entered, log, .. } = self;
-        Writing { shard: entered.shard_mut(id), id, frame: *frame, keyspace, log }
+        Writing { shard: entered.shard_mut(id), id, db: frame.db, frame, keyspace, log }
     }
 
     /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
@@ -557,12 +558,10 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find_and(hash, key, true);
-        if let Some(at) = at
-            && writing.kind(at) != Kind::Str
-        {
-            return Err(Refused::WrongType);
-        }
+        let at = match writing.find_used(hash, key, |_, record| record.kind() == Kind::Str) {
+            Some((_, false)) => return Err(Refused::WrongType),
+            found => found.map(|(at, _)| at),
+        };
         Ok(StrEntry { writing, key, hash, at })
     }
 
@@ -584,7 +583,7 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find_and(hash, key, true);
+        let at = writing.find_used(hash, key, |_, _| ()).map(|(at, ())| at);
         StrEntry { writing, key, hash, at }
     }
 
@@ -602,8 +601,8 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find_and(hash, key, true);
-        CollectionEntry::new(writing, (key, hash), at, kind)
+        let found = writing.find_used(hash, key, Kept::of);
+        CollectionEntry::new(writing, (key, hash), found, kind)
     }
 
     /// The same for a command that also returns what it found: the look-up is counted, whatever
@@ -620,9 +619,9 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find_and(hash, key, true);
-        writing.count(key, at.is_some());
-        CollectionEntry::new(writing, (key, hash), at, kind)
+        let found = writing.find_used(hash, key, Kept::of);
+        writing.count(key, found.is_some());
+        CollectionEntry::new(writing, (key, hash), found, kind)
     }
 
     /// The guard of a key that is to hold a collection of this type, whatever it holds now: that
@@ -900,14 +899,14 @@ impl Entered<'_> {
     }
 }
 
-impl Writing<'_> {
+impl<'v> Writing<'v> {
     pub(crate) fn in_db(mut self, db: DbIndex) -> Self {
-        self.frame.db = db;
+        self.db = db;
         self
     }
 
-    pub(crate) fn frame(&self) -> &Frame {
-        &self.frame
+    pub(crate) fn frame(&self) -> &'v Frame {
+        self.frame
     }
 
     pub(crate) fn hasher(&self) -> &KeyHasher {
@@ -915,48 +914,50 @@ impl Writing<'_> {
     }
 
     pub(crate) fn database(&self) -> Option<&Database> {
-        self.shard.database(self.frame.db)
+        self.shard.database(self.db)
     }
 
     pub(crate) fn database_and_hasher(&mut self) -> (&mut Database, &KeyHasher) {
-        (self.shard.database_or_new(self.frame.db), self.keyspace.hasher())
+        (self.shard.database_or_new(self.db), self.keyspace.hasher())
     }
 
     #[inline(always)]
     pub(crate) fn database_mut(&mut self) -> &mut Database {
-        self.shard.database_or_new(self.frame.db)
-    }
-
-    /// How the value of an entry lies.
-    #[inline]
-    pub(crate) fn kind(&self, at: At) -> Kind {
-        let records = self.database().map(|database| &database.records);
-        records.map_or(Kind::Str, |records| records.kind(Handle::from_bits(at.handle())))
+        self.shard.database_or_new(self.db)
     }
 
     #[inline(always)]
     pub(crate) fn before_change(&mut self, hash: u64) {
-        self.shard.before_change(self.frame.db, hash, self.keyspace.hasher());
+        self.shard.before_change(self.db, hash, self.keyspace.hasher());
     }
 
     /// Looks a key up; removes it if its deadline has passed.
     #[inline(always)]
     pub(crate) fn find(&mut self, hash: u64, key: &[u8]) -> Option<At> {
-        self.find_and(hash, key, false)
+        let (at, record) = self.shard.database(self.db)?.find(hash, key)?;
+        if is_due(record, self.frame.due_before()) {
+            self.expire(hash, key, at);
+            return None;
+        }
+        Some(at)
     }
 
+    /// Looks a key up to be used, and tells what `look` sees in its record.
     #[inline(always)]
-    fn find_and(&mut self, hash: u64, key: &[u8], touch: bool) -> Option<At> {
-        let database = self.shard.database(self.frame.db)?;
+    fn find_used<T>(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        look: impl FnOnce(&Database, Record<'_>) -> T,
+    ) -> Option<(At, T)> {
+        let database = self.shard.database(self.db)?;
         let (at, record) = database.find(hash, key)?;
         if is_due(record, self.frame.due_before()) {
             self.expire(hash, key, at);
             return None;
         }
-        if touch {
-            database.touch(Handle::from_bits(at.handle()), record, &self.frame);
-        }
-        Some(at)
+        database.touch(Handle::from_bits(at.handle()), record, self.frame);
+        Some((at, look(database, record)))
     }
 
     #[cold]
@@ -1036,7 +1037,7 @@ impl Writing<'_> {
             self.tell_clients(key, event, effect);
         }
         if self.log.listening.to_changes() {
-            let (shard, db) = (self.id, self.frame.db);
+            let (shard, db) = (self.id, self.db);
             let notes = self.log.notes.get_mut().get_or_insert_default();
             notes.add(Change { shard, db, key, event, effect });
         }
@@ -1047,7 +1048,7 @@ impl Writing<'_> {
     pub(crate) fn count(&self, key: &[u8], hit: bool) {
         self.log.count(hit);
         if !hit && self.log.listening.to_misses() {
-            self.log.note_miss(self.id, self.frame.db, key);
+            self.log.note_miss(self.id, self.db, key);
         }
     }
 }
@@ -1060,14 +1061,14 @@ impl Writing<'_> {
         if effect != Effect::Nothing
             && let Some(watchers) = &mut self.shard.watchers
         {
-            watchers.touch(self.frame.db, key, event);
+            watchers.touch(self.db, key, event);
         }
     }
 
     /// Notes that a key may be ready, if somebody waits for it.
     #[cold]
     fn ready(&mut self, key: &[u8]) {
-        let (id, db) = (self.id, self.frame.db);
+        let (id, db) = (self.id, self.db);
         if self.shard.waiters.as_ref().is_some_and(|waiters| waiters.wait_for(db, key)) {
             let ready = &mut self.log.ready.get_or_insert_default().0;
             // One command often tells of a key in several ways.

@@ -649,6 +649,7 @@ impl Connection {
         let mut failed = None;
         let mut drained = false;
         let mut names_members = false;
+        let mut asked = None;
         let mut last: Option<&CommandEntry> = None;
         for (nth, spans) in spans.iter_mut().enumerate() {
             let rest = &input[end..];
@@ -662,8 +663,10 @@ impl Connection {
                     let entry = find(server, words, last);
                     last = entry.or(last);
                     let planned = plan(server, words, entry);
-                    if planned.keyed && (nth > 0 || end + consumed < input.len()) {
+                    let is_alone = nth == 0 && end + consumed >= input.len();
+                    if planned.keyed && !is_alone && asked != Some(planned.hash) {
                         server.keyspace.prefetch_gate(planned.hash);
+                        asked = Some(planned.hash);
                     }
                     names_members |= planned.member.is_some();
                     end += consumed;
@@ -698,7 +701,13 @@ impl Connection {
         }
         if requests.len() > 1 {
             self.is_pipelined = true;
-            let keyed = || requests.iter().filter(|(planned, _)| planned.keyed);
+            // Who writes to one key in a row asks for it once.
+            let keyed = || {
+                let mut last = None;
+                requests.iter().filter(move |(planned, _)| {
+                    planned.keyed && last.replace(planned.hash) != Some(planned.hash)
+                })
+            };
             keyed().for_each(|(key, _)| server.keyspace.prefetch_bucket(db, key.hash));
             keyed().for_each(|(key, _)| server.keyspace.prefetch_record(db, key.hash));
             if names_members {

@@ -28,7 +28,10 @@ impl Sketch {
     /// If the text has not the form of a HyperLogLog.
     pub(super) fn of(text: &[u8]) -> Result<Sketch, CommandError> {
         let encoding = header::parse(text)?.encoding;
-        Ok(Sketch { bytes: text.to_vec(), encoding })
+        // An element more lengthens it by a few bytes.
+        let mut bytes = Vec::with_capacity(text.len() + sparse::GROWTH_MAX);
+        bytes.extend_from_slice(text);
+        Ok(Sketch { bytes, encoding })
     }
 
     /// Its bytes.

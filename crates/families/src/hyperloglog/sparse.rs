@@ -23,6 +23,9 @@ pub(super) const VALUE_MAX: u8 = 32;
 const ZERO_LEN_MAX: usize = 64;
 const VALUE_LEN_MAX: usize = 4;
 
+/// So many bytes does a text get longer by at most when a register is raised.
+pub(super) const GROWTH_MAX: usize = 3;
+
 /// How far behind a change equal runs are joined, in runs.
 const JOIN_RUNS: usize = 5;
 
@@ -156,9 +159,19 @@ pub(super) fn raise(
     if len > text.len() && len > bytes_max {
         return Ok(Raised::TooLong);
     }
-    text.splice(at..at + run.bytes(), split);
+    replace(text, at..at + run.bytes(), &split);
     join(text, before);
     Ok(Raised::Here)
+}
+
+/// Puts bytes in the place of a part.
+fn replace(text: &mut Vec<u8>, part: Range<usize>, bytes: &[u8]) {
+    let (old, end) = (text.len(), part.start + bytes.len());
+    let new = old - part.len() + bytes.len();
+    text.resize(old.max(new), 0);
+    text.copy_within(part.end..old, end);
+    text.truncate(new);
+    text[part.start..end].copy_from_slice(bytes);
 }
 
 /// The run that holds a register.
