@@ -14,6 +14,7 @@ use crate::generic::expire::Condition;
 
 pub(super) const HEXPIRE: Command = Command {
     name: "HEXPIRE",
+    member: Some(5),
     run: Run::Write(hexpire),
     arity: Arity::AtLeast(6),
     keys: &[KeySpec::one(1, KeyUse::CHANGE)],
@@ -125,6 +126,7 @@ pub(super) fn not_negative(raw: &[u8]) -> Result<i64, CommandError> {
 
 pub(super) const HPERSIST: Command = Command {
     name: "HPERSIST",
+    member: Some(4),
     run: Run::Write(hpersist),
     arity: Arity::AtLeast(5),
     summary: "Takes deadlines of fields away, so that they stay.",
@@ -157,6 +159,7 @@ fn hpersist(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> D
 
 pub(super) const HTTL: Command = Command {
     name: "HTTL",
+    member: Some(4),
     run: Run::Read(httl),
     arity: Arity::AtLeast(5),
     since: "7.4.0",

@@ -156,6 +156,7 @@ fn hstrlen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const HLEN: Command = Command {
     name: "HLEN",
+    member: None,
     run: Run::Read(hlen),
     arity: Arity::Exactly(2),
     summary: "Returns how many fields a hash has.",
@@ -195,6 +196,7 @@ fn hdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
 
 pub(super) const HGETDEL: Command = Command {
     name: "HGETDEL",
+    member: Some(4),
     run: Run::Write(hgetdel),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec::one(1, KeyUse::TAKE)],

@@ -14,6 +14,7 @@ use crate::generic::fields::in_seconds;
 
 pub(super) const HGETEX: Command = Command {
     name: "HGETEX",
+    member: Some(4),
     run: Run::Write(hgetex),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec::one(1, KeyUse::UPDATE)],
@@ -94,6 +95,7 @@ fn take_deadline(
 
 pub(super) const HSETEX: Command = Command {
     name: "HSETEX",
+    member: Some(4),
     run: Run::Write(hsetex),
     arity: Arity::AtLeast(5),
     since: "8.0.0",

@@ -122,6 +122,7 @@ pub(super) fn tell_popped<'a>(
 
 pub(super) const ZPOPMIN: Command = Command {
     name: "ZPOPMIN",
+    member: None,
     work: Some(|args, keys| work::REMOVE_STEPS * work::taken(args, keys)),
     run: Run::Write(|args, keys, reply| pop_one_key(End::Min, args, keys, reply)),
     arity: Arity::AtLeast(2),
