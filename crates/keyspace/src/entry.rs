@@ -165,10 +165,8 @@ impl StrEntry<'_> {
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn rebuild(&mut self, bytes: &[u8], event: Event) -> Result<(), Refused> {
-        self.store(bytes, Expiry::Keep)?;
-        if let Some((database, at)) = self.begin_edit() {
-            database.records.set_raw(Handle::from_bits(at.handle()), true);
-        }
+        self.writing.before_change(self.hash);
+        self.write(bytes, Expiry::Keep, true)?;
         self.noted(event);
         Ok(())
     }
@@ -214,7 +212,14 @@ impl StrEntry<'_> {
         {
             return Ok(());
         }
-        let value = NewValue::Str { bytes, raw: false };
+        self.write(bytes, expiry, false)
+    }
+
+    /// Writes a string where it finds room, as one that was edited in place if it is `raw`.
+    #[inline]
+    fn write(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
+        let hash = self.hash;
+        let value = NewValue::Str { bytes, raw };
         let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
         let (at, remains) = self.writing.database_mut().replace(hash, at, value, expiry)?;
         self.at = Some(at);

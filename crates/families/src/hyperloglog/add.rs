@@ -32,8 +32,15 @@ fn pfadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
     let before = keys.changes();
     let mut entry = keys.str_entry(key.0)?;
     let encoding = match entry.get() {
-        Some(text) => Some(header::parse(text.as_bytes())?.encoding),
         None => None,
+        Some(text) => {
+            let parts = header::parse(text.as_bytes())?;
+            if parts.encoding == Encoding::Dense && !rises(parts.registers, args) {
+                reply.integer(0);
+                return Ok(());
+            }
+            Some(parts.encoding)
+        }
     };
     let changes = match encoding {
         Some(Encoding::Dense) => add_in_place(&mut entry, args)?,
@@ -45,14 +52,14 @@ fn pfadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
     Ok(())
 }
 
-/// Adds to the dense one that is there; tells how many elements changed it. Most elements change
-/// nothing in one that has met many, so that is looked for first.
+/// Whether elements change dense registers. Most change nothing in those that have met many, so that
+/// is looked for first.
+fn rises(registers: &[u8], elements: Args<'_>) -> bool {
+    elements.rest().map(Mark::of).any(|mark| dense::register(registers, mark.index) < mark.rank)
+}
+
+/// Adds to the dense one that is there; tells how many elements changed it.
 fn add_in_place(entry: &mut StrEntry<'_>, elements: Args<'_>) -> Result<usize, CommandError> {
-    let registers = entry.bytes().get(header::BYTES..).unwrap_or_default();
-    let rises = |mark: Mark| dense::register(registers, mark.index) < mark.rank;
-    if !elements.rest().map(Mark::of).any(rises) {
-        return Ok(0);
-    }
     let mut changes = 0;
     entry.edit_if(header::BYTES + dense::BYTES, event::PFADD, |text| {
         for mark in elements.rest().map(Mark::of) {
