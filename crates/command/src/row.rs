@@ -71,6 +71,8 @@ pub enum Run {
     Import(fn(Args<'_>, &Fieldsets, &mut View<'_>, &mut Reply<'_>) -> Done),
     /// Concerns a transaction of the session and the shards that it needs; the server runs it.
     Transaction,
+    /// Runs a script in the shards of the keys that it is given, or in all; the server runs it.
+    Script,
     /// Concerns the session or the server, which runs it.
     Session,
     /// Only its subcommands run.
@@ -418,6 +420,8 @@ impl Flags {
     pub const MAY_REPLICATE: Flags = Flags(1 << 20);
     /// As if ASKING stood before it.
     pub const ASKING: Flags = Flags(1 << 21);
+    /// It changes what is kept, though it enters no shard: the libraries of functions.
+    pub const WRITES: Flags = Flags(1 << 22);
 
     /// Whether all flags of `other` are set.
     #[must_use]
@@ -526,6 +530,7 @@ pub enum Group {
     Connection,
     Cluster,
     PubSub,
+    Scripting,
     Server,
     Transactions,
 }
@@ -549,6 +554,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Cluster => "cluster",
             Group::PubSub => "pubsub",
+            Group::Scripting => "scripting",
             Group::Server => "server",
             Group::Transactions => "transactions",
         }
@@ -614,7 +620,8 @@ impl Command {
         match self.run {
             Run::Write(_) | Run::Import(_) => true,
             Run::Block(block) => block.reads.is_none(),
-            Run::Read(_) | Run::Transaction | Run::Session | Run::Container => false,
+            Run::Session => self.flags.has(Flags::WRITES),
+            Run::Read(_) | Run::Transaction | Run::Script | Run::Container => false,
         }
     }
 
@@ -625,7 +632,7 @@ impl Command {
         match self.run {
             Run::Write(_) | Run::Import(_) => true,
             Run::Block(block) => block.reads.is_none_or(|waits| waits(Args::new(words, 1))),
-            Run::Transaction => true,
+            Run::Transaction | Run::Script => true,
             Run::Read(_) | Run::Session | Run::Container => false,
         }
     }
@@ -636,9 +643,12 @@ impl Command {
         let reads = match self.run {
             Run::Read(_) => true,
             Run::Block(block) => block.reads.is_some(),
-            Run::Write(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
-                false
-            }
+            Run::Write(_)
+            | Run::Import(_)
+            | Run::Transaction
+            | Run::Script
+            | Run::Session
+            | Run::Container => false,
         };
         reads && !self.flags.has(Flags::READS_NOTHING)
     }
@@ -648,6 +658,7 @@ impl Command {
         let kind = match self.run {
             Run::Write(_) if self.flags.has(Flags::MAY_REPLICATE) => Some("readonly"),
             _ if self.writes() => Some("write"),
+            Run::Script if !self.flags.has(Flags::MAY_REPLICATE) => Some("readonly"),
             _ => Some("readonly").filter(|_| self.reads()),
         };
         let flags = self.flags;
@@ -662,7 +673,7 @@ impl Command {
         let has = |flag| self.flags.has(flag);
         self.category
             .and(when(self.writes() && !has(Flags::MAY_REPLICATE), Category::WRITE))
-            .and(when(self.reads() || has(Flags::MAY_REPLICATE), Category::READ))
+            .and(when(self.reads() || (self.writes() && has(Flags::MAY_REPLICATE)), Category::READ))
             .and(when(has(Flags::ADMIN), Category::ADMIN.and(Category::DANGEROUS)))
             .and(when(has(Flags::PUBSUB), Category::PUBSUB))
             .and(when(has(Flags::BLOCKING), Category::BLOCKING))

@@ -107,6 +107,9 @@ pub struct Live {
     pub hz: u32,
     /// From how many steps on a command runs on a thread of its own.
     pub long_command_steps: u64,
+    /// How long a script may run before others are told that it keeps them waiting, in ms; 0: as
+    /// long as it likes.
+    pub busy_reply_millis: u64,
     /// What is freed in the background.
     pub lazyfree: LazyFree,
     /// Number of databases.
@@ -487,6 +490,7 @@ impl Live {
             any_rdb_version: values.text("rdb-version-check") == "relaxed",
             hz: values.number("hz"),
             long_command_steps: values.number("long-command-steps"),
+            busy_reply_millis: values.number("busy-reply-threshold"),
             lazyfree: LazyFree {
                 eviction: values.on("lazyfree-lazy-eviction"),
                 expire: values.on("lazyfree-lazy-expire"),

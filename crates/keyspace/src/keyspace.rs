@@ -18,6 +18,7 @@ use crate::database::Database;
 use crate::shard::{Shard, ShardId};
 use crate::sizes::Sizes;
 use crate::view::{Entered, Frame, Guard, View};
+use crate::widen::Widening;
 use crate::{DbIndex, Lengths, Millis};
 use value::KeyHasher;
 
@@ -110,6 +111,7 @@ pub struct Keyspace {
     /// Bits of [`Listener`].
     listening: AtomicU8,
     transactions: AtomicU64,
+    pub(crate) widening: Widening,
     pub(crate) awaited: Awaited,
 }
 
@@ -144,6 +146,7 @@ impl Keyspace {
             sink: OnceLock::new(),
             listening: AtomicU8::new(0),
             transactions: AtomicU64::new(0),
+            widening: Widening::default(),
             awaited: Awaited::default(),
         }
     }
@@ -306,11 +309,8 @@ impl Keyspace {
             Plan::One(id) => Entered::One(*id, self.wait_one(*id, mode).await),
             Plan::Some(ids) => Entered::Some(self.wait_some(ids, mode).await),
             Plan::All => {
-                let mut guards = Vec::with_capacity(self.shards.len());
-                for id in self.shard_ids() {
-                    guards.push(self.wait_one(id, mode).await);
-                }
-                Entered::All(guards)
+                let guards = self.wait_in_order(|| self.shard_ids(), mode).await;
+                Entered::All(guards.into_iter().map(|(_, guard)| guard).collect())
             }
         };
         View::new(self, frame(), entered)
@@ -357,22 +357,40 @@ impl Keyspace {
             drop(guards);
             drop(self.wait_one(busy, mode).await);
         }
-        let mut guards = Vec::with_capacity(ids.len());
-        for &id in ids {
-            guards.push((id, self.wait_one(id, mode).await));
+        self.wait_in_order(|| ids.iter().copied(), mode).await
+    }
+
+    /// Enters gates one after the other, and waits for each while it holds those before it: unless
+    /// a transaction begins to widen, to which it gives way.
+    async fn wait_in_order<I: Iterator<Item = ShardId>>(
+        &self,
+        ids: impl Fn() -> I,
+        mode: Mode,
+    ) -> Vec<(ShardId, Guard<'_>)> {
+        'again: loop {
+            self.widening.over().await;
+            let mut guards = Vec::with_capacity(ids().size_hint().0);
+            for id in ids() {
+                let guard = match self.look_one(id, mode) {
+                    Some(guard) => Some(guard),
+                    None => self.widening.or_give_way(self.wait_one(id, mode)).await,
+                };
+                let Some(guard) = guard else { continue 'again };
+                guards.push((id, guard));
+            }
+            return guards;
         }
-        guards
     }
 
     #[inline(always)]
-    fn try_one(&self, id: ShardId, mode: Mode) -> Option<Guard<'_>> {
+    pub(crate) fn try_one(&self, id: ShardId, mode: Mode) -> Option<Guard<'_>> {
         match mode {
             Mode::Shared => self.gate(id).spin_read().map(Guard::Shared),
             Mode::Exclusive => self.gate(id).spin_write().map(Guard::Exclusive),
         }
     }
 
-    async fn wait_one(&self, id: ShardId, mode: Mode) -> Guard<'_> {
+    pub(crate) async fn wait_one(&self, id: ShardId, mode: Mode) -> Guard<'_> {
         match mode {
             Mode::Shared => Guard::Shared(self.gate(id).read().await),
             Mode::Exclusive => Guard::Exclusive(self.gate(id).write().await),

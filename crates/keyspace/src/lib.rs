@@ -39,6 +39,7 @@ mod stream_entry;
 mod view;
 mod waiters;
 mod watch;
+mod widen;
 mod witness;
 mod zset_entry;
 

@@ -189,11 +189,11 @@ pub(crate) enum Entered<'g> {
 
 /// See the module's page.
 pub struct View<'g> {
-    keyspace: &'g Keyspace,
+    pub(crate) keyspace: &'g Keyspace,
     frame: Frame,
-    entered: Entered<'g>,
-    /// The key whose hash was computed to find the way here.
-    known: (*const u8, usize, u64),
+    pub(crate) entered: Entered<'g>,
+    /// The key whose hash was computed to find the way here: its address, its length, the hash.
+    known: (usize, usize, u64),
     log: Log,
 }
 
@@ -250,14 +250,14 @@ impl<'g> View<'g> {
     #[inline(always)]
     pub(crate) fn new(keyspace: &'g Keyspace, frame: Frame, entered: Entered<'g>) -> View<'g> {
         let log = Log { listening: keyspace.listening(), ..Log::default() };
-        let known = (std::ptr::null(), 0, 0);
+        let known = (0, 0, 0);
         View { keyspace, frame, entered, known, log }
     }
 
     /// Spares the view the hash of a key that the caller has computed.
     #[inline]
     pub fn know(&mut self, key: &[u8], hash: u64) {
-        self.known = (key.as_ptr(), key.len(), hash);
+        self.known = (key.as_ptr().addr(), key.len(), hash);
     }
 
     /// Asks for the memory that look-ups of the keys with these hashes will read: their buckets
@@ -311,7 +311,7 @@ impl<'g> View<'g> {
     #[inline(always)]
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         let (start, len, hash) = self.known;
-        if std::ptr::eq(start, key.as_ptr()) && len == key.len() {
+        if start == key.as_ptr().addr() && len == key.len() {
             return hash;
         }
         self.keyspace.hash(key)
@@ -842,7 +842,7 @@ impl View<'_> {
 
     /// Forgets what [`View::know`] said: other requests run from here on.
     pub(crate) fn forget_known(&mut self) {
-        self.known = (std::ptr::null(), 0, 0);
+        self.known = (0, 0, 0);
     }
 
     pub(crate) fn take_ready(&mut self) -> Option<Box<ReadyKeys>> {

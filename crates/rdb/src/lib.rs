@@ -1,4 +1,5 @@
-//! Values in the RDB format, as `DUMP` and `RESTORE` carry them and as files hold them.
+//! Values and libraries of functions in the RDB format, as `DUMP`, `RESTORE` and `FUNCTION DUMP`
+//! carry them and as files hold them.
 //!
 //! [`open`] takes a dump apart, [`decode`] turns its payload into calls of a
 //! [`Sink`], so that the caller builds its own structures while the payload is
@@ -7,6 +8,7 @@
 //!
 //! ```text
 //! payload:  type (1) | value
+//!           libraries of functions
 //! dump:     payload  | RDB version (2, little endian) | CRC64 (8, little endian)
 //! ```
 //!
@@ -25,6 +27,7 @@ mod dump;
 mod encode;
 mod error;
 mod intset;
+mod library;
 mod listpack;
 pub mod lzf;
 mod number;
@@ -43,6 +46,7 @@ pub use encode::{
     ZSetEncoder, encode_string,
 };
 pub use error::RdbError;
+pub use library::{LIBRARIES_VERSION, Libraries, encode_library};
 pub use number::Text;
 pub use sink::{ConsumerHead, GroupHead, Kind, Pending, Sink, StreamId, StreamState};
 pub use value::{Builder, Consumer, Entry, Group, HashField, Stream, Value};

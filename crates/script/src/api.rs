@@ -1,12 +1,11 @@
 //! `redis.*`, also known as `server.*`: what scripts ask of the server. Hot.
 
-use std::ffi::c_int;
-
 use protocol::{Dialect, Reply};
 
 use crate::answer;
 use crate::error::{push_error, push_error_text};
-use crate::host::{Call, LogLevel, Replicate};
+use crate::fiber;
+use crate::host::{Call, Called, LogLevel, Replicate};
 use crate::library;
 use crate::lua::{Kind, Lua, Outcome};
 use crate::source::ScriptId;
@@ -117,15 +116,22 @@ fn run_command(lua: Lua<'_>, raises: bool) -> Outcome {
     }
     let shared = lua.shared();
     let call = Call { dialect: shared.dialect.get(), replicate: shared.replicate.get() };
-    let done = with_words(lua, |words| {
-        shared.host(|host| {
-            let mut answer = shared.answer.borrow_mut();
-            answer.clear();
-            host.call(words, call, &mut Reply::new(&mut answer, call.dialect));
-        })
-    });
-    if done.is_none() {
-        return stopped(lua);
+    loop {
+        let called = with_words(lua, |words| {
+            shared.host(|host| {
+                let mut answer = shared.answer.borrow_mut();
+                answer.clear();
+                host.call(words, call, &mut Reply::new(&mut answer, call.dialect))
+            })
+        });
+        match called {
+            Some(Called::Answered) => break,
+            Some(Called::Later) => fiber::pause(shared),
+            None => return stopped(lua),
+        }
+        if shared.stop.get().is_some() {
+            return stopped(lua);
+        }
     }
     lua.set_top(0);
     let is_error = answer::push(lua, shared.answer())?;
@@ -138,8 +144,8 @@ fn stopped(lua: Lua<'_>) -> Outcome {
     Err(push_error(lua, lua.shared().stop.get().unwrap_or("there is no script running")))
 }
 
-/// Checks that there are words and that all are texts; numbers become texts. The error is on
-/// the stack if not.
+/// Checks that there are words and that all are texts or numbers. The error is on the stack if
+/// not.
 fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
     let count = lua.top();
     if count == 0 {
@@ -150,8 +156,7 @@ fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
     }
     for at in 1..=count {
         match lua.kind(at) {
-            Kind::String => {}
-            Kind::Number => replace_number(lua, at),
+            Kind::String | Kind::Number => {}
             _ => {
                 let text = "Lua redis lib command arguments must be strings or integers";
                 return Err(push_error(lua, text));
@@ -161,26 +166,48 @@ fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
     Ok(())
 }
 
-/// Writes a number as commands read it, without loss, in place of itself.
-fn replace_number(lua: Lua<'_>, at: c_int) {
-    let shared = lua.shared();
-    let start = shared.scratch_len();
-    shared.scratch(|text| protocol::format_double(lua.number(at), text));
-    lua.push_scratch(start);
-    lua.replace(at);
-}
-
-/// Hands over all values of the stack, which are strings.
+/// Hands over all values of the stack, which are texts or numbers; a number is written without
+/// loss, and becomes no string of Lua's.
 fn with_words<T>(lua: Lua<'_>, work: impl FnOnce(&[&[u8]]) -> T) -> T {
     let count = usize::try_from(lua.top()).unwrap_or(0);
-    let word = |index: usize| lua.bytes(index as c_int + 1).unwrap_or_default();
-    if count <= FEW_WORDS {
-        let mut words = [&[][..]; FEW_WORDS];
-        words.iter_mut().take(count).enumerate().for_each(|(at, slot)| *slot = word(at));
-        return work(&words[..count]);
+    lua.shared().scratch(|numbers| {
+        let start = numbers.len();
+        let done = if count <= FEW_WORDS {
+            let mut ends = [start; FEW_WORDS];
+            let mut words = [&[][..]; FEW_WORDS];
+            gather(lua, numbers, &mut ends[..count], &mut words[..count], work)
+        } else {
+            gather(lua, numbers, &mut vec![start; count], &mut vec![&[][..]; count], work)
+        };
+        numbers.truncate(start);
+        done
+    })
+}
+
+/// Puts the words together: those that are numbers one behind the other into `numbers`.
+fn gather<'w, T>(
+    lua: Lua<'w>,
+    numbers: &'w mut Vec<u8>,
+    ends: &mut [usize],
+    words: &mut [&'w [u8]],
+    work: impl FnOnce(&[&[u8]]) -> T,
+) -> T {
+    let mut start = numbers.len();
+    for (at, end) in (1..).zip(ends.iter_mut()) {
+        if lua.kind(at) == Kind::Number {
+            // A zero below zero is zero to commands.
+            protocol::format_double(lua.number(at) + 0.0, numbers);
+        }
+        *end = numbers.len();
     }
-    let words: Vec<&[u8]> = (0..count).map(word).collect();
-    work(&words)
+    for ((at, &end), word) in (1..).zip(ends.iter()).zip(words.iter_mut()) {
+        *word = match end > start {
+            true => &numbers[start..end],
+            false => lua.bytes(at).unwrap_or_default(),
+        };
+        start = end;
+    }
+    work(words)
 }
 
 /// `redis.error_reply(text)`.

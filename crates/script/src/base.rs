@@ -83,6 +83,9 @@ fn xpcall(lua: Lua<'_>) -> Outcome {
     lua.check_any(2);
     lua.set_top(2);
     let scratch = lua.shared().scratch_len();
+    if lua.kind(2) == Kind::Function {
+        lua.push_function(handle, 1);
+    }
     lua.insert(1);
     let status = lua.call_protected(0, ALL, 1);
     if status != Status::Done {
@@ -91,6 +94,18 @@ fn xpcall(lua: Lua<'_>) -> Outcome {
     lua.push_boolean(status == Status::Done);
     lua.replace(1);
     Ok(lua.top())
+}
+
+/// Calls the handler of `xpcall`, unless the script must stop: the hook that raises is not called
+/// again below itself, so a handler could run without end.
+fn handle(lua: Lua<'_>) -> Outcome {
+    lua.set_top(1);
+    if lua.shared().stop.get().is_none() {
+        lua.copy(Lua::upvalue(1));
+        lua.insert(1);
+        lua.call(1, 1);
+    }
+    Ok(1)
 }
 
 fn raw_set(lua: Lua<'_>) -> Outcome {
@@ -327,7 +342,7 @@ pub(crate) fn set_collector(lua: Lua<'_>) {
 }
 
 /// How much may come until the next collection begins: as much as lives, as Lua has it.
-const PAUSE_PERCENT: i32 = 200;
+pub(crate) const PAUSE_PERCENT: i32 = 200;
 
 /// How hard each step of a collection works: ten times as hard as Lua has it, so that garbage
 /// of few long strings goes before the limit of memory is reached.

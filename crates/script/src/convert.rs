@@ -29,6 +29,58 @@ pub(crate) fn write(lua: Lua<'_>, reply: &mut Reply<'_>) -> Result<(), Raised> {
     Writer { lua, pace: Pace::new(lua), bytes: 0 }.value(reply, 0)
 }
 
+/// Writes the value on top of the stack, and takes it, if that needs no protection: it is no
+/// table and of no great size.
+pub(crate) fn write_plain(lua: Lua<'_>, reply: &mut Reply<'_>) -> bool {
+    let is_plain = match lua.kind(-1) {
+        Kind::Table => false,
+        Kind::String => lua.bytes(-1).is_some_and(|text| text.len() < BYTES_MAX / 2),
+        _ => true,
+    };
+    if is_plain {
+        plain(lua, reply);
+    }
+    is_plain
+}
+
+/// Writes anything but a table. As all that writes here, a frame of its own: see `fiber`.
+#[inline(never)]
+fn plain(lua: Lua<'_>, reply: &mut Reply<'_>) {
+    match lua.kind(-1) {
+        Kind::String => reply.bulk(lua.bytes(-1).unwrap_or_default()),
+        Kind::Number => reply.integer(whole(lua.number(-1))),
+        Kind::Boolean => boolean(lua, reply),
+        _ => reply.null(),
+    }
+    lua.pop(1);
+}
+
+/// Truth values are what the dialect has that the script has asked for.
+fn boolean(lua: Lua<'_>, reply: &mut Reply<'_>) {
+    match (lua.shared().dialect.get(), lua.boolean(-1)) {
+        (protocol::Dialect::Resp3, value) => reply.boolean(value),
+        (protocol::Dialect::Resp2, true) => reply.integer(1),
+        (protocol::Dialect::Resp2, false) => reply.null(),
+    }
+}
+
+/// The headers of what has parts.
+#[inline(never)]
+fn head(reply: &mut Reply<'_>, kind: Parts, count: usize) {
+    match kind {
+        Parts::Map => reply.map(count),
+        Parts::Set => reply.set(count),
+        Parts::List => reply.array(count),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Parts {
+    Map,
+    Set,
+    List,
+}
+
 struct Writer<'a> {
     lua: Lua<'a>,
     pace: Pace<'a>,
@@ -42,29 +94,13 @@ impl Writer<'_> {
             return Err(crate::error::push_error(lua, "reached lua stack limit"));
         }
         self.pace.step()?;
-        self.count(0)?;
-        match lua.kind(-1) {
-            Kind::String => {
-                let text = lua.bytes(-1).unwrap_or_default();
-                self.count(text.len())?;
-                reply.bulk(text);
-            }
-            Kind::Number => reply.integer(whole(lua.number(-1))),
-            Kind::Boolean => self.boolean(reply),
-            Kind::Table => return self.table(reply, depth),
-            _ => reply.null(),
+        if lua.kind(-1) == Kind::Table {
+            self.count(0)?;
+            return self.table(reply, depth);
         }
-        lua.pop(1);
+        self.count(lua.bytes(-1).map_or(0, <[u8]>::len))?;
+        plain(lua, reply);
         Ok(())
-    }
-
-    /// Truth values are what the dialect has that the script has asked for.
-    fn boolean(&self, reply: &mut Reply<'_>) {
-        match (self.lua.shared().dialect.get(), self.lua.boolean(-1)) {
-            (protocol::Dialect::Resp3, value) => reply.boolean(value),
-            (protocol::Dialect::Resp2, true) => reply.integer(1),
-            (protocol::Dialect::Resp2, false) => reply.null(),
-        }
     }
 
     fn table(&mut self, reply: &mut Reply<'_>, depth: usize) -> Result<(), Raised> {
@@ -76,13 +112,13 @@ impl Writer<'_> {
         }
         lua.raw_get_field(at, "map");
         if lua.kind(-1) == Kind::Table {
-            reply.map(self.fields(-1));
+            head(reply, Parts::Map, self.fields(-1));
             self.pairs(reply, depth, true)?;
         } else {
             lua.pop(1);
             lua.raw_get_field(at, "set");
             if lua.kind(-1) == Kind::Table {
-                reply.set(self.fields(-1));
+                head(reply, Parts::Set, self.fields(-1));
                 self.pairs(reply, depth, false)?;
             } else {
                 lua.pop(1);
@@ -94,12 +130,16 @@ impl Writer<'_> {
     }
 
     /// `{err=..}` and `{ok=..}`.
+    #[inline(never)]
     fn is_line(&mut self, reply: &mut Reply<'_>, at: i32) -> Result<bool, Raised> {
         for (name, marker) in [("err", b"-"), ("ok", b"+")] {
             self.lua.raw_get_field(at, name);
             if let Some(text) = self.lua.bytes(-1) {
                 self.count(text.len())?;
                 line(reply, marker, text);
+                if marker == b"-" {
+                    self.note_error(at, text);
+                }
                 return Ok(true);
             }
             self.lua.pop(1);
@@ -107,7 +147,15 @@ impl Writer<'_> {
         Ok(false)
     }
 
+    /// Tells the host of an error in the table at `at`.
+    fn note_error(&self, at: i32, text: &[u8]) {
+        self.lua.raw_get_field(at, "ignore_error_stats_update");
+        let is_counted = self.lua.boolean(-1);
+        self.lua.shared().host(|host| host.note_returned(text, is_counted));
+    }
+
     /// `{double=..}` and `{big_number=..}`.
+    #[inline(never)]
     fn is_number(&self, reply: &mut Reply<'_>, at: i32) -> bool {
         self.lua.raw_get_field(at, "double");
         if self.lua.kind(-1) == Kind::Number {
@@ -139,6 +187,7 @@ impl Writer<'_> {
     }
 
     /// `{verbatim_string={format=.., string=..}}`.
+    #[inline(never)]
     fn is_verbatim(&mut self, reply: &mut Reply<'_>, at: i32) -> Result<bool, Raised> {
         let lua = self.lua;
         lua.raw_get_field(at, "verbatim_string");
@@ -189,7 +238,7 @@ impl Writer<'_> {
             }
             len += 1;
         }
-        reply.array(usize::try_from(len).unwrap_or(0));
+        head(reply, Parts::List, usize::try_from(len).unwrap_or(0));
         for index in 1..=len {
             lua.raw_get_at(-1, index);
             self.value(reply, depth + 1)?;

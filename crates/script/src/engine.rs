@@ -4,7 +4,8 @@
 //!
 //! The state is made in [`Engine::new`], closed when the engine is dropped, and entered only
 //! through `&mut Engine`: so it lives whenever it is entered and no two threads are in it.
-//! Lua keeps nothing that belongs to a thread, so an engine may move to another one.
+//! Lua keeps nothing that belongs to a thread, so an engine may move to another one. A run that
+//! is put aside keeps its engine, so that nobody else enters the state (see `fiber`).
 //!
 //! # Invariants
 //!
@@ -15,15 +16,18 @@
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::ptr::NonNull;
-use std::{fmt, panic};
+use std::sync::Arc;
+use std::{fmt, mem, panic};
 
+use corosensei::stack::DefaultStack;
 use mlua_sys as ffi;
-use protocol::{Dialect, Reply};
+use protocol::{Dialect, Output, Reply};
 
 use crate::error::{tell_load, tell_run};
+use crate::fiber::{self, Ended, Fiber, Finished, Progress, Running};
 use crate::host::{Failure, Host, Replicate};
 use crate::library::{Function, Registered};
-use crate::lua::{Kind, Lua, Raised, Status};
+use crate::lua::{ALL, Kind, Lua, Raised, Status};
 use crate::sandbox::{self, Kept};
 use crate::shared::{Shared, allocate};
 use crate::source::{LibrarySource, Script, ScriptId};
@@ -32,8 +36,11 @@ use crate::{base, cjson, convert, random, stop};
 /// How many compiled scripts are kept before the engine begins anew with them.
 const SCRIPTS_MAX: usize = 1_000;
 
-/// How many runs there are from one push of the collector to the next, and how hard it is.
-const RUNS_PER_COLLECTION: u32 = 50;
+/// After how many runs the collector is turned to, whatever is left.
+const RUNS_PER_COLLECTION: u32 = 1_000;
+
+/// How many bytes of keys and arguments may stay until the next script gets others.
+const WORDS_KEPT_BYTES: usize = 4 * 1024;
 
 /// How much memory Lua itself needs to begin with, in bytes; no limit is lower.
 const MEMORY_MIN_BYTES: usize = 1 << 20;
@@ -49,6 +56,12 @@ pub struct Engine {
     scripts: HashMap<ScriptId, c_int>,
     libraries: HashMap<String, Library>,
     runs: u32,
+    /// How many bytes of keys and arguments scripts still have, at most.
+    words_bytes: usize,
+    /// Where runs go on that can be put aside, once there was one.
+    stack: Option<DefaultStack>,
+    /// What the last of them has returned.
+    reply: Output,
 }
 
 // SAFETY: the state and what it shares belong to the engine alone, which is entered through
@@ -67,15 +80,33 @@ enum Uncompiled {
     Refused(Failure),
 }
 
-/// What is run, with what it needs besides the host.
-struct Run<'a> {
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Program<'a> {
+    /// A script.
+    Script(&'a Script),
+    /// A function of a library.
+    Function {
+        /// The library.
+        library: &'a LibrarySource,
+        /// The function's name.
+        name: &'a str,
+    },
+}
+
+/// What is run, once it is compiled.
+#[derive(Clone)]
+struct Callee {
     /// The kept function.
     function: c_int,
-    /// By which name errors call it.
-    name: &'a [u8],
-    keys: &'a [&'a [u8]],
-    arguments: &'a [&'a [u8]],
-    is_function: bool,
+    name: Name,
+}
+
+/// By which name errors call what is run.
+#[derive(Clone)]
+pub(crate) enum Name {
+    Script(ScriptId),
+    Function(Arc<str>),
 }
 
 impl Engine {
@@ -102,6 +133,9 @@ impl Engine {
             scripts: HashMap::new(),
             libraries: HashMap::new(),
             runs: 0,
+            words_bytes: 0,
+            stack: None,
+            reply: Output::new(),
         };
         let lua = engine.enter();
         // SAFETY: the function has the type that Lua wants, and the state is ours.
@@ -152,10 +186,41 @@ impl Engine {
         host: &mut dyn Host,
         reply: &mut Reply<'_>,
     ) -> Result<(), Failure> {
-        let function = self.compiled(script)?;
-        let name = script.id().hex();
-        let run = Run { function, name: &name, keys, arguments, is_function: false };
-        self.start(&run, host, reply)
+        let callee = self.script(script)?;
+        self.execute(&callee, keys, arguments, host, reply)
+    }
+
+    /// Begins a run on a stack of its own and lets it go until it is done or the host wants a
+    /// pause. The keys and the arguments are not needed any more then. What it returns is
+    /// written in `dialect` and lies in [`Engine::reply`] afterwards.
+    ///
+    /// A library that is not loaded yet is loaded first, without a pause.
+    ///
+    /// # Panics
+    ///
+    /// If the host has panicked. Engine and host are gone then.
+    pub fn start<H: Host + Send + 'static>(
+        mut self: Box<Self>,
+        program: Program<'_>,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+        dialect: Dialect,
+        mut host: H,
+    ) -> Progress<H> {
+        self.reply.clear();
+        match self.prepare(program, keys, arguments, &mut host) {
+            Ok((pushed, name, stack)) => {
+                let fiber = self.fiber(stack, pushed, name, dialect, host);
+                Running { engine: self, fiber }.go_on()
+            }
+            Err(failure) => Progress::Done(Finished { engine: self, host, done: Err(failure) }),
+        }
+    }
+
+    /// What the last run that was begun with [`Engine::start`] has returned; empty if it failed.
+    /// It stays until the next one, which needs no new memory for its reply then.
+    pub fn reply(&mut self) -> &mut Output {
+        &mut self.reply
     }
 
     /// Loads a library, or loads it anew if its source is another one than before, and says
@@ -195,17 +260,8 @@ impl Engine {
         host: &mut dyn Host,
         reply: &mut Reply<'_>,
     ) -> Result<(), Failure> {
-        let is_loaded =
-            self.libraries.get(source.name()).is_some_and(|known| known.id == source.id());
-        if !is_loaded {
-            self.load(source, host)?;
-        }
-        let library = self.libraries.get(source.name()).map(|library| &library.functions);
-        let found = library.into_iter().flatten().find(|known| known.function.name == function);
-        let callback = found.ok_or_else(|| Failure::new("ERR Function not found"))?.callback;
-        let name = function.as_bytes();
-        let run = Run { function: callback, name, keys, arguments, is_function: true };
-        self.start(&run, host, reply)
+        let callee = self.function(source, function, host)?;
+        self.execute(&callee, keys, arguments, host, reply)
     }
 
     /// Forgets one library, if it is loaded.
@@ -217,14 +273,14 @@ impl Engine {
 
     /// Forgets all libraries.
     pub fn unload_all(&mut self) {
-        let libraries = std::mem::take(&mut self.libraries);
+        let libraries = mem::take(&mut self.libraries);
         let functions = libraries.values().flat_map(|library| &library.functions);
         self.forget(functions.map(|old| old.callback).collect());
     }
 
     /// Forgets all compiled scripts.
     pub fn forget_scripts(&mut self) {
-        let scripts = std::mem::take(&mut self.scripts);
+        let scripts = mem::take(&mut self.scripts);
         self.forget(scripts.into_values().collect());
     }
 
@@ -237,6 +293,29 @@ impl Engine {
     fn enter<'a>(&mut self) -> Lua<'a> {
         // SAFETY: the state is ours and alive; callers use it only before they return.
         unsafe { Lua::new(self.state) }
+    }
+
+    /// A script, to be run.
+    fn script(&mut self, script: &Script) -> Result<Callee, Failure> {
+        Ok(Callee { function: self.compiled(script)?, name: Name::Script(script.id()) })
+    }
+
+    /// A function, to be run.
+    fn function(
+        &mut self,
+        source: &LibrarySource,
+        function: &str,
+        host: &mut dyn Host,
+    ) -> Result<Callee, Failure> {
+        let is_loaded =
+            self.libraries.get(source.name()).is_some_and(|known| known.id == source.id());
+        if !is_loaded {
+            self.load(source, host)?;
+        }
+        let library = self.libraries.get(source.name()).map(|library| &library.functions);
+        let found = library.into_iter().flatten().find(|known| known.function.name == function);
+        let found = found.ok_or_else(|| Failure::new("ERR Function not found"))?;
+        Ok(Callee { function: found.callback, name: Name::Function(Arc::clone(&found.name)) })
     }
 
     /// The kept function of a script.
@@ -289,36 +368,117 @@ impl Engine {
         compiled
     }
 
-    /// Runs what is kept, with everything that belongs to a run.
-    fn start(
+    /// Runs it to its end, on the stack that we are on.
+    fn execute(
         &mut self,
-        run: &Run<'_>,
+        callee: &Callee,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
         host: &mut dyn Host,
         reply: &mut Reply<'_>,
     ) -> Result<(), Failure> {
         let lua = self.enter();
-        let kept = self.kept;
         let mark = reply.output().mark();
-        let mut failure = Failure::new("ERR Error running script, not enough memory");
-        let mut is_done = false;
         self.begin(host);
-        self.shared().lend(host, || {
-            lua.protect(|lua| {
-                let status = push_and_call(lua, &kept, run);
-                if status == Status::Done {
-                    is_done = write_result(lua, reply, &mut failure);
-                } else {
-                    tell_run(lua, status, run.name, &mut failure);
-                }
-                Ok(0)
-            })
+        let mut failure = Failure::EMPTY;
+        let is_done = self.push(callee, keys, arguments).is_some_and(|pushed| {
+            let run = || perform(lua, pushed, &callee.name, reply, &mut failure);
+            self.shared().lend(host, run)
         });
         self.end();
         if is_done {
             return Ok(());
         }
         reply.output().rollback(mark);
-        Err(failure)
+        Err(failure.or_no_memory())
+    }
+
+    /// Makes all ready for a run on a stack of its own: what it is given lies on Lua's.
+    fn prepare(
+        &mut self,
+        program: Program<'_>,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+        host: &mut dyn Host,
+    ) -> Result<(c_int, Name, DefaultStack), Failure> {
+        let callee = match program {
+            Program::Script(script) => self.script(script)?,
+            Program::Function { library, name } => self.function(library, name, host)?,
+        };
+        let stack = self.stack.take().map_or_else(fiber::new_stack, Ok)?;
+        self.begin(host);
+        match self.push(&callee, keys, arguments) {
+            Some(pushed) => Ok((pushed, callee.name, stack)),
+            None => {
+                self.stack = Some(stack);
+                self.end();
+                Err(Failure::EMPTY.or_no_memory())
+            }
+        }
+    }
+
+    /// A fiber that calls what is on Lua's stack.
+    fn fiber<H: Host + Send + 'static>(
+        &mut self,
+        stack: DefaultStack,
+        pushed: c_int,
+        name: Name,
+        dialect: Dialect,
+        mut host: H,
+    ) -> Fiber<H> {
+        let lua = self.enter();
+        let mut output = mem::take(&mut self.reply);
+        Fiber::with_stack(stack, move |exit, _| {
+            let shared = lua.shared();
+            let mut failure = Failure::EMPTY;
+            let mut reply = Reply::new(&mut output, dialect);
+            let run = || perform(lua, pushed, &name, &mut reply, &mut failure);
+            let is_done = fiber::with_exit(shared, exit, || shared.lend(&mut host, run));
+            Ended { host, reply: output, name, failure, is_done }
+        })
+    }
+
+    /// Ends a run on a stack of its own; gives back how it went.
+    pub(crate) fn end_fiber<H>(
+        &mut self,
+        stack: DefaultStack,
+        ended: Ended<H>,
+    ) -> (H, Result<(), Failure>) {
+        let Ended { host, reply, name, failure, is_done } = ended;
+        drop(name);
+        self.stack = Some(stack);
+        self.reply = reply;
+        self.end();
+        if is_done {
+            return (host, Ok(()));
+        }
+        self.reply.clear();
+        (host, Err(failure.or_no_memory()))
+    }
+
+    /// Pushes the error handler, the function and what it gets. Says how many arguments there
+    /// are; `None` if there is no memory for it.
+    fn push(&mut self, callee: &Callee, keys: &[&[u8]], arguments: &[&[u8]]) -> Option<c_int> {
+        let (lua, kept) = (self.enter(), self.kept);
+        self.words_bytes = keys.iter().chain(arguments).map(|word| word.len()).sum();
+        let mut pushed = 0;
+        let status = lua.protect_with(ALL, |lua| {
+            lua.push_kept(kept.handler);
+            lua.push_kept(callee.function);
+            pushed = match callee.name {
+                Name::Script(_) => {
+                    set_words(lua, &kept, keys, arguments);
+                    0
+                }
+                Name::Function(_) => {
+                    push_list(lua, keys);
+                    push_list(lua, arguments);
+                    2
+                }
+            };
+            Ok(2 + pushed)
+        });
+        (status == Status::Done).then_some(pushed)
     }
 
     fn load_anew(
@@ -371,23 +531,32 @@ impl Engine {
         lua.set_top(0);
         lua.set_hook(stop::LOOK_EVERY);
         self.runs = self.runs.wrapping_add(1);
-        let kept = self.kept;
+        let shared = self.shared();
+        let has_left_words = self.words_bytes > WORDS_KEPT_BYTES;
         let is_time = self.runs.is_multiple_of(RUNS_PER_COLLECTION);
+        if has_left_words || is_time || shared.is_collector_changed.get() || stop::is_due(shared) {
+            self.clean(is_time);
+        }
+        let shared = self.shared();
+        shared.scratch_cut(0);
+        shared.answer.borrow_mut().clear();
+        if let Some(panic) = shared.panic.take() {
+            panic::resume_unwind(panic);
+        }
+    }
+
+    /// Lets go what runs have left.
+    fn clean(&mut self, is_time: bool) {
+        let (lua, kept) = (self.enter(), self.kept);
+        self.words_bytes = 0;
         lua.protect(|lua| {
             base::restore_collector(lua);
             forget_words(lua, &kept);
             stop::collect_all(lua);
-            if is_time {
-                lua.collect(ffi::LUA_GCSTEP, RUNS_PER_COLLECTION as c_int);
-            }
+            stop::collect_little(lua, is_time);
             Ok(0)
         });
         lua.set_top(0);
-        self.shared().scratch_cut(0);
-        self.shared().answer.borrow_mut().clear();
-        if let Some(panic) = self.shared().panic.take() {
-            panic::resume_unwind(panic);
-        }
     }
 
     /// Lets Lua collect what is kept under these numbers.
@@ -421,22 +590,44 @@ impl Drop for Engine {
     }
 }
 
-/// Pushes the function with what it gets, and calls it.
-fn push_and_call(lua: Lua<'_>, kept: &Kept, run: &Run<'_>) -> Status {
-    lua.push_kept(kept.handler);
-    lua.push_kept(run.function);
-    if run.is_function {
-        push_list(lua, run.keys);
-        push_list(lua, run.arguments);
-        return lua.call_protected(2, 1, 1);
+/// Calls what lies on the stack: the handler in slot 1, the function, so many arguments. Writes
+/// what it returns and says whether that went well.
+///
+/// It may be on a fiber, so it must not allocate (see `fiber`).
+fn perform(
+    lua: Lua<'_>,
+    arguments: c_int,
+    name: &Name,
+    reply: &mut Reply<'_>,
+    failure: &mut Failure,
+) -> bool {
+    let status = lua.call_protected(arguments, 1, 1);
+    if status == Status::Done && convert::write_plain(lua, reply) {
+        return true;
     }
+    let mut is_done = false;
+    lua.protect_with(0, |lua| {
+        if status != Status::Done {
+            tell_run(lua, status, name, failure);
+        } else if let Err(Raised) = convert::write(lua, reply) {
+            tell_run(lua, Status::Failed, name, failure);
+        } else {
+            is_done = true;
+        }
+        Ok(0)
+    });
+    is_done
+}
+
+/// Shows a script its keys and arguments.
+fn set_words(lua: Lua<'_>, kept: &Kept, keys: &[&[u8]], arguments: &[&[u8]]) {
     lua.push_kept(kept.globals);
-    push_list(lua, run.keys);
-    lua.raw_set_field(-2, "KEYS");
-    push_list(lua, run.arguments);
-    lua.raw_set_field(-2, "ARGV");
+    for (name, words) in [("KEYS", keys), ("ARGV", arguments)] {
+        lua.push_bytes(name.as_bytes());
+        push_list(lua, words);
+        lua.raw_set(-3);
+    }
     lua.pop(1);
-    lua.call_protected(0, 1, 1)
 }
 
 /// Lets go what the last script was given.
@@ -447,17 +638,6 @@ fn forget_words(lua: Lua<'_>, kept: &Kept) {
         lua.raw_set_field(-2, name);
     }
     lua.pop(1);
-}
-
-/// Writes the value on top; says whether that went well.
-fn write_result(lua: Lua<'_>, reply: &mut Reply<'_>, failure: &mut Failure) -> bool {
-    match convert::write(lua, reply) {
-        Ok(()) => true,
-        Err(Raised) => {
-            tell_run(lua, Status::Failed, b"", failure);
-            false
-        }
-    }
 }
 
 fn push_list(lua: Lua<'_>, words: &[&[u8]]) {

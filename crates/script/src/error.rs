@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 use std::fmt::Display;
 
+use crate::engine::Name;
 use crate::host::Failure;
 use crate::lua::{Kind, Line, Lua, Outcome, Raised, Status};
 use crate::sandbox::behind;
@@ -124,7 +125,17 @@ fn told<'a>(lua: Lua<'a>, at: c_int) -> Told<'a> {
 }
 
 /// Writes what the error on top of the stack is for the client of a run named `name`.
-pub(crate) fn tell_run(lua: Lua<'_>, status: Status, name: &[u8], failure: &mut Failure) {
+#[cold]
+#[inline(never)]
+pub(crate) fn tell_run(lua: Lua<'_>, status: Status, name: &Name, failure: &mut Failure) {
+    let hex;
+    let name = match name {
+        Name::Script(id) => {
+            hex = id.hex();
+            &hex[..]
+        }
+        Name::Function(name) => name.as_bytes(),
+    };
     failure.text.clear();
     if status == Status::OutOfMemory || lua.kind(-1) != Kind::Table {
         let text = lua.text(-1).unwrap_or(b"execution failure");

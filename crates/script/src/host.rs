@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use protocol::{Dialect, Reply};
 
-/// What a host answers in [`Host::stop`] when a client has asked to kill the script.
+/// Why a script stops when a client has asked to kill it.
 pub const KILLED: &str = "Script killed by user with SCRIPT KILL...";
 
-/// What a host answers in [`Host::stop`] when a library takes too long to load.
+/// Why a library stops that takes too long to load.
 pub const LOAD_TIMEOUT: &str = "FUNCTION LOAD timeout";
 
 /// What a host answers to a command that does not exist, with its code.
@@ -28,22 +28,50 @@ pub trait Host {
     /// Runs a command and writes its reply, or its refusal, into `reply`, which speaks the
     /// dialect that the script has asked for. An [`Reply::error`] is what makes `redis.call`
     /// raise; its text begins with its code.
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>);
+    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called;
 
     /// Whether the user may run a command; `None` if there is no such command.
     fn may_call(&mut self, words: &[&[u8]]) -> Option<bool>;
 
+    /// Told of each error in what the script returns, and whether it is one of a command, which
+    /// has been counted when that ran.
+    fn note_returned(&mut self, error: &[u8], is_counted: bool) {
+        let _ = (error, is_counted);
+    }
+
     /// Writes a line to the server's log.
     fn log(&mut self, level: LogLevel, message: &[u8]);
 
-    /// Asked now and then while a script runs: why it must stop, if it must. The text becomes
-    /// the error of the run, with `ERR` before it; the script cannot go on after that.
-    fn stop(&mut self) -> Option<&'static str>;
+    /// Asked now and then while a script runs: what becomes of it.
+    fn look(&mut self) -> Verdict;
 
     /// Where `math.random` begins in this run. The same seed gives the same numbers.
     fn seed(&mut self) -> u32 {
         0
     }
+}
+
+/// What becomes of a script that has run for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It runs on.
+    GoOn,
+    /// It ends. The text becomes the error of the run, with `ERR` before it; nothing of the
+    /// script is run after that, and the host is not called again.
+    Stop(&'static str),
+    /// It is put aside if it has a stack of its own, as with
+    /// [`Engine::start`](crate::Engine::start); otherwise it runs on.
+    Pause,
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// It is answered.
+    Answered,
+    /// Nothing was done or written: it is to be called again after a pause. Only for a script that
+    /// has a stack of its own.
+    Later,
 }
 
 /// How a script wants a command to be run.
@@ -107,8 +135,19 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Before anything is said.
+    pub(crate) const EMPTY: Self = Self { text: Vec::new(), is_counted: false };
+
     pub(crate) fn new(text: impl Into<Vec<u8>>) -> Self {
         Self { text: text.into(), is_counted: false }
+    }
+
+    /// What is left to be said where nothing is: Lua had no memory to say it.
+    pub(crate) fn or_no_memory(self) -> Self {
+        if self.text.is_empty() {
+            return Self::new("ERR Error running script, not enough memory");
+        }
+        self
     }
 
     /// The text for where only Unicode goes.

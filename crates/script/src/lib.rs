@@ -2,7 +2,8 @@
 //!
 //! [`Script`] and [`LibrarySource`] are sources, checked as far as that goes without Lua; any
 //! thread may hold them. An [`Engine`] is one state of Lua that compiles and runs them. What a
-//! script does to the outside goes through the [`Host`] that is lent for the run.
+//! script does to the outside goes through the [`Host`] that is lent for the run. [`Engine::run`]
+//! runs to the end; [`Engine::start`] can put a run aside for another thread (see `fiber`).
 //!
 //! ```text
 //! EVAL -> Engine::run -> Lua -> redis.call -> Host::call -> the commands
@@ -34,6 +35,7 @@ mod cmsgpack;
 mod convert;
 mod engine;
 mod error;
+mod fiber;
 mod host;
 mod library;
 mod lua;
@@ -50,10 +52,11 @@ mod structs;
 mod tables;
 
 pub use api::REDIS_VERSION;
-pub use engine::Engine;
+pub use engine::{Engine, Program};
+pub use fiber::{Finished, Paused, Progress};
 pub use host::{
-    Call, Failure, Host, KILLED, LOAD_TIMEOUT, LogLevel, NOT_ALLOWED, READ_ONLY, Replicate,
-    UNKNOWN_COMMAND, WRONG_ARITY,
+    Call, Called, Failure, Host, KILLED, LOAD_TIMEOUT, LogLevel, NOT_ALLOWED, READ_ONLY, Replicate,
+    UNKNOWN_COMMAND, Verdict, WRONG_ARITY,
 };
 pub use library::Function;
 pub use sha1::{Digest, sha1};

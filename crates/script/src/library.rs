@@ -4,6 +4,7 @@
 //! function, or with a table of `function_name`, `callback`, `flags` and `description`.
 
 use std::ffi::c_int;
+use std::sync::Arc;
 
 use crate::error::push_error;
 use crate::lua::{Kind, Lua, Outcome, Raised};
@@ -24,6 +25,8 @@ pub struct Function {
 #[derive(Debug)]
 pub(crate) struct Registered {
     pub(crate) function: Function,
+    /// Its name, to be shared with its runs.
+    pub(crate) name: Arc<str>,
     pub(crate) callback: c_int,
 }
 
@@ -64,7 +67,8 @@ pub(crate) fn register(lua: Lua<'_>) -> Outcome {
     let function =
         Function { name, description: description.map(<[u8]>::to_vec), flags: parts.flags };
     if let Some(registered) = lua.shared().registered.borrow_mut().as_mut() {
-        registered.push(Registered { function, callback });
+        let name = Arc::from(function.name.as_str());
+        registered.push(Registered { function, name, callback });
     }
     Ok(0)
 }

@@ -400,13 +400,27 @@ impl<'a> Lua<'a> {
         }
     }
 
-    /// Runs `work` so that it may raise. Needs room for two values and allocates nothing.
-    pub(crate) fn protect(self, mut work: impl FnMut(Lua<'_>) -> Outcome) -> Status {
+    /// Runs `work` so that it may raise, and drops its results. Needs room for two values and
+    /// allocates nothing.
+    pub(crate) fn protect(self, work: impl FnMut(Lua<'_>) -> Outcome) -> Status {
+        self.protect_with(0, work)
+    }
+
+    /// As [`Lua::protect`], but `work` gets all that lies on the stack, and so many `results` of
+    /// it come in place of that; an error does if it raises.
+    pub(crate) fn protect_with(
+        self,
+        results: c_int,
+        mut work: impl FnMut(Lua<'_>) -> Outcome,
+    ) -> Status {
         let mut work: &mut dyn FnMut(Lua<'_>) -> Outcome = &mut work;
+        let count = self.top();
         self.push_kept(self.shared().protected.get());
+        self.insert(1);
         let work: *mut &mut dyn FnMut(Lua<'_>) -> Outcome = &raw mut work;
         api!(self, lua_pushlightuserdata, work.cast());
-        self.call_protected(1, 0, 0)
+        self.insert(2);
+        self.call_protected(count + 1, results, 0)
     }
 
     /// Runs `work` protected where not even the registry is set up yet.
@@ -619,7 +633,7 @@ unsafe extern "C-unwind" fn enter_work(state: *mut lua_State) -> c_int {
     // SAFETY: as above; it does so only while the engine has entered it.
     let lua = unsafe { Lua::new(state) };
     let work = api!(lua, lua_touserdata, 1).cast::<&mut dyn FnMut(Lua<'_>) -> Outcome>();
-    api!(lua, lua_settop, 0);
+    lua.remove(1);
     // SAFETY: the work is on the stack of `protect`, which waits for it.
     let work = unsafe { &mut *work };
     end(lua, guard(lua, || work(lua)))

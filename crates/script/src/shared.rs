@@ -41,7 +41,11 @@ pub(crate) struct Shared {
     pub(crate) collected_bytes: Cell<usize>,
     /// How many bytes were left by the last collection after a run.
     pub(crate) left_bytes: Cell<usize>,
+    /// Whether so much lives that [`collect_little`](crate::stop::collect_little) has no use.
+    pub(crate) lives_much: Cell<bool>,
     host: Cell<Option<NonNull<dyn Host>>>,
+    /// How the run leaves the stack it has for itself, if it has one.
+    pub(crate) fiber: Cell<Option<NonNull<crate::fiber::Exit>>>,
     /// Why the script has to stop, once it has.
     pub(crate) stop: Cell<Option<&'static str>>,
     /// A panic, to go on once Lua is left.
@@ -79,7 +83,9 @@ impl Shared {
             limit_bytes: Cell::new(limit_bytes),
             collected_bytes: Cell::new(0),
             left_bytes: Cell::new(0),
+            lives_much: Cell::new(false),
             host: Cell::new(None),
+            fiber: Cell::new(None),
             stop: Cell::new(None),
             panic: RefCell::new(None),
             dialect: Cell::new(Dialect::Resp2),
@@ -110,9 +116,12 @@ impl Shared {
         result
     }
 
-    /// Lets the host do something. `None` if there is none or it panicked, which goes on when
-    /// Lua is left.
+    /// Lets the host do something. `None` if there is none, the script has to stop, or the host
+    /// panicked, which goes on when Lua is left.
     pub(crate) fn host<T>(&self, ask: impl FnOnce(&mut dyn Host) -> T) -> Option<T> {
+        if self.stop.get().is_some() {
+            return None;
+        }
         let mut host = self.host.get()?;
         // SAFETY: it is lent, so it lives, and nobody else uses it: nothing that it can do
         // leads here again.
@@ -127,6 +136,8 @@ impl Shared {
     }
 
     /// Keeps a panic until Lua is left, and has the script end.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn keep_panic(&self, panic: Box<dyn Any + Send>) {
         self.stop.set(Some("a bug of the server"));
         self.panic.replace(Some(panic));
@@ -138,12 +149,15 @@ impl Shared {
         unsafe { &*self.answer.as_ptr() }
     }
 
-    /// Appends to the scratch buffer.
+    /// Appends to the scratch buffer. As all that may allocate here, a frame of its own: see
+    /// `fiber`.
+    #[inline(never)]
     pub(crate) fn scratch_push(&self, bytes: &[u8]) {
         self.scratch.borrow_mut().extend_from_slice(bytes);
     }
 
     /// Works on the scratch buffer, without a call of Lua.
+    #[inline(never)]
     pub(crate) fn scratch<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         work(&mut self.scratch.borrow_mut())
     }
@@ -161,6 +175,7 @@ impl Shared {
     }
 
     /// Forgets the bytes from `start` on.
+    #[inline(never)]
     pub(crate) fn scratch_cut(&self, start: usize) {
         let mut scratch = self.scratch.borrow_mut();
         scratch.truncate(start);

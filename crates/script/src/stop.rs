@@ -1,17 +1,23 @@
-//! Ending scripts that must end.
+//! Ending scripts that must end, pausing those that may pause, and collecting their garbage.
 //!
 //! Lua calls a hook every so many instructions, in every coroutine; the hook asks the host.
-//! Functions of ours that work long without Lua's instructions ask by [`Pace::step`].
+//! Functions of ours that work long without Lua's instructions ask by [`Pace::step`]. A run that
+//! is to pause does so here, and nowhere else (see `fiber`).
 //!
 //! # Invariants
 //!
 //! 1. Once a script must stop, each further instruction of it raises the error again, so no
-//!    `pcall` gets past it; a coroutine notices at its next look.
+//!    `pcall` gets past it; a coroutine notices at its next look. No command runs any more.
+//! 2. The host has returned from what it was asked when a run pauses.
 
 use mlua_sys as ffi;
 
+use crate::base::PAUSE_PERCENT;
 use crate::error::push_error;
+use crate::fiber;
+use crate::host::Verdict;
 use crate::lua::{Lua, Raised};
+use crate::shared::Shared;
 
 /// How many instructions there are from one look to the next: about a tenth of a millisecond.
 pub(crate) const LOOK_EVERY: i32 = 10_000;
@@ -19,15 +25,22 @@ pub(crate) const LOOK_EVERY: i32 = 10_000;
 /// How many steps of long work there are from one look to the next.
 const STEPS_PER_LOOK: u32 = 20_000;
 
-/// Asks the host whether the script must stop, if that is not known yet.
+/// Whether the script must stop: asks the host, if that is not known yet, and pauses if it says
+/// so.
 fn must_stop(lua: Lua<'_>) -> Option<&'static str> {
     let shared = lua.shared();
-    if shared.stop.get().is_none()
-        && let Some(Some(why)) = shared.host(|host| host.stop())
-    {
-        shared.stop.set(Some(why));
+    match ask(shared) {
+        Some(Verdict::Stop(why)) => shared.stop.set(Some(why)),
+        Some(Verdict::Pause) => fiber::pause(shared),
+        Some(Verdict::GoOn) | None => {}
     }
     shared.stop.get()
+}
+
+/// A frame of its own, so that nothing of the host is left when the run pauses.
+#[inline(never)]
+fn ask(shared: &Shared) -> Option<Verdict> {
+    shared.host(|host| host.look())
 }
 
 /// How many collections there are at most after a run.
@@ -80,6 +93,39 @@ pub(crate) fn collect_all(lua: Lua<'_>) {
         }
     }
     shared.left_bytes.set(used.get());
+}
+
+/// How much garbage brief runs may leave until it is collected, in bytes; an eighth of the limit
+/// if that is less.
+const LITTLE_BYTES: usize = 384 * 1024;
+
+fn little_bytes(shared: &Shared) -> usize {
+    LITTLE_BYTES.min(shared.limit_bytes.get() / 8)
+}
+
+/// Whether a run has left enough for a collection to pay.
+pub(crate) fn is_due(shared: &Shared) -> bool {
+    let used = shared.used_bytes.get();
+    used > shared.limit_bytes.get() / 4 || (used > little_bytes(shared) && !shared.lives_much.get())
+}
+
+/// Collects what brief runs have left, when it is enough or it is time. Lua by itself would go
+/// through all that lives whenever as much garbage has come, which is every few dozen runs: an
+/// engine without large libraries has some 40 KiB. So it is told to begin only beyond that.
+/// Where more lives, Lua's own pace is right, and all at once would take too long.
+pub(crate) fn collect_little(lua: Lua<'_>, is_time: bool) {
+    let shared = lua.shared();
+    let (used, little) = (&shared.used_bytes, little_bytes(shared));
+    let is_above = used.get() > little;
+    if is_above && shared.lives_much.get() || !is_above && !is_time {
+        return;
+    }
+    // What is set here holds for the one collection at whose end Lua looks at it.
+    let begin_percent = (little + little / 4) * 100 / used.get().clamp(1, little);
+    lua.collect(ffi::LUA_GCSETPAUSE, i32::try_from(begin_percent).unwrap_or(PAUSE_PERCENT));
+    lua.collect(ffi::LUA_GCCOLLECT, 0);
+    lua.collect(ffi::LUA_GCSETPAUSE, PAUSE_PERCENT);
+    shared.lives_much.set(used.get() > little / 2);
 }
 
 /// Makes room for `more` bytes if garbage can give it.

@@ -30,6 +30,8 @@ fn what_never_ends_is_stopped() {
             "while true do pcall(error) end",
             "local function f() pcall(f) return f() end f()",
             "while true do xpcall(function() while true do end end, function(e) return e end) end",
+            "xpcall(function() while true do end end, function() while true do end end)",
+            "xpcall(error, function() while true do end end)",
             "coroutine.wrap(function() while true do end end)()",
             "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
             "while true do pcall(coroutine.wrap(function() while true do pcall(error) end end)) end",

@@ -10,12 +10,14 @@ mod command;
 pub mod config;
 mod connection;
 mod debug;
+mod function;
 mod himport;
 mod info;
 mod latency;
 mod memory;
 mod monitor;
 mod pubsub;
+mod scripting;
 mod server;
 mod slowlog;
 mod transactions;
@@ -67,12 +69,14 @@ pub const ROWS: &[&[SessionRow]] = &[
     command::ROWS,
     config::ROWS,
     debug::ROWS,
+    function::ROWS,
     himport::ROWS,
     info::ROWS,
     latency::ROWS,
     memory::ROWS,
     monitor::ROWS,
     pubsub::ROWS,
+    scripting::ROWS,
     server::ROWS,
     slowlog::ROWS,
     transactions::ROWS,
@@ -91,7 +95,17 @@ const HELP: Command = Command {
 };
 
 /// The server's commands that run in entered shards, as those of families do.
-pub const ON_SHARDS: &[Command] = &[server::LOLWUT, transactions::EXEC, transactions::WATCH];
+pub const ON_SHARDS: &[Command] = &[
+    server::LOLWUT,
+    scripting::EVAL,
+    scripting::EVALSHA,
+    scripting::EVALSHA_RO,
+    scripting::EVAL_RO,
+    scripting::FCALL,
+    scripting::FCALL_RO,
+    transactions::EXEC,
+    transactions::WATCH,
+];
 
 /// One call of a command of the server.
 pub struct Call<'a> {

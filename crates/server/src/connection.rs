@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use command::{Command, Flags, Shape};
+use command::{Command, Flags, Run, Shape};
 use protocol::http::looks_like_http;
 use protocol::{Limits, Output, Parsed, Parser, ProtocolError, Reply, Span, Words};
 
@@ -158,7 +158,7 @@ impl Drop for Connection {
         }
         server.clients.leave(client.id);
         if self.session.tracking.is_some() {
-            server.tracking.leave(&server.keyspace, client);
+            server.tracking.leave(server.keyspace, client);
         }
         server.load.leave(self.worker.index);
         if self.holds_replies {
@@ -665,7 +665,7 @@ impl Connection {
                     let planned = plan(server, words, entry);
                     let is_alone = nth == 0 && end + consumed >= input.len();
                     // Who writes to one key in a row asks for it once.
-                    if planned.keyed && ahead.last() != Some(&planned.hash) {
+                    if planned.is_ahead && ahead.last() != Some(&planned.hash) {
                         ahead.push(planned.hash);
                         if !is_alone {
                             server.keyspace.prefetch_gate(planned.hash);
@@ -681,9 +681,7 @@ impl Connection {
                 }
                 Ok(Parsed::Empty { consumed }) => {
                     end += consumed;
-                    let nothing =
-                        Planned { words: None, entry: None, hash: 0, keyed: false, member: None };
-                    requests.push((nothing, end));
+                    requests.push((Planned::NOTHING, end));
                 }
                 Ok(Parsed::Inline { consumed }) => {
                     // What stands before it runs first.
@@ -953,10 +951,20 @@ struct Planned<'a> {
     /// `None`: an empty line.
     words: Option<Words<'a>>,
     entry: Option<&'a CommandEntry>,
+    /// The hash of its key, or of a script's first one.
     hash: u64,
+    /// Whether its key is its first word.
     keyed: bool,
+    /// Whether its key's memory is to be asked for.
+    is_ahead: bool,
     /// The hash of the member it names.
     member: Option<u64>,
+}
+
+impl Planned<'_> {
+    /// An empty line.
+    const NOTHING: Self =
+        Planned { words: None, entry: None, hash: 0, keyed: false, is_ahead: false, member: None };
 }
 
 fn limits_of(settings: &Settings, authenticated: bool) -> Limits {
@@ -986,10 +994,25 @@ fn find<'a>(
 fn plan<'a>(server: &Server, words: Words<'a>, entry: Option<&'a CommandEntry>) -> Planned<'a> {
     let shape = entry.map(|entry| entry.shape);
     let key = words.get(1).filter(|_| shape == Some(Shape::FirstWord));
+    if key.is_none()
+        && let Some(entry) = entry
+        && matches!(entry.command.run, Run::Script)
+    {
+        return plan_script(server, words, entry);
+    }
     let hash = key.map_or(0, |key| server.keyspace.hash(key));
     let member = key.and(entry).and_then(|entry| words.get(usize::from(entry.command.member?)));
     let member = member.map(|member| server.keyspace.hash(member));
-    Planned { words: Some(words), entry, hash, keyed: key.is_some(), member }
+    let keyed = key.is_some();
+    Planned { words: Some(words), entry, hash, keyed, is_ahead: keyed, member }
+}
+
+/// A script's first key is likely to be looked up.
+fn plan_script<'a>(server: &Server, words: Words<'a>, entry: &'a CommandEntry) -> Planned<'a> {
+    let key = words.get(3).filter(|_| words.get(2) != Some(b"0"));
+    let hash = key.map_or(0, |key| server.keyspace.hash(key));
+    let (words, entry, is_ahead) = (Some(words), Some(entry), key.is_some());
+    Planned { words, entry, hash, is_ahead, ..Planned::NOTHING }
 }
 
 /// A request, with its command and the hash of its key.
@@ -1112,6 +1135,6 @@ mod tests {
         let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
-        assert!(state <= 552, "{state} bytes");
+        assert!(state <= 560, "{state} bytes");
     }
 }

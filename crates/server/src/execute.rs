@@ -15,6 +15,7 @@ use crate::acl::{Asked, Attempt, Context, Denial, Refusal};
 use crate::blocking::{Blocked, Permit, Wait};
 use crate::client::Client;
 use crate::commands::{Call, Next};
+use crate::executor::Executor;
 use crate::latency;
 use crate::long_work::Held;
 use crate::pubsub::is_publish;
@@ -23,7 +24,6 @@ use crate::server::{CommandEntry, Server};
 use crate::session::Session;
 use crate::settings::{Allowed, Settings, passes};
 use crate::slowlog::{Slow, shortened};
-use crate::worker::Worker;
 
 /// How much of an unknown command's words its error quotes.
 const QUOTED_BYTES_MAX: usize = 128;
@@ -70,8 +70,8 @@ pub enum Ran {
 pub struct Batch<'a> {
     /// The server.
     pub server: &'a Server,
-    /// The worker that runs the batch.
-    pub worker: &'a Worker,
+    /// Who runs the batch.
+    pub worker: &'a Executor,
     /// The settings in force.
     pub settings: &'a Settings,
     /// What time it is.
@@ -106,10 +106,20 @@ pub struct Way {
 impl<'a> Batch<'a> {
     /// A batch that begins now.
     #[must_use]
-    pub fn begin(server: &'a Server, worker: &'a Worker, settings: &'a Settings) -> Batch<'a> {
-        let now = server.clock.now();
-        let intake = Intake::default();
-        Batch { server, worker, settings, now, undisturbed: false, intake }.renewed()
+    pub fn begin(server: &'a Server, worker: &'a Executor, settings: &'a Settings) -> Batch<'a> {
+        Batch::at(server, worker, settings, server.clock.now()).renewed()
+    }
+
+    /// A batch that runs at this moment, which nothing is known to leave undisturbed.
+    #[must_use]
+    pub fn at(
+        server: &'a Server,
+        worker: &'a Executor,
+        settings: &'a Settings,
+        now: Millis,
+    ) -> Batch<'a> {
+        let intake = intake_of(server, settings);
+        Batch { server, worker, settings, now, undisturbed: false, intake }
     }
 
     /// The batch after a command that may have changed what concerns the others.
@@ -118,10 +128,7 @@ impl<'a> Batch<'a> {
         let server = self.server;
         let undisturbed =
             self.settings.maxmemory == 0 && !server.pause.is_on() && !server.monitor.is_watched();
-        let import = if self.settings.import_mode { Import::On } else { Import::Off };
-        let any_version = self.settings.any_dump_version;
-        let unchecked = server.debugging.checksums_skipped.load(Ordering::Relaxed);
-        Batch { undisturbed, intake: Intake { import, any_version, unchecked }, ..self }
+        Batch { undisturbed, intake: intake_of(server, self.settings), ..self }
     }
 
     /// The frame of a transaction of a session.
@@ -169,7 +176,7 @@ impl<'a> Batch<'a> {
         session: &Session,
         output: &mut Output,
     ) -> Ran {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let command = entry.command;
         let args = Args::new(request.words, 1);
         if self.is_wordy(command, args) {
@@ -189,9 +196,12 @@ impl<'a> Batch<'a> {
         let done = guarded(|| match command.run {
             Run::Read(read) => read(args, &view, &mut reply),
             Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Block(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
-                Ok(())
-            }
+            Run::Block(_)
+            | Run::Import(_)
+            | Run::Transaction
+            | Run::Script
+            | Run::Session
+            | Run::Container => Ok(()),
         });
         self.settle(view.publish(), command);
         if let Err(error) = done {
@@ -227,6 +237,7 @@ impl<'a> Batch<'a> {
                 | Run::Transaction => {
                     self.run_on_keyspace(request, entry, command, session, output)
                 }
+                Run::Script => self.run_script(request, entry, command, session, output),
                 Run::Session | Run::Container => {
                     self.run_on_session(request, entry, command, session, output)
                 }
@@ -313,6 +324,9 @@ impl<'a> Batch<'a> {
         }
         if session.is_confined() && !is_for_subscribers(entry.command) {
             return Err(confined(entry.command, command));
+        }
+        if self.server.scripts.hold_everything() && !command.flags.has(Flags::ALLOW_BUSY) {
+            self.busy(&Plan::All).map_or(Ok(()), Err)?;
         }
         Ok((entry, command))
     }
@@ -467,7 +481,8 @@ impl<'a> Batch<'a> {
     ) {
         if !command.flags.has(Flags::SKIP_MONITOR) && !command.flags.has(Flags::ADMIN) {
             let shown = secrets::shown(entry.command.name, words);
-            let by = (session.db, &*session.client);
+            let address = if session.is_in_script { "lua" } else { &session.client.address };
+            let by = (session.db, address);
             self.server.monitor.tell(self.server.clock.unix_micros(), by, shown);
         }
     }
@@ -485,7 +500,7 @@ impl<'a> Batch<'a> {
     /// None of the shards if its words do not say where its keys are: then its function refuses
     /// them, in the order and the words of that command.
     fn way(&self, request: Request<'a>, command: &Command, session: &Session) -> Way {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         if matches!(command.run, Run::Transaction)
             && let Some(transaction) = session.transaction.as_ref().filter(|one| one.is_queueing())
         {
@@ -528,7 +543,7 @@ impl<'a> Batch<'a> {
             return Ok(held(entry, command, session, rest));
         }
         let args = args_of(request, entry, command);
-        if self.is_wordy(command, args) {
+        if self.is_wordy(command, args) || session.runs_scripts(command) {
             return Ok(Ran::Busy);
         }
         let way = self.way(request, command, session);
@@ -545,9 +560,9 @@ impl<'a> Batch<'a> {
 
     /// Runs a request in its entered shards, publishes what it did and leaves them.
     #[inline]
-    fn run_in(
+    pub fn run_in(
         &self,
-        mut view: View<'_>,
+        mut view: View<'static>,
         request: Request<'a>,
         entry: &CommandEntry,
         command: &'static Command,
@@ -583,7 +598,7 @@ impl<'a> Batch<'a> {
         &self,
         request: Request<'a>,
         (entry, command): (&CommandEntry, &'static Command),
-        view: &mut View<'_>,
+        view: &mut View<'static>,
         session: &mut Session,
         output: &mut Output,
     ) -> Result<Tried, CommandError> {
@@ -613,7 +628,7 @@ impl<'a> Batch<'a> {
             Run::Import(import) => {
                 import(args, session.fieldsets(), view, &mut reply).map(|()| Tried::Answered)
             }
-            Run::Transaction | Run::Session | Run::Container => Ok(Tried::Answered),
+            Run::Transaction | Run::Script | Run::Session | Run::Container => Ok(Tried::Answered),
         });
         if session.remembers_keys() && command.reads() {
             self.remember_keys(request, command, session);
@@ -646,7 +661,7 @@ impl<'a> Batch<'a> {
     }
 
     async fn enter_for(&self, blocked: &Blocked, session: &Session) -> View<'a> {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let plan = keyspace.plan(blocked.keys().map(|key| keyspace.hash(key)));
         let frame = || Frame { now: self.server.clock.now(), ..self.frame(session) };
         keyspace.enter(&plan, Mode::Exclusive, frame).await
@@ -655,7 +670,7 @@ impl<'a> Batch<'a> {
     /// Notes which keys a client has read that is told of changes; their gates are still held.
     #[cold]
     fn remember_keys(&self, request: Request<'_>, command: &Command, session: &Session) {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let positions = command.key_positions(request.words).unwrap_or_default();
         let keys = positions.iter().filter_map(|&at| request.words.get(at));
         let keys = keys.map(|key| (keyspace.shard_of(keyspace.hash(key)), key));
@@ -672,10 +687,19 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Ran {
+        let mark = output.mark();
+        if let Some(away) = session.away.take() {
+            let ran = self.await_script(request, *away, session, output).await;
+            return self.waited(request, ran, session, output, mark);
+        }
         let admitted = self.admit(request, session);
         let Ok((entry, command)) = admitted else {
             return self.run(request, session, output);
         };
+        if matches!(command.run, Run::Script) && !session.is_queueing() {
+            let ran = self.run_script_waiting(request, command, session, output).await;
+            return self.waited(request, ran, session, output, mark);
+        }
         if matches!(command.run, Run::Session | Run::Container) {
             // It goes step by step; others have their turn between two of them.
             tokio::task::yield_now().await;
@@ -686,11 +710,26 @@ impl<'a> Batch<'a> {
             return self.run_elsewhere(request, held, entry, command, session, output).await;
         }
         let way = self.way(request, command, session);
-        let now = || self.server.clock.now();
-        let view = {
-            let frame = || Frame { now: now(), ..self.frame(session) };
-            self.server.keyspace.enter(&way.plan, way.mode, frame).await
+        let permit = self.permit_transaction(command, session).await;
+        let entered = match permit {
+            Ok(permit) => {
+                let view = self.enter_unless_busy(&way.plan, way.mode, session).await;
+                view.map(|view| (view, permit))
+            }
+            Err(busy) => Err(busy),
         };
+        let (view, permit) = match entered {
+            Ok(entered) => entered,
+            Err(busy) => {
+                let error = self.refuse_queued(request, busy, session);
+                self.refuse(request, true, error, session, output, mark);
+                self.finish(request, session, output, mark);
+                return Ran::Refused;
+            }
+        };
+        if session.runs_scripts(command) {
+            return self.exec_apart((view, permit), request, held, session, output).await;
+        }
         if self.is_long(command, args, &view) {
             drop(view);
             return self.run_elsewhere(request, held, entry, command, session, output).await;
@@ -698,12 +737,25 @@ impl<'a> Batch<'a> {
         self.worker.stats().gate_waits.add(1);
         view.prefetch(&way.hashes);
         session.began_nanos = self.server.clock.nanos();
-        let mark = output.mark();
-        match self.run_in(view, request, entry, command, session, output) {
+        let ran = self.run_in(view, request, entry, command, session, output);
+        self.waited(request, ran, session, output, mark)
+    }
+
+    /// Ends a request that had to wait.
+    pub fn waited(
+        &self,
+        request: Request<'_>,
+        ran: Result<Ran, CommandError>,
+        session: &mut Session,
+        output: &mut Output,
+        mark: protocol::Mark,
+    ) -> Ran {
+        match ran {
             Ok(Ran::Blocked) => {
                 self.begin_wait(session);
                 return Ran::Blocked;
             }
+            Ok(Ran::Busy) => return Ran::Busy,
             Ok(_) => {}
             Err(error) => self.refuse(request, false, error, session, output, mark),
         }
@@ -778,6 +830,22 @@ impl<'a> Batch<'a> {
         (calls, nanos): (u64, u64),
         client: &Client,
     ) {
+        if client.admin {
+            self.worker.stats().admin_commands.add(calls);
+        }
+        client.commands.add(calls);
+        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
+        client.set_last_command(entry.command, sub);
+        self.book_run(entry, command, (calls, nanos));
+    }
+
+    /// The same, for commands that no client has sent.
+    pub fn book_run(
+        &self,
+        entry: &CommandEntry,
+        command: &'static Command,
+        (calls, nanos): (u64, u64),
+    ) {
         let stats = self.worker.stats();
         stats.commands.add(calls);
         let each = &stats.each[entry.number_of(command)];
@@ -786,12 +854,6 @@ impl<'a> Batch<'a> {
         if self.settings.latency_tracking {
             each.latency.get_or_init(Default::default).record(nanos / calls, calls);
         }
-        if client.admin {
-            stats.admin_commands.add(calls);
-        }
-        client.commands.add(calls);
-        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
-        client.set_last_command(entry.command, sub);
         let fast = command.flags.has(Flags::FAST);
         let event = if fast { latency::FAST_COMMAND } else { latency::COMMAND };
         self.worker.note_latency(self.settings, event, nanos / 1000);
@@ -848,8 +910,8 @@ impl<'a> Batch<'a> {
     ) -> Result<Ran, CommandError> {
         // Somebody must be able to look around in a pause, and to end it.
         let exempt = entry.command.name == "CLIENT";
-        let publishes = is_publish(command);
-        if !exempt && let Some(rest) = self.server.pause.holds(self.now, publishes) {
+        let is_heard = is_publish(command) || command.writes();
+        if !exempt && let Some(rest) = self.server.pause.holds(self.now, is_heard) {
             return Ok(held(entry, command, session, rest));
         }
         self.call(request, entry, command, session, output)
@@ -892,13 +954,20 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// How data of another server is treated, unless the source itself asks.
+fn intake_of(server: &Server, settings: &Settings) -> Intake {
+    let import = if settings.import_mode { Import::On } else { Import::Off };
+    let unchecked = server.debugging.checksums_skipped.load(Ordering::Relaxed);
+    Intake { import, any_version: settings.any_dump_version, unchecked }
+}
+
 fn mode_of(command: &Command, words: Words<'_>) -> Mode {
     if command.is_exclusive(words) { Mode::Exclusive } else { Mode::Shared }
 }
 
 /// The arguments of a request that names `entry` and runs `command`: that, or a subcommand of it.
 #[inline]
-fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
+pub fn args_of<'a>(request: Request<'a>, entry: &CommandEntry, command: &Command) -> Args<'a> {
     let is_sub = !std::ptr::eq(entry.command, command);
     Args::new(request.words, 1 + usize::from(is_sub))
 }
@@ -917,7 +986,12 @@ pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Sett
 
 /// Notes what a client waits with.
 #[cold]
-fn held(entry: &CommandEntry, command: &'static Command, session: &Session, rest: Millis) -> Ran {
+pub fn held(
+    entry: &CommandEntry,
+    command: &'static Command,
+    session: &Session,
+    rest: Millis,
+) -> Ran {
     let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
     session.client.set_last_command(entry.command, sub);
     Ran::Paused(rest)

@@ -257,6 +257,8 @@ pub struct MemoryUse {
     pub tables: u64,
     /// What waits for clients or came from them.
     pub clients: u64,
+    /// Libraries of functions.
+    pub functions: u64,
     /// What lies in the machine's memory, all in all.
     pub resident: u64,
     /// That without the pages of files.
@@ -290,6 +292,7 @@ impl MemoryUse {
             dataset: sum(|usage| usage.record_bytes + usage.external_bytes),
             tables: sum(|usage| usage.table_bytes),
             clients: clients.sum(),
+            functions: server.functions.catalog().bytes() as u64,
             resident: memory.resident_bytes,
             resident_heap: memory.resident_bytes.saturating_sub(memory.file_bytes),
             resident_peak: server.sampler.resident_peak(memory.resident_bytes),
@@ -338,13 +341,18 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     lines.same(&["allocator_active", "allocator_resident"], memory.resident_heap);
     lines.put("allocator_muzzy", 0);
     lines.bytes("total_system_memory", process::machine_bytes());
-    for name in ["used_memory_lua", "used_memory_vm_total", "used_memory_scripts"] {
+    for name in ["used_memory_lua", "used_memory_vm_total"] {
         lines.bytes(name, 0);
     }
-    let scripts = ["used_memory_vm_eval", "used_memory_scripts_eval", "used_memory_vm_functions"];
-    lines.same(&scripts, 0);
-    lines.same(&["used_memory_functions", "number_of_cached_scripts"], 0);
-    lines.same(&["number_of_functions", "number_of_libraries"], 0);
+    lines.same(&["used_memory_vm_eval", "used_memory_vm_functions"], 0);
+    let functions = server.functions.catalog();
+    let (scripts_len, script_bytes) = server.scripts.registry.size();
+    lines.put("used_memory_scripts_eval", script_bytes);
+    lines.bytes("used_memory_scripts", memory.functions + script_bytes as u64);
+    lines.put("used_memory_functions", memory.functions);
+    lines.put("number_of_cached_scripts", scripts_len);
+    lines.put("number_of_functions", functions.functions_len());
+    lines.put("number_of_libraries", functions.libraries().len());
     lines.bytes("maxmemory", settings.maxmemory);
     let config = server.config.current();
     let policy = config.value("maxmemory-policy").unwrap_or_default();
@@ -435,7 +443,8 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.put("expired_stale_perc", "0.00");
     lines.put("expired_time_cap_reached_count", sum(|stats| stats.expire_cycles_capped.get()));
     lines.put("expire_cycle_cpu_milliseconds", sum(|stats| stats.expire_micros.get()) / 1000);
-    lines.same(&["evicted_keys", "evicted_clients", "evicted_scripts"], 0);
+    lines.same(&["evicted_keys", "evicted_clients"], 0);
+    lines.put("evicted_scripts", server.scripts.registry.evicted());
     lines.same(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"], 0);
     lines.put("oom_rejections", sum(|stats| stats.oom_refusals.get()));
     lines.put("keyspace_hits", sum(|stats| stats.hits.get()));
@@ -561,7 +570,7 @@ fn command_stats(scene: &Scene<'_>, lines: &mut Lines) {
 
 fn error_stats(scene: &Scene<'_>, lines: &mut Lines) {
     let mut counts = BTreeMap::new();
-    scene.server.stats.iter().for_each(|stats| stats.error_codes.add_to(&mut counts));
+    scene.server.all_stats().iter().for_each(|stats| stats.error_codes.add_to(&mut counts));
     for (code, count) in counts {
         lines.put(format_args!("errorstat_{code}"), format_args!("count={count}"));
     }

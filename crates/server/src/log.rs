@@ -76,6 +76,17 @@ pub fn report_panics() {
     }));
 }
 
+/// Logs what a script says.
+pub fn of_script(level: script::LogLevel, message: &[u8]) {
+    let message = String::from_utf8_lossy(message);
+    match level {
+        script::LogLevel::Debug => tracing::trace!("{message}"),
+        script::LogLevel::Verbose => tracing::debug!("{message}"),
+        script::LogLevel::Notice => tracing::info!("{message}"),
+        script::LogLevel::Warning => tracing::warn!("{message}"),
+    }
+}
+
 fn filter(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Debug => LevelFilter::TRACE,

@@ -352,7 +352,7 @@ impl Errand {
 
     /// Enters the shards of these keys; of all, if it needs all.
     fn enter<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, mode: Mode) -> View<'_> {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let plan = match self.command.enter.is_all(self.held.words()) {
             true => Plan::All,
             false => keyspace.plan(keys.map(|key| keyspace.hash(key))),
@@ -368,9 +368,12 @@ impl Errand {
         self.run_in(view, |view, reply| match self.command.run {
             Run::Read(read) => read(self.args(), view, reply),
             Run::Write(write) => write(self.args(), view, reply),
-            Run::Block(_) | Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
-                Ok(())
-            }
+            Run::Block(_)
+            | Run::Import(_)
+            | Run::Transaction
+            | Run::Script
+            | Run::Session
+            | Run::Container => Ok(()),
         })
     }
 
@@ -443,13 +446,17 @@ impl Errand {
         let monitor = &self.server.monitor;
         if monitor.is_watched() {
             let shown = secrets::shown(self.named.name, self.held.words());
-            monitor.tell(self.server.clock.unix_micros(), (self.frame.db, &self.client), shown);
+            monitor.tell(
+                self.server.clock.unix_micros(),
+                (self.frame.db, &self.client.address),
+                shown,
+            );
         }
     }
 
     /// Notes which keys were read; their gates are still held.
     fn remember_keys(&self) {
-        let keyspace = &self.server.keyspace;
+        let keyspace = self.server.keyspace;
         let keys = self.keys().map(|key| (keyspace.shard_of(keyspace.hash(key)), key));
         let keys_max = self.server.settings().tracked_keys_max;
         self.server.tracking.remember(self.client.id, keys, keys_max);

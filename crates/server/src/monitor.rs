@@ -42,12 +42,12 @@ impl Monitor {
         }
     }
 
-    /// Tells all monitors of a command that a client runs now, in a database.
+    /// Tells all monitors of a command that runs now, in a database, for whoever has this address.
     #[cold]
     pub fn tell<'a>(
         &self,
         unix_micros: u64,
-        by: (DbIndex, &Client),
+        by: (DbIndex, &str),
         words: impl Iterator<Item = &'a [u8]>,
     ) {
         let line = Message::whole(line(unix_micros, by, words).into_bytes());
@@ -61,11 +61,11 @@ impl Monitor {
 /// `+1700000000.123456 [0 127.0.0.1:5000] "SET" "a" "b"`, as clients parse it.
 fn line<'a>(
     unix_micros: u64,
-    (db, client): (DbIndex, &Client),
+    (db, address): (DbIndex, &str),
     words: impl Iterator<Item = &'a [u8]>,
 ) -> String {
     let (seconds, micros) = (unix_micros / 1_000_000, unix_micros % 1_000_000);
-    let mut line = format!("+{seconds}.{micros:06} [{db} {}]", client.address);
+    let mut line = format!("+{seconds}.{micros:06} [{db} {address}]");
     for word in words {
         line.push(' ');
         quote(word, &mut line);

@@ -20,6 +20,7 @@ use crate::client::{ClientId, Kill, Registry};
 use crate::clock::Clock;
 use crate::commands::{self, SessionFn};
 use crate::events::{Events, Wanted};
+use crate::functions::Functions;
 use crate::http::Guest;
 use crate::latency::LatencyMonitor;
 use crate::long_work::LongWork;
@@ -28,6 +29,7 @@ use crate::pause::Pause;
 use crate::process;
 use crate::pubsub::PubSub;
 use crate::sampler::Sampler;
+use crate::scripts::Scripts;
 use crate::settings::{Configuration, Settings};
 use crate::slowlog::SlowLog;
 use crate::stats::{Histogram, WorkerStats};
@@ -41,8 +43,9 @@ pub type CommandEntry = command::Entry<Option<SessionFn>>;
 
 /// See the module's page.
 pub struct Server {
-    /// All the data.
-    pub keyspace: Keyspace,
+    /// All the data. It lives as long as the process, so that a view of it may move to another
+    /// thread.
+    pub keyspace: &'static Keyspace,
     /// All commands.
     pub table: CommandTable,
     /// All users.
@@ -52,7 +55,9 @@ pub struct Server {
     /// The clocks.
     pub clock: Clock,
     /// What each worker counts.
-    pub stats: Box<[WorkerStats]>,
+    pub stats: Box<[Arc<WorkerStats>]>,
+    /// What others count who run commands: scripts.
+    other_stats: Mutex<Vec<Arc<WorkerStats>>>,
     /// CLIENT PAUSE.
     pub pause: Pause,
     /// How many clients wait for keys and have a timeout.
@@ -71,6 +76,10 @@ pub struct Server {
     pub pubsub: Arc<PubSub>,
     /// Which events are published.
     pub events: Arc<Wanted>,
+    /// Scripts and functions.
+    pub scripts: Scripts,
+    /// Libraries of functions.
+    pub functions: Functions,
     /// Commands that took long.
     pub slowlog: SlowLog,
     /// Commands whose request was large.
@@ -154,20 +163,20 @@ impl Server {
         let live = live.live();
         let databases = u16::try_from(live.databases).unwrap_or(u16::MAX);
         let settings = Settings::of(live);
-        let keyspace = Keyspace::new(shards, databases, secret);
+        let keyspace: &'static _ = Box::leak(Box::new(Keyspace::new(shards, databases, secret)));
         let tracking = Arc::new(Tracking::new(keyspace.shards()));
         let pubsub = Arc::new(PubSub::default());
         let classes = Arc::new(Wanted::default());
         let events = Events { pubsub: Arc::clone(&pubsub), wanted: Arc::clone(&classes) };
         keyspace.set_sink(Box::new(Teller { followers: Arc::clone(&tracking), events }));
         keyspace.listen(Listener::Followers, false);
-        settings.events.apply(&classes, &keyspace);
+        settings.events.apply(&classes, keyspace);
         pubsub.limit(settings.pubsub_output.hard_bytes);
         let table = command_table();
         let beginning = Beginning { names: Names(&table), all_channels: settings.all_channels };
         let acl = Arc::new(Acl::new(beginning, &settings.requirepass));
         acl.log.limit(settings.acl_log_entries_max);
-        let stats = (0..workers).map(|_| WorkerStats::new(table.numbers())).collect();
+        let stats = (0..workers).map(|_| Arc::new(WorkerStats::new(table.numbers()))).collect();
         let nothing = WorkerStats::new(table.numbers());
         let baseline = Baseline { workers: nothing, ..Baseline::default() };
         Server {
@@ -179,6 +188,7 @@ impl Server {
             clients: Registry::default(),
             clock: Clock::default(),
             stats,
+            other_stats: Mutex::default(),
             pause: Pause::default(),
             timed_waits: AtomicUsize::new(0),
             background: Background::start(),
@@ -188,6 +198,8 @@ impl Server {
             tracking,
             pubsub,
             events: classes,
+            scripts: Scripts::default(),
+            functions: Functions::default(),
             slowlog: SlowLog::default(),
             large_requests: SlowLog::default(),
             large_replies: SlowLog::default(),
@@ -222,7 +234,7 @@ impl Server {
     pub fn publish_settings(&self, settings: Settings) {
         self.acl.log.limit(settings.acl_log_entries_max);
         self.pubsub.limit(settings.pubsub_output.hard_bytes);
-        settings.events.apply(&self.events, &self.keyspace);
+        settings.events.apply(&self.events, self.keyspace);
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         self.settings_version.fetch_add(1, Ordering::Release);
     }
@@ -355,9 +367,25 @@ impl Server {
         self.keyspace.shard_ids().zip(known.iter_mut()).map(|(id, known)| look(known, id)).collect()
     }
 
-    /// A sum over all workers since the server started.
+    /// The counters of everybody who runs commands.
+    #[must_use]
+    pub fn all_stats(&self) -> Vec<Arc<WorkerStats>> {
+        let others = self.other_stats.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stats.iter().chain(others.iter()).cloned().collect()
+    }
+
+    /// Counters for one more who runs commands, beside the workers.
+    #[must_use]
+    pub fn more_stats(&self) -> Arc<WorkerStats> {
+        let stats = Arc::new(WorkerStats::new(self.table.numbers()));
+        let mut others = self.other_stats.lock().unwrap_or_else(PoisonError::into_inner);
+        others.push(Arc::clone(&stats));
+        stats
+    }
+
+    /// A sum over all who run commands since the server started.
     pub fn total(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
-        self.stats.iter().map(counter).sum()
+        self.all_stats().iter().map(|stats| counter(stats)).sum()
     }
 
     /// A sum over all workers since statistics were last reset.
@@ -393,7 +421,8 @@ impl Server {
     /// How long the calls of a command took since the server started.
     #[must_use]
     pub fn latency_total(&self, command: usize) -> Option<Histogram> {
-        let each = self.stats.iter().filter_map(|worker| worker.each[command].latency.get());
+        let all = self.all_stats();
+        let each = all.iter().filter_map(|one| one.each[command].latency.get());
         let mut each = each.peekable();
         each.peek()?;
         let sum = Histogram::default();
@@ -404,11 +433,12 @@ impl Server {
     /// CONFIG RESETSTAT. Counters belong to their workers, so they go on; what they show is
     /// counted from here.
     pub fn reset_stats(&self) {
-        let workers = WorkerStats::together(&self.stats);
+        let all = self.all_stats();
+        let workers = WorkerStats::together(&all);
         let refused = self.arrivals.refused.load(Ordering::Relaxed);
         let baseline = Arc::new(Baseline { workers, refused, cpu_nanos: process::cpu_nanos() });
         *self.baseline.lock().unwrap_or_else(PoisonError::into_inner) = baseline;
-        self.stats.iter().for_each(|stats| stats.error_codes.reset());
+        all.iter().for_each(|stats| stats.error_codes.reset());
         self.background.reset();
     }
 

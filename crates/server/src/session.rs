@@ -11,6 +11,7 @@ use crate::acl::{Acl, ChannelName, Context, Rules, User};
 use crate::blocking::Wait;
 use crate::client::{Client, Kill};
 use crate::pubsub::{self, PubSub, Subscriptions};
+use crate::scripts::run::Away;
 use crate::settings::Settings;
 use crate::tracking::Terms;
 use crate::transaction::Transaction;
@@ -66,8 +67,12 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// What it is subscribed to, if to anything.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// The script that goes on elsewhere, if one does.
+    pub away: Option<Box<Away>>,
     /// Whether EXEC runs what was queued.
     pub executing: bool,
+    /// Whether a script runs its commands.
+    pub is_in_script: bool,
     /// What HIMPORT PREPARE has prepared, if anything.
     fieldsets: Option<Box<Fieldsets>>,
 }
@@ -99,8 +104,29 @@ impl Session {
             wait: None,
             transaction: None,
             subscriptions: None,
+            away: None,
             executing: false,
+            is_in_script: false,
             fieldsets: None,
+        }
+    }
+
+    /// The session in which a script of another one runs commands: of the same client and user, in
+    /// the same database. What it changes ends with the script.
+    #[must_use]
+    pub fn for_script(caller: &Session) -> Session {
+        Session {
+            client: Arc::clone(&caller.client),
+            user: Arc::clone(&caller.user),
+            tracking: caller.tracking.clone(),
+            is_in_script: true,
+            away: None,
+            wait: None,
+            transaction: None,
+            subscriptions: None,
+            fieldsets: None,
+            reply_mode: ReplyMode::On,
+            ..*caller
         }
     }
 

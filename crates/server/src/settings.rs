@@ -57,6 +57,7 @@ pub struct Settings {
     pub lazy_expire: bool,
     pub lazy_user_flush: bool,
     pub long_command_steps: u64,
+    pub busy_reply_millis: u64,
     pub expire_effort: u64,
     pub active_expire: bool,
     /// Data is taken over from another server, which says what expires.
@@ -131,6 +132,7 @@ impl Settings {
             lazy_expire: live.lazyfree.expire,
             lazy_user_flush: live.lazyfree.user_flush,
             long_command_steps: live.long_command_steps,
+            busy_reply_millis: live.busy_reply_millis,
             expire_effort: u64::from(live.active_expire_effort),
             active_expire: true,
             import_mode: live.import_mode,
@@ -252,6 +254,7 @@ impl Default for Settings {
             lazy_expire: true,
             lazy_user_flush: true,
             long_command_steps: 10_000,
+            busy_reply_millis: 5_000,
             expire_effort: 1,
             active_expire: true,
             import_mode: false,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A number that one thread writes and others read.
 #[derive(Default, Debug)]
@@ -188,7 +188,7 @@ impl WorkerStats {
 
     /// What several workers have counted together, as it is now.
     #[must_use]
-    pub fn together(workers: &[WorkerStats]) -> WorkerStats {
+    pub fn together(workers: &[Arc<WorkerStats>]) -> WorkerStats {
         let sum = WorkerStats::new(workers.first().map_or(0, |worker| worker.each.len()));
         for worker in workers {
             add_all(&sum.counters(), &worker.counters());
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn counts_of_several_workers_add_up() {
-        let workers = [WorkerStats::new(2), WorkerStats::new(2)];
+        let workers = [WorkerStats::new(2), WorkerStats::new(2)].map(Arc::new);
         for worker in &workers {
             worker.hits.add(3);
             worker.expire_cycles_capped.add(1);

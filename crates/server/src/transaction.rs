@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use command::{Command, CommandError, Done, Run, Tried, parse_integer};
+use command::{Command, CommandError, Done, Flags, Run, Tried, parse_integer};
 use keyspace::{DbIndex, Keyspace, Mode, Plan, View, Watch};
 use protocol::{Output, Reply, Span, Words};
 use smallvec::SmallVec;
@@ -45,6 +45,7 @@ struct Queue {
     needs_all: bool,
     writes: bool,
     publishes: bool,
+    has_scripts: bool,
     may_grow: bool,
     /// The database that SELECT has queued last, if it has.
     db: Option<DbIndex>,
@@ -169,13 +170,19 @@ impl Transaction {
         queue.requests.push(words);
         queue.writes |= command.writes();
         queue.publishes |= is_publish(command);
-        queue.may_grow |= command.flags.has(command::Flags::DENY_OOM);
+        queue.may_grow |= command.flags.has(Flags::DENY_OOM);
         if command.name == "SELECT" {
             let number = words.get(1).and_then(parse_integer);
             let db = number.and_then(|number| DbIndex::try_from(number).ok());
             queue.db = db.filter(|&db| db < keyspace.databases()).or(queue.db);
         }
-        if !matches!(command.run, Run::Session | Run::Container) {
+        if matches!(command.run, Run::Script) {
+            // It holds everything: what its keys are is found out too late to begin anew.
+            let may_write = command.flags.has(Flags::MAY_REPLICATE);
+            (queue.has_scripts, queue.needs_all) = (true, true);
+            queue.writes |= may_write;
+            queue.publishes |= may_write;
+        } else if !matches!(command.run, Run::Session | Run::Container) {
             queue.needs_all |= command.enter.is_all(words);
             let positions = command.key_positions(words).unwrap_or_default();
             let keys = positions.iter().filter_map(|&at| words.get(at));
@@ -203,7 +210,7 @@ impl Transaction {
 }
 
 impl Watched {
-    fn add(&mut self, key: &[u8], view: &mut View<'_>) {
+    fn add(&mut self, key: &[u8], view: &mut View<'static>) {
         let db = view.db();
         if !self.keys.iter().any(|watched| watched.db == db && &*watched.key == key) {
             let existed = view.watch(key, &self.watch);
@@ -243,10 +250,10 @@ impl<'a> Batch<'a> {
         if runs_at_once(entry.command) {
             return Ok(None);
         }
-        if command.flags.has(command::Flags::NO_MULTI) {
+        if command.flags.has(Flags::NO_MULTI) {
             return Err(CommandError::text("ERR Command not allowed inside a transaction"));
         }
-        transaction.push(request.words, command, &self.server.keyspace);
+        transaction.push(request.words, command, self.server.keyspace);
         session.tell_transaction();
         Reply::new(output, session.dialect).simple("QUEUED");
         Ok(Some(Ran::Queued))
@@ -277,7 +284,7 @@ impl<'a> Batch<'a> {
         &self,
         request: Request<'_>,
         command: &Command,
-        view: &mut View<'_>,
+        view: &mut View<'static>,
         session: &mut Session,
         output: &mut Output,
     ) -> Done {
@@ -287,7 +294,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn exec(&self, view: &mut View<'_>, session: &mut Session, output: &mut Output) -> Done {
+    fn exec(&self, view: &mut View<'static>, session: &mut Session, output: &mut Output) -> Done {
         if !session.is_queueing() {
             return Err(CommandError::text("ERR EXEC without MULTI"));
         }
@@ -327,7 +334,7 @@ impl<'a> Batch<'a> {
         &self,
         words: Words<'_>,
         began: u64,
-        view: &mut View<'_>,
+        view: &mut View<'static>,
         session: &mut Session,
         output: &mut Output,
     ) -> u64 {
@@ -384,7 +391,7 @@ impl<'a> Batch<'a> {
         self,
         request: Request<'a>,
         (entry, command): (&CommandEntry, &'static Command),
-        view: &mut View<'_>,
+        view: &mut View<'static>,
         session: &mut Session,
         output: &mut Output,
     ) -> Done {
@@ -397,6 +404,9 @@ impl<'a> Batch<'a> {
             };
         }
         view.turn_to(session.db, self.worker.chance());
+        if matches!(command.run, Run::Script) {
+            return self.run_script_inside(request, command, view, session, output);
+        }
         let tried = self.run_row(request, (entry, command), view, session, output)?;
         if let (Tried::Waits(_), Run::Block(block)) = (tried, command.run) {
             (block.nothing)(&mut Reply::new(output, session.dialect));
@@ -407,7 +417,7 @@ impl<'a> Batch<'a> {
 
 fn watch(
     words: Words<'_>,
-    view: &mut View<'_>,
+    view: &mut View<'static>,
     session: &mut Session,
     output: &mut Output,
 ) -> Done {
@@ -429,6 +439,13 @@ impl Session {
     #[must_use]
     pub fn is_queueing(&self) -> bool {
         self.transaction.as_ref().is_some_and(|transaction| transaction.is_queueing())
+    }
+
+    /// Whether this command is EXEC, and scripts are among what it runs.
+    #[must_use]
+    pub fn runs_scripts(&self, command: &Command) -> bool {
+        let queue = self.transaction.as_ref().and_then(|transaction| transaction.queue.as_ref());
+        command.name == "EXEC" && queue.is_some_and(|queue| queue.has_scripts && !queue.is_broken)
     }
 
     /// Shows others how far its transaction has got.

@@ -1,21 +1,19 @@
 //! One thread that serves connections: its runtime, its scratch buffers, its counters.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use command::CommandError;
 use keyspace::{Due, Frame, Intake, Maintained};
 use protocol::{Output, Span};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::client::{Arrival, Kill};
 use crate::connection;
+use crate::executor::Executor;
 use crate::server::Server;
-use crate::settings::Settings;
 use crate::socket::Incoming;
-use crate::stats::WorkerStats;
 use crate::turns::Turns;
 use crate::{latency, sampler};
 
@@ -80,14 +78,12 @@ impl Scratch {
 pub struct Worker {
     /// Its number, from 0.
     pub index: usize,
-    /// The server.
-    pub server: Arc<Server>,
+    /// As who it runs commands.
+    pub executor: Executor,
     /// See [`Scratch`].
     pub scratch: RefCell<Scratch>,
     /// The replies that its connections hold.
     pub turns: Turns,
-    chance: Cell<u64>,
-    settings: RefCell<(u64, Rc<Settings>)>,
 }
 
 /// The way to a worker for new connections.
@@ -111,35 +107,6 @@ pub fn door() -> (Door, UnboundedReceiver<Arriving>) {
 }
 
 impl Worker {
-    /// What it counts.
-    #[must_use]
-    #[inline]
-    pub fn stats(&self) -> &WorkerStats {
-        &self.server.stats[self.index]
-    }
-
-    /// 64 bits of a sequence that repeats after 2^64 (xorshift64*, Vigna 2016).
-    #[inline]
-    pub fn chance(&self) -> u64 {
-        let mut state = self.chance.get();
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        self.chance.set(state);
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// The settings in force, in a copy of the worker's own: to hold it takes no locked
-    /// instruction.
-    pub fn settings(&self) -> Rc<Settings> {
-        let version = self.server.settings_version();
-        let mut known = self.settings.borrow_mut();
-        if known.0 != version {
-            *known = (version, copy_settings(&self.server));
-        }
-        Rc::clone(&known.1)
-    }
-
     /// Makes the scratch whole again after a panic of whoever had borrowed it.
     #[cold]
     pub fn mend(&self) {
@@ -147,44 +114,23 @@ impl Worker {
             *scratch = Scratch::new();
         }
     }
-
-    /// Counts an error, and what it was to the command of this number: `rejected` before it ran,
-    /// or answered by it.
-    #[cold]
-    pub fn count_error(&self, number: Option<usize>, rejected: bool, error: &CommandError) {
-        let stats = self.stats();
-        stats.errors.add(1);
-        stats.error_codes.count(&error.to_string());
-        if let Some(number) = number {
-            let each = &stats.each[number];
-            if rejected { each.rejected.add(1) } else { each.failed.add(1) }
-        }
-    }
-
-    /// Records an event if it took longer than LATENCY's threshold.
-    #[inline]
-    pub fn note_latency(&self, settings: &Settings, event: &'static str, micros: u64) {
-        let threshold = settings.latency_threshold_millis;
-        if threshold > 0 && micros >= threshold.saturating_mul(1000) {
-            let unix_seconds = self.server.clock.now() / 1000;
-            let sample = latency::Sample { unix_seconds, millis: micros / 1000 };
-            self.server.latency.record(event, sample);
-        }
-    }
 }
 
-fn copy_settings(server: &Server) -> Rc<Settings> {
-    Rc::new(Settings::clone(&server.settings()))
+impl std::ops::Deref for Worker {
+    type Target = Executor;
+
+    fn deref(&self) -> &Executor {
+        &self.executor
+    }
 }
 
 /// Runs a worker on the calling thread until the server ends.
 pub fn run(server: Arc<Server>, index: usize, arriving: UnboundedReceiver<Arriving>, seed: u64) {
-    let settings = RefCell::new((0, copy_settings(&server)));
+    let stats = Arc::clone(&server.stats[index]);
+    let executor = Executor::new(server, stats, seed);
     let scratch = RefCell::new(Scratch::new());
-    // An xorshift never leaves zero.
-    let chance = Cell::new(seed | 1);
     let turns = Turns::default();
-    let worker = Rc::new(Worker { index, server, scratch, turns, chance, settings });
+    let worker = Rc::new(Worker { index, executor, scratch, turns });
     let options = tokio::runtime::LocalOptions::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(options);
     let runtime = runtime.expect("the system has room for one more runtime");

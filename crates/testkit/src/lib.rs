@@ -10,6 +10,8 @@
 //!   random commands to compare two implementations with.
 //! * [`linearizability`]: whether a concurrent history could have happened one
 //!   operation at a time.
+//! * [`serializability`]: whether a concurrent history of transactions could have
+//!   happened one transaction at a time.
 //!
 //! Only the standard library is used, and none of the crates under test: a
 //! mistake in one of them cannot hide behind the same mistake here.
@@ -21,6 +23,7 @@ pub mod model;
 pub mod notation;
 pub mod pattern;
 pub mod random;
+pub mod serializability;
 pub mod server;
 pub mod transcript;
 pub mod value;

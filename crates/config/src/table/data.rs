@@ -50,7 +50,7 @@ pub(super) const TYPES: &[Setting] = &[
 
 #[rustfmt::skip]
 pub(super) const SCRIPTS: &[Setting] = &[
-    later("busy-reply-threshold", MILLIS, "5000", "how long a script may run before others are told it is busy").alias(&["lua-time-limit"]),
+    live("busy-reply-threshold", MILLIS, "5000", "how long a script may run before others are told it is busy").alias(&["lua-time-limit"]),
     later("default_lua_flags", Kind::Text, "", "flags of every script, such as `allow-undeclared-keys`").fixed(),
     later("interpreter_per_thread", int(1, 65_536), "10", "Lua interpreters of a worker").fixed(),
     inert("lua_auto_async", Kind::Bool, "no", "do not wait for calls whose result is not used").fixed(),

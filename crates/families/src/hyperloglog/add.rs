@@ -52,8 +52,8 @@ fn pfadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
     Ok(())
 }
 
-/// Whether elements change dense registers. Most change nothing in those that have met many, so that
-/// is looked for first.
+/// Whether elements change dense registers. Most change nothing in those that have met many, so
+/// that is looked for first.
 fn rises(registers: &[u8], elements: Args<'_>) -> bool {
     elements.rest().map(Mark::of).any(|mark| dense::register(registers, mark.index) < mark.rank)
 }

@@ -98,7 +98,7 @@ impl InProcess {
                     (block.nothing)(reply);
                 }
             }),
-            Run::Import(_) | Run::Transaction | Run::Session | Run::Container => {
+            Run::Import(_) | Run::Transaction | Run::Script | Run::Session | Run::Container => {
                 panic!("{} needs a server", command.name)
             }
         };

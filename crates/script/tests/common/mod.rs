@@ -1,12 +1,15 @@
 //! A small server for scripts: some strings, a log, and an order to stop.
+//!
+//! `paused.rs` has all the tests once more, as modules of its own: there each run pauses as
+//! often as it can and goes on on another thread.
 #![allow(dead_code, reason = "each test needs a part of it")]
 
 use std::collections::HashMap;
 
 use protocol::{Dialect, Output, Reply};
 use script::{
-    Call, Engine, Failure, Host, KILLED, LibrarySource, LogLevel, Script, UNKNOWN_COMMAND,
-    WRONG_ARITY,
+    Call, Called, Engine, Failure, Host, KILLED, LibrarySource, LogLevel, Paused, Program,
+    Progress, Script, UNKNOWN_COMMAND, Verdict, WRONG_ARITY,
 };
 
 /// How much memory the engines of tests have, in bytes.
@@ -23,7 +26,7 @@ pub(crate) struct Small {
 }
 
 impl Host for Small {
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) {
+    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
         self.calls.push(call);
         let name = words[0].to_ascii_lowercase();
         match (name.as_slice(), &words[1..]) {
@@ -63,6 +66,7 @@ impl Host for Small {
             (b"ping" | b"echo" | b"set" | b"get" | b"incr", _) => reply.error(WRONG_ARITY),
             _ => reply.error(UNKNOWN_COMMAND),
         }
+        Called::Answered
     }
 
     fn may_call(&mut self, words: &[&[u8]]) -> Option<bool> {
@@ -77,9 +81,12 @@ impl Host for Small {
         self.log.push((level, String::from_utf8_lossy(message).into_owned()));
     }
 
-    fn stop(&mut self) -> Option<&'static str> {
+    fn look(&mut self) -> Verdict {
         self.asked += 1;
-        self.patience.is_some_and(|patience| self.asked > patience).then_some(KILLED)
+        match self.patience {
+            Some(patience) if self.asked > patience => Verdict::Stop(KILLED),
+            _ => Verdict::GoOn,
+        }
     }
 }
 
@@ -108,10 +115,95 @@ pub(crate) fn run_in(
     arguments: &[&[u8]],
 ) -> String {
     let mut output = Output::new();
-    let mut reply = Reply::new(&mut output, dialect);
-    let result = Script::new(source)
-        .and_then(|script| engine.run(&script, keys, arguments, host, &mut reply));
+    let result = Script::new(source).and_then(|script| {
+        run_program(engine, host, dialect, Program::Script(&script), (keys, arguments), &mut output)
+    });
     show(&bytes(result, &output))
+}
+
+/// Runs what there is to run, paused or not.
+pub(crate) fn run_program(
+    engine: &mut Engine,
+    host: &mut Small,
+    dialect: Dialect,
+    program: Program<'_>,
+    words: (&[&[u8]], &[&[u8]]),
+    output: &mut Output,
+) -> Result<(), Failure> {
+    if module_path!().starts_with("paused") {
+        return run_paused(engine, host, dialect, program, words, output);
+    }
+    let mut reply = Reply::new(output, dialect);
+    match program {
+        Program::Script(script) => engine.run(script, words.0, words.1, host, &mut reply),
+        Program::Function { library, name } => {
+            engine.call(library, name, words.0, words.1, host, &mut reply)
+        }
+    }
+}
+
+fn run_paused(
+    engine: &mut Engine,
+    host: &mut Small,
+    dialect: Dialect,
+    program: Program<'_>,
+    words: (&[&[u8]], &[&[u8]]),
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let own = std::mem::replace(engine, Engine::new(0).expect("there is memory"));
+    let restless = Restless::new(std::mem::take(host));
+    let mut progress = Box::new(own).start(program, words.0, words.1, dialect, restless);
+    loop {
+        match progress {
+            Progress::Paused(paused) => progress = resume_elsewhere(paused),
+            Progress::Done(finished) => {
+                *engine = *finished.engine;
+                *host = finished.host.0;
+                output.push_output(std::mem::take(engine.reply()));
+                return finished.done;
+            }
+        }
+    }
+}
+
+/// Goes on with a run on a thread of its own; a panic there is one here.
+pub(crate) fn resume_elsewhere<H: Send + 'static>(paused: Paused<H>) -> Progress<H> {
+    let thread = std::thread::Builder::new().spawn(move || paused.resume());
+    match thread.expect("a thread starts").join() {
+        Ok(progress) => progress,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Wants a pause whenever it is asked, and answers each command when it is called again.
+pub(crate) struct Restless(pub(crate) Small, bool);
+
+impl Restless {
+    pub(crate) fn new(small: Small) -> Self {
+        Self(small, false)
+    }
+}
+
+impl Host for Restless {
+    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
+        self.1 = !self.1;
+        if self.1 { Called::Later } else { self.0.call(words, call, reply) }
+    }
+
+    fn may_call(&mut self, words: &[&[u8]]) -> Option<bool> {
+        self.0.may_call(words)
+    }
+
+    fn log(&mut self, level: LogLevel, message: &[u8]) {
+        self.0.log(level, message);
+    }
+
+    fn look(&mut self) -> Verdict {
+        match self.0.look() {
+            Verdict::GoOn => Verdict::Pause,
+            verdict => verdict,
+        }
+    }
 }
 
 pub(crate) fn show(bytes: &[u8]) -> String {
@@ -149,7 +241,8 @@ pub(crate) fn call(engine: &mut Engine, host: &mut Small, body: &str, name: &str
     let source = LibrarySource::new(format!("#!lua name=lib\n{body}").as_bytes());
     let source = source.expect("its first line is well");
     let mut output = Output::new();
-    let mut reply = Reply::new(&mut output, Dialect::Resp2);
-    let result = engine.call(&source, name, &[b"k"], &[b"a", b"b"], host, &mut reply);
+    let program = Program::Function { library: &source, name };
+    let words: (&[&[u8]], &[&[u8]]) = (&[b"k"], &[b"a", b"b"]);
+    let result = run_program(engine, host, Dialect::Resp2, program, words, &mut output);
     show(&bytes(result, &output))
 }

@@ -282,7 +282,7 @@ fn reset(call: &mut Call<'_>) -> Result<Next, CommandError> {
     let server = call.batch.server;
     server.monitor.leave(&call.session.client);
     call.session.unsubscribe_all(&server.pubsub);
-    server.tracking.leave(&server.keyspace, &call.session.client);
+    server.tracking.leave(server.keyspace, &call.session.client);
     let settings = call.batch.settings;
     call.session.reset(server.acl.default_user(), settings);
     call.reply().simple("RESET");

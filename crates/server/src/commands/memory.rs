@@ -113,7 +113,7 @@ fn stats(reply: &mut Reply<'_>, memory: &MemoryUse, counts: &[Counts]) {
         ("cluster.links", Count(0)),
         ("aof.buffer", Count(0)),
         ("lua.caches", Count(0)),
-        ("functions.caches", Count(0)),
+        ("functions.caches", Count(memory.functions)),
         ("script.VMs", Count(0)),
     ];
     let after = [

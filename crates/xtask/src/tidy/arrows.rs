@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "server",
         &[
             "gate", "protocol", "memory", "packed", "dash", "keyspace", "command", "families",
-            "config", "script",
+            "config", "rdb", "script",
         ],
     ),
     ("config", &[]),

@@ -181,7 +181,7 @@ pub(in super::super) fn end_forbidden(call: &mut Call<'_>) {
     }
     call.session.tracking = None;
     let server = call.batch.server;
-    server.tracking.leave(&server.keyspace, &call.session.client);
+    server.tracking.leave(server.keyspace, &call.session.client);
 }
 
 pub(super) fn tracking(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -198,11 +198,11 @@ pub(super) fn tracking(call: &mut Call<'_>) -> Result<(), CommandError> {
         let Options { redirect, target, noloop, .. } = options;
         let terms = Arc::new(Terms { mode, noloop, redirect, broken: AtomicBool::new(false) });
         call.session.tracking = Some(Arc::clone(&terms));
-        server.tracking.follow(&server.keyspace, &call.session.client, target, terms);
+        server.tracking.follow(server.keyspace, &call.session.client, target, terms);
     } else if switch.eq_ignore_ascii_case(b"OFF") {
         call.session.tracking = None;
         call.session.caching = false;
-        server.tracking.leave(&server.keyspace, &call.session.client);
+        server.tracking.leave(server.keyspace, &call.session.client);
     } else {
         return Err(CommandError::Syntax);
     }

@@ -1,0 +1,486 @@
+//! The server as a running script sees it: `redis.call` and what else reaches out of Lua.
+//!
+//! A call is a command run in the view that the script holds: the same look-up, rights and
+//! function as for a request, and no text in between but the words.
+//!
+//! # Invariants
+//!
+//! 1. A command runs only if the shards of all its keys are entered.
+//! 2. A script that found a shard missing before it did anything does nothing any more, and is
+//!    begun anew with all shards.
+
+use std::sync::Arc;
+
+use command::{Command, CommandError, Flags, Tried};
+use keyspace::{Frame, Mode, Plan, View};
+use protocol::{Output, Reply};
+use script::{
+    Call, Called, Host, KILLED, LogLevel, NOT_ALLOWED, READ_ONLY, UNKNOWN_COMMAND, Verdict,
+    WRONG_ARITY,
+};
+use smallvec::SmallVec;
+
+use super::interpreter::Gathered;
+use super::{Kind, Running, joined};
+use crate::acl::Context;
+use crate::connection::look_up;
+use crate::execute::{Batch, Ran, Request, args_of, called};
+use crate::executor::Executor;
+use crate::log;
+use crate::pubsub::is_publish;
+use crate::server::CommandEntry;
+use crate::session::Session;
+use crate::settings::Settings;
+
+/// How long a script may keep its worker from its other connections, in ns.
+const BRIEF_NANOS: u64 = 500_000;
+
+/// Why a script ends that must begin anew, or whose server ends; nobody sees it.
+const STOPPED: &str = "the script cannot go on";
+
+/// What is told when two scripts at once need more shards than they hold, and both have written.
+const LATE: &str = "ERR the script has written already, and now uses a key that it was not given \
+                    while another script does the same; it may be run again";
+
+/// What a script may do, and how it is run.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Whether it is a script or a function.
+    pub kind: Kind,
+    /// It may change nothing.
+    pub is_read_only: bool,
+    /// It may change something though memory is short.
+    pub allows_oom: bool,
+    /// The shards of its keys, or all.
+    pub plan: Plan,
+    /// Shared if it may change nothing.
+    pub mode: Mode,
+    /// The hashes of the keys that it is given.
+    pub keys: SmallVec<[u64; 16]>,
+    /// Others may come between its calls: it holds no shard from one to the next.
+    pub is_not_atomic: bool,
+}
+
+/// Where a script runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a worker, which others need as well.
+    Worker,
+    /// On a thread of its own.
+    Apart,
+}
+
+/// See the module's page.
+pub struct ScriptHost {
+    executor: Box<Executor>,
+    words: Gathered,
+    settings: Arc<Settings>,
+    session: Session,
+    run: Run,
+}
+
+/// What a run has entered and done.
+pub(super) struct Run {
+    /// What is entered, but for a script that is not atomic.
+    pub(super) view: Option<View<'static>>,
+    pub(super) terms: Terms,
+    place: Place,
+    /// Whether memory was short when it began.
+    is_short: bool,
+    pub(super) began_nanos: u64,
+    running: Option<Arc<Running>>,
+    /// The number of the interpreter.
+    number: usize,
+    /// It has done something that cannot be undone.
+    has_acted: bool,
+    /// What it has returned is an error, or has one in it.
+    pub(super) has_failed: bool,
+    /// It has used a key that it was not given.
+    pub(super) has_strayed: bool,
+    /// It has found that it needs more than it holds, and begins anew.
+    pub(super) must_restart: bool,
+}
+
+/// Why a command of a script is not answered as it should be.
+enum Refusal {
+    /// It did not run.
+    Rejected(CommandError),
+    /// It ran and failed.
+    Failed(CommandError),
+    /// Nothing was done; it is to be asked again away from the worker.
+    Later,
+}
+
+/// What a command is called for by whom.
+type Named<'a> = (&'a CommandEntry, &'static Command);
+
+impl ScriptHost {
+    /// The host of a script that runs now, for the caller's session.
+    pub(super) fn new(
+        (executor, words): (Box<Executor>, Gathered),
+        number: usize,
+        view: Option<View<'static>>,
+        caller: &Session,
+        terms: Terms,
+        place: Place,
+    ) -> Box<ScriptHost> {
+        let settings = executor.settings();
+        let mut run = Run {
+            view,
+            terms,
+            place,
+            is_short: false,
+            began_nanos: executor.server.clock.nanos(),
+            running: None,
+            number,
+            has_acted: false,
+            has_failed: false,
+            has_strayed: false,
+            must_restart: false,
+        };
+        let session = Session::for_script(caller);
+        run.is_short = run.batch(&executor, &settings).is_out_of_memory();
+        let mut host = Box::new(ScriptHost { executor, words, settings, session, run });
+        if place == Place::Apart {
+            host.run.leave_worker(&host.executor);
+        }
+        host
+    }
+
+    /// Publishes what it did and leaves its shards; returns how it went and what belongs to the
+    /// interpreter.
+    pub(super) fn end(mut self) -> (Run, (Box<Executor>, Gathered)) {
+        let batch = self.run.batch(&self.executor, &self.settings);
+        if let Some(view) = self.run.view.take() {
+            batch.settle(view.publish(), &Command::BASE);
+        }
+        self.leave()
+    }
+
+    /// The same, but what it has entered is left as it is.
+    pub(super) fn leave(self) -> (Run, (Box<Executor>, Gathered)) {
+        if let Some(running) = &self.run.running {
+            self.executor.server.scripts.unregister(running);
+        }
+        (self.run, (self.executor, self.words))
+    }
+
+    fn try_call(
+        &mut self,
+        words: &[&[u8]],
+        call: Call,
+        output: &mut Output,
+    ) -> Result<(), Refusal> {
+        let ScriptHost { executor, words: gathered, settings, session, run } = self;
+        if run.must_restart || !gathered.fill(words) {
+            return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
+        }
+        session.dialect = call.dialect;
+        let batch = run.batch(executor, settings);
+        let request = look_up(batch.server, gathered.words());
+        let named = admit(batch, request, session)?;
+        let (entry, command) = named;
+        run.permit(batch, command)?;
+        let on_keyspace = !matches!(command.run, command::Run::Session | command::Run::Container);
+        if on_keyspace {
+            run.reach(batch, command, request)?;
+            run.stay_brief(batch, named, request)?;
+        }
+        if changes(command) || !(on_keyspace || is_harmless(command)) {
+            run.note_act()?;
+        }
+        let began = batch.server.clock.nanos();
+        let done = if on_keyspace {
+            run.run_on_keyspace(batch, request, named, session, output)
+        } else {
+            run_on_session(batch, request, named, session, output)
+        };
+        let nanos = batch.server.clock.nanos() - began;
+        batch.book_run(entry, command, (1, nanos));
+        batch.note_slow(request, session, nanos / 1000);
+        done
+    }
+}
+
+impl Run {
+    fn batch<'a>(&self, executor: &'a Executor, settings: &'a Settings) -> Batch<'a> {
+        let server = &*executor.server;
+        let now = self.view.as_ref().map_or_else(|| server.clock.now(), View::now);
+        Batch::at(server, executor, settings, now)
+    }
+
+    /// Notes that it takes long, and has a thread of its own from here on.
+    fn leave_worker(&mut self, executor: &Executor) {
+        let terms = &self.terms;
+        let plan = match terms.is_not_atomic {
+            true => Plan::Some(SmallVec::new()),
+            false => terms.plan.clone(),
+        };
+        let running = Running::new(terms.kind, self.number, self.began_nanos, plan);
+        if self.has_acted {
+            // Nobody knows it yet, so nobody has killed it.
+            let _ = running.note_act();
+        }
+        let running = Arc::new(running);
+        executor.server.scripts.register(&running);
+        self.running = Some(running);
+        self.place = Place::Apart;
+    }
+
+    /// Whether the script may run such a command at all.
+    fn permit(&self, batch: Batch<'_>, command: &Command) -> Result<(), Refusal> {
+        let terms = &self.terms;
+        if terms.is_read_only && (changes(command) || command.flags.has(Flags::MAY_REPLICATE)) {
+            return Err(Refusal::Rejected(CommandError::text(READ_ONLY)));
+        }
+        let is_refused = self.is_short && !terms.allows_oom && !self.has_acted;
+        if is_refused && command.flags.has(Flags::DENY_OOM) {
+            batch.worker.stats().oom_refusals.add(1);
+            return Err(Refusal::Rejected(CommandError::OutOfMemory));
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the shards are entered that a command needs.
+    fn reach(
+        &mut self,
+        batch: Batch<'_>,
+        command: &Command,
+        request: Request<'_>,
+    ) -> Result<(), Refusal> {
+        let needs_all = command.enter.is_all(request.words);
+        let positions = command.key_positions(request.words).unwrap_or_default();
+        let keys = positions.iter().filter_map(|&at| request.words.get(at));
+        let hashes: SmallVec<[u64; 8]> = keys.map(|key| batch.server.keyspace.hash(key)).collect();
+        let strays = needs_all || hashes.iter().any(|hash| !self.terms.keys.contains(hash));
+        self.has_strayed |= strays;
+        let Some(view) = self.view.as_mut().filter(|view| strays && !view.is_whole()) else {
+            return Ok(());
+        };
+        if !needs_all && hashes.iter().all(|&hash| view.holds(hash)) {
+            return Ok(());
+        }
+        if !self.has_acted {
+            self.must_restart = true;
+            return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
+        }
+        let plan = if needs_all { Plan::All } else { batch.server.keyspace.plan(hashes) };
+        self.terms.plan = joined(&self.terms.plan, &plan);
+        if let Some(running) = &self.running {
+            batch.server.scripts.widen(running, &plan);
+        }
+        if view.try_widen(&plan) {
+            return Ok(());
+        }
+        match self.place {
+            Place::Worker => Err(Refusal::Later),
+            Place::Apart if view.widen_blocking(&plan) => Ok(()),
+            Place::Apart => Err(Refusal::Rejected(CommandError::text(LATE))),
+        }
+    }
+
+    /// Leaves the worker before a command that takes long.
+    fn stay_brief(
+        &self,
+        batch: Batch<'_>,
+        (entry, command): Named<'_>,
+        request: Request<'_>,
+    ) -> Result<(), Refusal> {
+        let args = args_of(request, entry, command);
+        let is_long = |view: &View<'_>| batch.is_long(command, args, view);
+        let is_long = batch.is_wordy(command, args) || self.view.as_ref().is_some_and(is_long);
+        if is_long && self.place == Place::Worker { Err(Refusal::Later) } else { Ok(()) }
+    }
+
+    /// Notes that it does something that cannot be undone, unless it is to end before.
+    fn note_act(&mut self) -> Result<(), Refusal> {
+        self.has_acted = true;
+        match &self.running {
+            Some(running) if !running.note_act() => {
+                Err(Refusal::Rejected(CommandError::text(format!("ERR {KILLED}"))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run_on_keyspace(
+        &mut self,
+        batch: Batch<'_>,
+        request: Request<'_>,
+        named: Named<'_>,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Result<(), Refusal> {
+        if let Some(view) = &mut self.view {
+            view.turn_to(session.db, batch.worker.chance());
+            return run_row(batch, request, named, view, session, output);
+        }
+        let mut view = self.enter_once(batch, request, named.1, session)?;
+        let done = run_row(batch, request, named, &mut view, session, output);
+        batch.settle(view.publish(), named.1);
+        done
+    }
+
+    /// Enters the shards of one command of a script that is not atomic.
+    fn enter_once(
+        &self,
+        batch: Batch<'_>,
+        request: Request<'_>,
+        command: &Command,
+        session: &Session,
+    ) -> Result<View<'static>, Refusal> {
+        let keyspace = batch.server.keyspace;
+        let positions = command.key_positions(request.words).unwrap_or_default();
+        let keys = positions.iter().filter_map(|&at| request.words.get(at));
+        let plan = match command.enter.is_all(request.words) {
+            true => Plan::All,
+            false => keyspace.plan(keys.map(|key| keyspace.hash(key))),
+        };
+        let exclusive = command.is_exclusive(request.words);
+        let mode = if exclusive { Mode::Exclusive } else { Mode::Shared };
+        let frame = || Frame { now: batch.server.clock.now(), ..batch.frame(session) };
+        match keyspace.try_enter(frame(), &plan, mode) {
+            Some(view) => Ok(view),
+            None if self.place == Place::Worker => Err(Refusal::Later),
+            None => Ok(keyspace.enter_blocking(&plan, mode, frame)),
+        }
+    }
+}
+
+/// The command of a request, if scripts and this user may run it.
+fn admit<'a>(
+    batch: Batch<'a>,
+    request: Request<'a>,
+    session: &Session,
+) -> Result<Named<'a>, Refusal> {
+    let named = batch.named(request, session).map_err(|error| match error {
+        CommandError::WrongArity(_) => CommandError::text(WRONG_ARITY),
+        CommandError::UnknownCommand(_) | CommandError::UnknownSubcommand { .. } => {
+            CommandError::text(UNKNOWN_COMMAND)
+        }
+        other => other,
+    });
+    let (entry, command) = named.map_err(Refusal::Rejected)?;
+    if command.flags.has(Flags::NO_SCRIPT) {
+        return Err(Refusal::Rejected(CommandError::text(NOT_ALLOWED)));
+    }
+    if let Some(attempt) = batch.questioned(request, entry, command, session)
+        && let Err(denial) = batch.check(&attempt, Context::Lua, session)
+    {
+        let refusal = session.user.refusal(denial, &attempt, false);
+        let text = format!("ERR ACL failure in script: {refusal}");
+        return Err(Refusal::Rejected(CommandError::text(text)));
+    }
+    Ok((entry, command))
+}
+
+fn run_row(
+    batch: Batch<'_>,
+    request: Request<'_>,
+    named: Named<'_>,
+    view: &mut View<'static>,
+    session: &mut Session,
+    output: &mut Output,
+) -> Result<(), Refusal> {
+    let tried = batch.run_row(request, named, view, session, output).map_err(Refusal::Failed)?;
+    if let (Tried::Waits(_), command::Run::Block(block)) = (tried, named.1.run) {
+        (block.nothing)(&mut Reply::new(output, session.dialect));
+    }
+    Ok(())
+}
+
+fn run_on_session(
+    batch: Batch<'_>,
+    request: Request<'_>,
+    (entry, command): Named<'_>,
+    session: &mut Session,
+    output: &mut Output,
+) -> Result<(), Refusal> {
+    let ran = batch.call(request, entry, command, session, output).map_err(Refusal::Failed)?;
+    match ran {
+        Ran::Busy | Ran::Later(_) => Err(Refusal::Rejected(CommandError::text(NOT_ALLOWED))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a command may change data, or have others told something.
+fn changes(command: &Command) -> bool {
+    command.writes() || is_publish(command)
+}
+
+/// Whether it leaves everything as it is but for the script's own state.
+fn is_harmless(command: &Command) -> bool {
+    matches!(command.name, "SELECT" | "TIME" | "PING" | "ECHO")
+}
+
+impl Host for Box<ScriptHost> {
+    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
+        let mark = reply.output().mark();
+        let (error, rejected) = match self.try_call(words, call, reply.output()) {
+            Ok(()) => return Called::Answered,
+            Err(Refusal::Later) => {
+                reply.output().rollback(mark);
+                self.run.leave_worker(&self.executor);
+                return Called::Later;
+            }
+            Err(Refusal::Rejected(error)) => (error, true),
+            Err(Refusal::Failed(error)) => (error, false),
+        };
+        reply.output().rollback(mark);
+        reply.error(&error);
+        let request = look_up(&self.executor.server, self.words.words());
+        let number =
+            request.entry.map(|entry| entry.number_of(called(entry.command, request.words)));
+        self.executor.count_error(number, rejected, &error);
+        Called::Answered
+    }
+
+    fn may_call(&mut self, words: &[&[u8]]) -> Option<bool> {
+        if !self.words.fill(words) {
+            return None;
+        }
+        let batch = self.run.batch(&self.executor, &self.settings);
+        let request = look_up(batch.server, self.words.words());
+        let entry = request.entry?;
+        let command = match entry.command.subcommands {
+            [] => entry.command,
+            _ => entry.command.subcommand(request.words.get(1)?)?,
+        };
+        let attempt = batch.attempt(request, entry, command, &self.session);
+        Some(self.session.user.check(&attempt).is_ok())
+    }
+
+    fn note_returned(&mut self, error: &[u8], is_counted: bool) {
+        if self.run.must_restart {
+            return;
+        }
+        self.run.has_failed = true;
+        if !is_counted {
+            let error = CommandError::text(String::from_utf8_lossy(error));
+            self.executor.count_error(None, false, &error);
+        }
+    }
+
+    fn log(&mut self, level: LogLevel, message: &[u8]) {
+        if self.run.must_restart {
+            return;
+        }
+        log::of_script(level, message);
+    }
+
+    fn look(&mut self) -> Verdict {
+        let ScriptHost { executor, run, .. } = &mut **self;
+        if run.must_restart || executor.server.is_stopping() {
+            return Verdict::Stop(STOPPED);
+        }
+        match &run.running {
+            Some(running) if running.is_killed() => Verdict::Stop(KILLED),
+            Some(_) => Verdict::GoOn,
+            None if executor.server.clock.nanos() - run.began_nanos < BRIEF_NANOS => Verdict::GoOn,
+            None => {
+                run.leave_worker(executor);
+                Verdict::Pause
+            }
+        }
+    }
+}

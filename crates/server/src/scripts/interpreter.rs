@@ -1,0 +1,185 @@
+//! A Lua with what it needs to run commands.
+//!
+//! An executor has one at hand for its scripts, and there are more for as many scripts as run
+//! beside the workers at once. A script that leaves its worker takes its interpreter with it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use command::CommandError;
+use protocol::{Span, Words};
+use script::{Engine, Failure, Function, LibrarySource, ScriptId};
+
+use super::registry::{Conduct, Known};
+use crate::executor::Executor;
+use crate::server::Server;
+use crate::stats::Histogram;
+
+/// How much memory a Lua may have, in bytes.
+const MEMORY_MAX_BYTES: usize = 1 << 30;
+
+/// The most scripts, or functions, that an interpreter remembers before it begins anew.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// A script as an interpreter remembers it, so that running it writes no memory that others read.
+pub struct Remembered {
+    /// What all know of it.
+    pub known: Arc<Known>,
+    /// How long its runs took here.
+    pub latency: Arc<Histogram>,
+}
+
+/// A function as an interpreter remembers it.
+pub struct RememberedFunction {
+    /// Its library.
+    pub library: Arc<LibrarySource>,
+    /// The function.
+    pub function: Arc<Function>,
+    /// Whether it keeps to its keys.
+    pub conduct: Arc<Conduct>,
+}
+
+/// See the module's page.
+pub struct Interpreter {
+    /// Lua.
+    pub engine: Box<Engine>,
+    /// As who it runs commands.
+    pub executor: Box<Executor>,
+    /// The words of the command that is called.
+    pub words: Gathered,
+    /// What it knows of scripts.
+    pub memory: Box<Memory>,
+}
+
+/// What an interpreter remembers, so that it asks nobody.
+pub struct Memory {
+    /// What tells it from the others.
+    pub number: usize,
+    scripts: HashMap<ScriptId, Arc<Remembered>>,
+    functions: HashMap<Box<[u8]>, Arc<RememberedFunction>>,
+    flushes_seen: u64,
+    libraries_seen: u64,
+}
+
+/// Words one behind the other, as a request has them.
+#[derive(Default)]
+pub struct Gathered {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+/// Bytes that are kept from one call to the next.
+const GATHERED_KEPT_BYTES: usize = 64 << 10;
+
+impl Gathered {
+    /// Puts these words in the place of the last ones; `false`: they are more than 4 GiB.
+    pub fn fill(&mut self, words: &[&[u8]]) -> bool {
+        self.bytes.clear();
+        self.spans.clear();
+        if self.bytes.capacity() > GATHERED_KEPT_BYTES {
+            self.bytes.shrink_to(GATHERED_KEPT_BYTES);
+        }
+        for word in words {
+            let start = self.bytes.len();
+            let Ok(end) = u32::try_from(start + word.len()) else { return false };
+            self.bytes.extend_from_slice(word);
+            self.spans.push(Span { start: start as u32, end });
+        }
+        true
+    }
+
+    /// The words.
+    #[must_use]
+    pub fn words(&self) -> Words<'_> {
+        Words::new(&self.bytes, &self.spans)
+    }
+}
+
+impl Interpreter {
+    /// A new one; `number` tells it from the others.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn new(server: &Arc<Server>, number: usize, seed: u64) -> Result<Interpreter, Failure> {
+        let engine = Box::new(Engine::new(MEMORY_MAX_BYTES)?);
+        let executor = Executor::new(Arc::clone(server), server.more_stats(), seed);
+        let memory = Memory {
+            number,
+            scripts: HashMap::new(),
+            functions: HashMap::new(),
+            flushes_seen: 0,
+            libraries_seen: 0,
+        };
+        let (executor, memory) = (Box::new(executor), Box::new(memory));
+        Ok(Interpreter { engine, executor, words: Gathered::default(), memory })
+    }
+
+    /// The script of this name, if it is known.
+    pub fn find(&mut self, id: ScriptId) -> Option<Arc<Remembered>> {
+        if let Some(known) = self.memory.scripts.get(&id).filter(|one| !one.known.is_gone()) {
+            return Some(Arc::clone(known));
+        }
+        let known = self.executor.server.scripts.registry.find(id);
+        known.map(|known| self.remember(known))
+    }
+
+    /// Remembers a script that is known.
+    pub fn remember(&mut self, known: Arc<Known>) -> Arc<Remembered> {
+        self.forget_flushed();
+        if self.memory.scripts.len() >= REMEMBERED_MAX {
+            self.memory.scripts.clear();
+        }
+        let latency = known.latency_of(self.memory.number);
+        let (id, remembered) = (known.script.id(), Arc::new(Remembered { known, latency }));
+        self.memory.scripts.insert(id, Arc::clone(&remembered));
+        remembered
+    }
+
+    fn forget_flushed(&mut self) {
+        let flushes = self.executor.server.scripts.registry.flushes();
+        if std::mem::replace(&mut self.memory.flushes_seen, flushes) != flushes {
+            self.memory.scripts.clear();
+            self.engine.forget_scripts();
+        }
+    }
+
+    /// The function of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find_function(&mut self, name: &[u8]) -> Result<Arc<RememberedFunction>, CommandError> {
+        self.forget_libraries();
+        if let Some(found) = self.memory.functions.get(name) {
+            return Ok(Arc::clone(found));
+        }
+        let server = &self.executor.server;
+        let found = server.functions.find(name);
+        let (library, function) =
+            found.ok_or_else(|| CommandError::text("ERR Function not found"))?;
+        let conduct = server.scripts.conduct_of(&library, name);
+        let found = Arc::new(RememberedFunction { library, function, conduct });
+        if self.memory.functions.len() >= REMEMBERED_MAX {
+            self.memory.functions.clear();
+        }
+        self.memory.functions.insert(name.into(), Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Forgets the libraries that are gone or others now; what the rest keeps in its locals stays.
+    fn forget_libraries(&mut self) {
+        let known = &self.executor.server.functions;
+        let version = known.version();
+        if std::mem::replace(&mut self.memory.libraries_seen, version) == version {
+            return;
+        }
+        let engine = &mut self.engine;
+        self.memory.functions.retain(|name, old| {
+            let library = known.find(name).map(|(library, _)| library.id());
+            let is_same = library == Some(old.library.id());
+            if !is_same {
+                engine.unload(old.library.name());
+            }
+            is_same
+        });
+    }
+}
