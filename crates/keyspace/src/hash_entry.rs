@@ -19,11 +19,6 @@ impl View<'_> {
     #[inline]
     pub fn hash_map(&self, key: &[u8]) -> Result<Option<MapRef<'_>>, Refused> {
         let found = self.collection(key, Type::Hash)?;
-        if let Some(Stored::Big(big)) = found
-            && big.due() <= self.now()
-        {
-            self.meet_overdue(key);
-        }
         Ok(found.and_then(|stored| map_of(stored, self.hasher(), self.now())))
     }
 

@@ -78,15 +78,14 @@ pub enum Maintained {
 }
 
 impl Keyspace {
-    /// Removes what a reader found expired, entries or parts of them, each entry in a transaction
-    /// of its own, which `settle` is told of. Does not wait: what is in a busy shard is left to
-    /// maintenance. No gate may be held.
+    /// Removes what a reader found expired, each entry in a transaction of its own, which `settle`
+    /// is told of. Does not wait: what is in a busy shard is left to maintenance. No gate may be
+    /// held.
     pub fn clear(&self, overdue: Overdue, mut settle: impl FnMut(Tally)) {
         for (db, key) in overdue.keys.into_inner() {
             let (id, frame) = (self.shard_of(self.hash(&key)), Frame { db, ..overdue.frame });
             if let Some(mut view) = self.try_enter_one(frame, id, Mode::Exclusive) {
                 view.expire_found(id, &key);
-                view.expire_parts(&key, PARTS_ENOUGH);
                 settle(view.publish());
             }
         }

@@ -69,6 +69,8 @@ pub struct Session {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// The script that goes on elsewhere, if one does.
     pub away: Option<Box<Away>>,
+    /// Whether its next script enters all shards, since it has begun in vain.
+    pub holds_all: bool,
     /// Whether EXEC runs what was queued.
     pub executing: bool,
     /// Whether a script runs its commands.
@@ -105,6 +107,7 @@ impl Session {
             transaction: None,
             subscriptions: None,
             away: None,
+            holds_all: false,
             executing: false,
             is_in_script: false,
             fieldsets: None,

@@ -57,6 +57,8 @@ pub struct Terms {
     pub mode: Mode,
     /// The hashes of the keys that it is given.
     pub keys: SmallVec<[u64; 16]>,
+    /// It is known to keep to its keys.
+    pub is_trusted: bool,
     /// Others may come between its calls: it holds no shard from one to the next.
     pub is_not_atomic: bool,
 }
@@ -187,6 +189,7 @@ impl ScriptHost {
             run.stay_brief(batch, named, request)?;
         }
         if changes(command) || !(on_keyspace || is_harmless(command)) {
+            run.be_trusted(batch)?;
             run.note_act()?;
         }
         let began = batch.server.clock.nanos();
@@ -277,6 +280,28 @@ impl Run {
             Place::Apart if view.widen_blocking(&plan) => Ok(()),
             Place::Apart => Err(Refusal::Rejected(CommandError::text(LATE))),
         }
+    }
+
+    /// Enters all shards before a script does anything that is not known to keep to its keys: once
+    /// it has, it cannot begin anew.
+    fn be_trusted(&mut self, batch: Batch<'_>) -> Result<(), Refusal> {
+        let is_safe = self.terms.is_trusted || self.has_acted;
+        let Some(view) = self.view.as_mut().filter(|view| !is_safe && !view.is_whole()) else {
+            return Ok(());
+        };
+        let is_whole = view.try_widen(&Plan::All);
+        if !is_whole && self.place == Place::Worker {
+            return Err(Refusal::Later);
+        }
+        if !is_whole && !view.widen_blocking(&Plan::All) {
+            self.must_restart = true;
+            return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
+        }
+        self.terms.plan = Plan::All;
+        if let Some(running) = &self.running {
+            batch.server.scripts.widen(running, &Plan::All);
+        }
+        Ok(())
     }
 
     /// Leaves the worker before a command that takes long.

@@ -28,10 +28,19 @@ impl Conduct {
         self.0.load(Ordering::Relaxed) == Self::KEEPS
     }
 
+    /// Whether it has once not kept to its keys.
+    #[must_use]
+    pub fn is_known_to_stray(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::STRAYS
+    }
+
     /// Notes that it has run and kept to its keys.
     pub fn note_kept(&self) {
         let order = Ordering::Relaxed;
-        let _ = self.0.compare_exchange(0, Self::KEEPS, order, order);
+        // Read first: all who run it read the same line of memory.
+        if self.0.load(order) == 0 {
+            let _ = self.0.compare_exchange(0, Self::KEEPS, order, order);
+        }
     }
 
     /// Notes that it has not.
@@ -229,11 +238,11 @@ mod tests {
     #[test]
     fn who_strayed_once_is_never_trusted_again() {
         let conduct = Conduct::default();
-        assert!(!conduct.is_known_to_keep());
+        assert!(!conduct.is_known_to_keep() && !conduct.is_known_to_stray());
         conduct.note_kept();
         assert!(conduct.is_known_to_keep());
         conduct.note_strayed();
         conduct.note_kept();
-        assert!(!conduct.is_known_to_keep());
+        assert!(!conduct.is_known_to_keep() && conduct.is_known_to_stray());
     }
 }

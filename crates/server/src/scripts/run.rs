@@ -101,7 +101,7 @@ impl Called {
         };
         if run.has_strayed {
             conduct.note_strayed();
-        } else if is_done && run.terms.plan == Plan::All {
+        } else if is_done {
             conduct.note_kept();
         }
     }
@@ -124,7 +124,7 @@ impl<'a> Batch<'a> {
             return Ok(Ran::Busy);
         }
         let mut interpreter = self.interpreter()?;
-        let ordered = self.order(request, command, &mut interpreter);
+        let ordered = self.order(request, command, session.holds_all, &mut interpreter);
         let order = match ordered {
             Ok(order) => order,
             Err(error) => {
@@ -160,7 +160,7 @@ impl<'a> Batch<'a> {
         if session.away.is_none() {
             let view = self.enter_for_script(request, command, session).await?;
             let mut interpreter = self.interpreter()?;
-            let order = match self.order(request, command, &mut interpreter) {
+            let order = match self.order(request, command, session.holds_all, &mut interpreter) {
                 Ok(order) => order,
                 Err(error) => {
                     self.put_back(interpreter);
@@ -259,7 +259,7 @@ impl<'a> Batch<'a> {
         output: &mut Output,
     ) -> Done {
         let mut interpreter = self.interpreter()?;
-        let ordered = self.order(request, command, &mut interpreter);
+        let ordered = self.order(request, command, session.holds_all, &mut interpreter);
         let order = match ordered {
             Ok(order) => order,
             Err(error) => {
@@ -341,6 +341,7 @@ impl<'a> Batch<'a> {
         &self,
         request: Request<'w>,
         command: &Command,
+        holds_all: bool,
         interpreter: &mut Interpreter,
     ) -> Result<Order<'w>, CommandError> {
         let words = request.words;
@@ -371,14 +372,19 @@ impl<'a> Batch<'a> {
         let keys: SmallVec<[&[u8]; 8]> = words.iter().skip(3).take(count).collect();
         let arguments = words.iter().skip(3 + count).collect();
         terms.keys = keys.iter().map(|key| self.server.keyspace.hash(key)).collect();
-        let keeps = match &called {
+        let conduct = match &called {
             Called::Script(script) => {
                 terms.is_not_atomic = script.known.is_not_atomic.load(Ordering::Relaxed);
-                script.known.conduct.is_known_to_keep()
+                &script.known.conduct
             }
-            Called::Function(function) => function.conduct.is_known_to_keep(),
+            Called::Function(function) => &function.conduct,
         };
-        if keeps {
+        terms.is_trusted = conduct.is_known_to_keep();
+        // A script without keys that nobody knows may use any.
+        let may_keep = !conduct.is_known_to_stray() && !terms.keys.is_empty();
+        // Monitors would be told of what it does before it begins anew.
+        let holds_all = holds_all || self.server.monitor.is_watched();
+        if terms.is_trusted || (may_keep && !holds_all) {
             terms.plan = self.server.keyspace.plan(terms.keys.iter().copied());
         }
         Ok(Order { called, terms, keys, arguments })
@@ -430,6 +436,7 @@ impl<'a> Batch<'a> {
             plan: Plan::All,
             mode: if is_read_only { Mode::Shared } else { Mode::Exclusive },
             keys: SmallVec::new(),
+            is_trusted: false,
             is_not_atomic: false,
         })
     }
@@ -451,7 +458,7 @@ impl<'a> Batch<'a> {
         session: &Session,
     ) -> Result<Option<View<'static>>, CommandError> {
         let mut interpreter = self.interpreter()?;
-        let ordered = self.order(request, command, &mut interpreter);
+        let ordered = self.order(request, command, session.holds_all, &mut interpreter);
         self.put_back(interpreter);
         let terms = ordered?.terms;
         while self.server.scripts.is_full() {
@@ -572,9 +579,10 @@ impl<'a> Batch<'a> {
         &self,
         request: Request<'_>,
         outcome: Outcome,
-        session: &Session,
+        session: &mut Session,
         output: &mut Output,
     ) -> Ran {
+        session.holds_all = outcome.must_restart;
         if outcome.must_restart {
             return Ran::Busy;
         }
