@@ -99,6 +99,10 @@ pub struct Live {
     pub lfu_decay_time: u32,
     /// How hard expired keys are looked for, 1 to 10.
     pub active_expire_effort: u32,
+    /// Whether data is taken over from another server, which says what expires.
+    pub import_mode: bool,
+    /// Whether dumps of newer versions are restored.
+    pub any_rdb_version: bool,
     /// Background rounds a second, 1 to 500.
     pub hz: u32,
     /// From how many steps on a command runs on a thread of its own.
@@ -482,6 +486,8 @@ impl Live {
             lfu_log_factor: values.number("lfu-log-factor"),
             lfu_decay_time: values.number("lfu-decay-time"),
             active_expire_effort: values.number("active-expire-effort"),
+            import_mode: values.on("import-mode"),
+            any_rdb_version: values.text("rdb-version-check") == "relaxed",
             hz: values.number("hz"),
             long_command_steps: values.number("long-command-steps"),
             busy_reply_millis: values.number("busy-reply-threshold"),

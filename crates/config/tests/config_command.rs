@@ -337,6 +337,7 @@ fn every_live_setting_reaches_the_typed_view() {
         "json",
         "allkeys-lru",
         "allchannels",
+        "relaxed",
         "x",
         "normal 1 2 3",
     ];

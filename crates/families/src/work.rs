@@ -108,6 +108,17 @@ pub(crate) fn part(args: Args<'_>, keys: &View<'_>, exact: impl FnOnce(&[u8]) ->
     if all < FEW { all } else { exact(key) }
 }
 
+/// The elements between the positions that the second and the third word say, both included; `None`
+/// if they are counted from different ends, or may be many. No key is looked for.
+pub(crate) fn few_between(args: Args<'_>) -> Option<u64> {
+    let (first, last) = number_in(args.get(1)).zip(number_in(args.get(2)))?;
+    if (first < 0) != (last < 0) {
+        return None;
+    }
+    let count = u64::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0);
+    (count < FEW).then_some(count)
+}
+
 fn number_in(word: Option<&[u8]>) -> Option<i64> {
     word.and_then(command::parse_integer)
 }

@@ -121,3 +121,32 @@ fn who_prepares_what_it_writes_may_take_long_and_names_what_it_reads() {
         assert!(row.keys.iter().any(|spec| written(&spec)), "{}", row.name);
     }
 }
+
+/// The words of a syntax that every request has, in order.
+fn certain_words(syntax: &str) -> Vec<String> {
+    let mut depth = 0;
+    let mut text = String::new();
+    for letter in syntax.chars() {
+        match letter {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            '(' | ')' => text.push(' '),
+            _ if depth == 0 => text.push(letter),
+            _ => {}
+        }
+    }
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// ZRANGE took ZADD's place of a member over, so each request had the memory of a member asked for
+/// that it does not name.
+#[test]
+fn a_member_is_where_its_row_says() {
+    for row in FAMILIES.iter().copied().flatten() {
+        let Some(at) = row.member else { continue };
+        let words = certain_words(row.syntax);
+        let word = words.get(usize::from(at) - 1);
+        let is_member = word.is_some_and(|word| word == "member" || word == "field");
+        assert!(is_member, "{}: {word:?}", row.name);
+    }
+}

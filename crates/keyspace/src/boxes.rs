@@ -59,6 +59,7 @@ impl Boxes {
     }
 
     /// The collection with this number.
+    #[inline]
     pub(crate) fn get(&self, number: u32) -> &Big {
         let place = self.places.get(number as usize).and_then(|place| place.big.as_deref());
         place.expect("a record's number leads to a collection")
@@ -76,6 +77,7 @@ impl Boxes {
     }
 
     /// The collection with this number, to be changed.
+    #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> &mut Big {
         self.versions += 1;
         let place = self.places.get_mut(number as usize);

@@ -13,12 +13,12 @@
 //!    key, by another that takes its place, or by maintenance.
 
 use dash::At;
-use packed::{Handle, Kind, NewValue};
+use packed::{Handle, Kind, NewValue, Record};
 use value::map::Map;
 use value::{Big, Type};
 
 use crate::changes::{Effect, Event, event};
-use crate::database::Stored;
+use crate::database::{Database, Stored};
 use crate::entry::Expiry;
 use crate::sizes::Place;
 use crate::view::Writing;
@@ -37,6 +37,21 @@ pub struct CollectionEntry<'v> {
     pub(crate) lapsed: usize,
 }
 
+/// What a key's record was found to hold.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept {
+    kind: Type,
+    place: Option<Place>,
+}
+
+impl Kept {
+    #[inline(always)]
+    pub(crate) fn of(database: &Database, record: Record<'_>) -> Kept {
+        let stored = database.stored(record);
+        Kept { kind: stored.kind(), place: stored.place() }
+    }
+}
+
 /// A collection to be stored.
 pub enum NewCollection<'a> {
     /// A small one, packed into bytes.
@@ -50,19 +65,19 @@ impl<'v> CollectionEntry<'v> {
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else than a collection of this type.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         writing: Writing<'v>,
         (key, hash): (&'v [u8], u64),
-        at: Option<At>,
+        found: Option<(At, Kept)>,
         kind: Type,
     ) -> Result<CollectionEntry<'v>, Refused> {
-        let mut entry = CollectionEntry { writing, key, hash, at, kind, place: None, lapsed: 0 };
-        match entry.stored() {
-            Some(stored) if stored.kind() != kind => return Err(Refused::WrongType),
-            stored => entry.place = stored.and_then(Stored::place),
-        }
-        Ok(entry)
+        let (at, place) = match found {
+            Some((_, kept)) if kept.kind != kind => return Err(Refused::WrongType),
+            Some((at, kept)) => (Some(at), kept.place),
+            None => (None, None),
+        };
+        Ok(CollectionEntry { writing, key, hash, at, kind, place, lapsed: 0 })
     }
 
     /// The same, whatever the key holds: that goes when a collection is put.
@@ -79,6 +94,7 @@ impl<'v> CollectionEntry<'v> {
 }
 
 impl CollectionEntry<'_> {
+    #[inline(always)]
     fn handle(&self) -> Option<Handle> {
         self.at.map(|at| Handle::from_bits(at.handle()))
     }
@@ -97,15 +113,9 @@ impl CollectionEntry<'_> {
         self.at.is_some()
     }
 
-    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    /// Nobody is told of a miss: what takes elements out is no read.
-    pub fn count_lookup(&self) {
-        self.writing.log.count(self.exists());
-    }
-
-    /// The same for a command that reads first and then changes: subscribers are told of a miss.
-    pub fn count_read(&self) {
-        self.writing.count(self.key, self.exists());
+    /// Counts the look-up as a hit, as what reads all of a collection before it goes.
+    pub(crate) fn count_hit(&self) {
+        self.writing.log.count(true);
     }
 
     /// When the entry expires.
@@ -122,8 +132,9 @@ impl CollectionEntry<'_> {
 
     /// Where values change their layout.
     #[must_use]
-    pub fn layout(&self) -> Layout {
-        self.writing.frame().layout
+    #[inline]
+    pub fn layout(&self) -> &Layout {
+        &self.writing.frame().layout
     }
 
     /// The hash under which members are found.
@@ -156,6 +167,7 @@ impl CollectionEntry<'_> {
 
     /// The large collection, to be changed, and the hash of its members; `None` if it is small or
     /// nothing.
+    #[inline]
     pub fn big_mut(&mut self) -> Option<(&mut Big, &KeyHasher)> {
         let handle = self.handle()?;
         let number = self.writing.database()?.records.at(handle).boxed()?;
@@ -229,6 +241,30 @@ impl CollectionEntry<'_> {
             };
             self.tell_lapsed();
             self.remove(event::DEL);
+        }
+    }
+
+    /// The same for a change of so many parts: each of them counts as a change.
+    #[inline]
+    pub fn noted_parts(&mut self, event: Event, parts: usize, is_empty: bool) {
+        let before = self.writing.log.changes;
+        self.noted(event, is_empty);
+        self.writing.log.changes = before + parts as u64;
+    }
+
+    /// The same for a collection that is told to have `len` parts now, none of which has a
+    /// deadline: it need not be looked at.
+    #[inline]
+    pub(crate) fn noted_len(&mut self, event: Event, parts: usize, len: usize) {
+        if len == 0 {
+            return self.noted_parts(event, parts, true);
+        }
+        let changes = self.writing.log.changes + parts as u64;
+        self.writing.note(self.key, event, Effect::Set);
+        self.writing.log.changes = changes;
+        let place = Place::of(self.kind, len);
+        if place != self.place {
+            self.recount();
         }
     }
 

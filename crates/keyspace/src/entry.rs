@@ -8,7 +8,7 @@ use packed::{Handle, Kind, NewValue};
 use crate::changes::{Effect, Event};
 use crate::database::Str;
 use crate::view::Writing;
-use crate::{Millis, Refused};
+use crate::{Frame, Millis, Refused};
 
 /// What becomes of an entry's deadline when its value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub struct StrEntry<'v> {
 }
 
 impl StrEntry<'_> {
+    #[inline(always)]
     fn handle(&self) -> Option<Handle> {
         self.at.map(|at| Handle::from_bits(at.handle()))
     }
@@ -62,6 +63,7 @@ impl StrEntry<'_> {
 
     /// The string's bytes; none if there is no string.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         self.get().map_or(&[], |text| text.as_bytes())
     }
@@ -76,6 +78,12 @@ impl StrEntry<'_> {
     /// subscribers are told of a miss.
     pub fn count_lookup(&self) {
         self.writing.count(self.key, self.exists());
+    }
+
+    /// What the transaction takes as given.
+    #[must_use]
+    pub fn frame(&self) -> &Frame {
+        self.writing.frame()
     }
 
     /// When the entry expires.
@@ -157,10 +165,8 @@ impl StrEntry<'_> {
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn rebuild(&mut self, bytes: &[u8], event: Event) -> Result<(), Refused> {
-        self.store(bytes, Expiry::Keep)?;
-        if let Some((database, at)) = self.begin_edit() {
-            database.records.set_raw(Handle::from_bits(at.handle()), true);
-        }
+        self.writing.before_change(self.hash);
+        self.write(bytes, Expiry::Keep, true)?;
         self.noted(event);
         Ok(())
     }
@@ -206,7 +212,14 @@ impl StrEntry<'_> {
         {
             return Ok(());
         }
-        let value = NewValue::Str { bytes, raw: false };
+        self.write(bytes, expiry, false)
+    }
+
+    /// Writes a string where it finds room, as one that was edited in place if it is `raw`.
+    #[inline]
+    fn write(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
+        let hash = self.hash;
+        let value = NewValue::Str { bytes, raw };
         let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
         let (at, remains) = self.writing.database_mut().replace(hash, at, value, expiry)?;
         self.at = Some(at);

@@ -99,11 +99,6 @@ impl HashEntry<'_> {
         self.entry.now()
     }
 
-    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    pub fn count_lookup(&self) {
-        self.entry.count_lookup();
-    }
-
     /// Sets fields; returns how many are new. A hash that gets too many for a small one becomes
     /// large at once, as in Redis.
     ///
@@ -273,6 +268,14 @@ impl HashEntry<'_> {
         let is_empty = self.is_empty();
         self.entry.note_due();
         self.entry.noted(event, is_empty);
+    }
+
+    /// The same for so many parts: each of them counts as a change.
+    #[inline]
+    pub fn noted_parts(&mut self, event: Event, parts: usize) {
+        let is_empty = self.is_empty();
+        self.entry.note_due();
+        self.entry.noted_parts(event, parts, is_empty);
     }
 
     /// Notes one more event for subscribers, before [`HashEntry::noted`] is told the last.

@@ -161,11 +161,6 @@ impl ListEntry<'_> {
         self.entry.exists()
     }
 
-    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    pub fn count_lookup(&self) {
-        self.entry.count_lookup();
-    }
-
     /// Appends elements at an end, one after the other, and tells how many there are then.
     ///
     /// # Errors
@@ -183,13 +178,13 @@ impl ListEntry<'_> {
             list.expect(bytes, count, fill);
             texts.for_each(|text| list.push(end, text, fill));
             let len = list.len();
-            self.entry.noted(event, false);
+            self.entry.noted_len(event, count, len);
             return Ok(len);
         }
         if let Some(edit) = self.small_edit(bytes, count, |small| small.push(end, texts.clone())) {
             let len = edit.count();
             self.apply(edit)?;
-            self.entry.noted(event, false);
+            self.entry.noted_len(event, count, len);
             return Ok(len);
         }
         self.grow(bytes, count)?;
@@ -198,7 +193,7 @@ impl ListEntry<'_> {
             texts.for_each(|text| list.push(end, text, fill));
             len = list.len();
         }
-        self.entry.noted(event, false);
+        self.entry.noted_parts(event, count, false);
         Ok(len)
     }
 
@@ -222,7 +217,8 @@ impl ListEntry<'_> {
         {
             list.pop(end, show);
             list.settle(fill);
-            self.entry.noted(event, false);
+            let len = list.len();
+            self.entry.noted_len(event, 1, len);
             return Ok(true);
         }
         let Some(list) = self.get() else { return Ok(false) };
@@ -258,7 +254,7 @@ impl ListEntry<'_> {
         if left > 0 {
             self.cut(range, len)?;
         }
-        self.entry.noted(event, left == 0);
+        self.entry.noted_len(event, len - left, left);
         Ok(())
     }
 
@@ -370,7 +366,7 @@ impl ListEntry<'_> {
             }
         }
         if left < before {
-            self.entry.noted(event, left == 0);
+            self.entry.noted_parts(event, before - left, left == 0);
         }
         Ok(before - left)
     }
@@ -383,7 +379,8 @@ impl ListEntry<'_> {
         if !self.exists() {
             return Ok(());
         }
-        let kept = kept.start..kept.end.min(self.len());
+        let len = self.len();
+        let kept = kept.start..kept.end.min(len);
         if let (Some(small), false) = (self.small(), kept.is_empty()) {
             let edit = small.trim(kept.clone());
             self.apply(edit)?;
@@ -394,7 +391,7 @@ impl ListEntry<'_> {
                 list.settle(fill);
             }
         }
-        self.entry.noted(event, kept.is_empty());
+        self.entry.noted_parts(event, len - kept.len(), kept.is_empty());
         Ok(())
     }
 

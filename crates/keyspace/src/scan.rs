@@ -80,7 +80,7 @@ impl View<'_> {
             while let Some(here) = place {
                 place = database.table.segment_handles(here, |handle| {
                     let handle = Handle::from_bits(handle);
-                    if !database.is_due(handle, self.now()) {
+                    if !database.is_due(handle, self.frame().due_before()) {
                         meet(Met { key: database.records.key(handle), database, handle });
                     }
                 });
@@ -99,7 +99,7 @@ impl View<'_> {
         database.table.scan(here, hash_of, |handle| {
             let handle = Handle::from_bits(handle);
             let key = database.records.key(handle);
-            if database.is_due(handle, self.now()) {
+            if database.is_due(handle, self.frame().due_before()) {
                 self.meet_overdue(key);
             } else {
                 meet(Met { key, database, handle });

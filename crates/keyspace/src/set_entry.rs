@@ -105,11 +105,6 @@ impl SetEntry<'_> {
         self.entry.now()
     }
 
-    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    pub fn count_lookup(&self) {
-        self.entry.count_lookup();
-    }
-
     /// Adds members; returns how many are new.
     ///
     /// # Errors
@@ -261,9 +256,11 @@ impl SetEntry<'_> {
         self.remove(&text)
     }
 
-    /// Removes the whole entry.
+    /// Removes the whole entry, all of which was read before.
     pub fn clear(&mut self, event: Event) {
-        self.entry.noted(event, true);
+        let members = self.len();
+        self.entry.count_hit();
+        self.entry.noted_parts(event, members, true);
     }
 
     /// Notes that members came or went; the entry goes if there are none left, and with it those
@@ -271,6 +268,13 @@ impl SetEntry<'_> {
     pub fn noted(&mut self, event: Event) {
         let is_empty = self.is_empty();
         self.entry.noted(event, is_empty);
+    }
+
+    /// The same for so many parts: each of them counts as a change.
+    #[inline]
+    pub fn noted_parts(&mut self, event: Event, parts: usize) {
+        let is_empty = self.is_empty();
+        self.entry.noted_parts(event, parts, is_empty);
     }
 
     /// Notes one more event for subscribers, before [`SetEntry::noted`] is told the last.

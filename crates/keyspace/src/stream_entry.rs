@@ -35,6 +35,16 @@ impl View<'_> {
         self.collection_entry(key, Type::Stream).map(StreamEntry)
     }
 
+    /// The same for a command that also returns what it found, see
+    /// [`View::collection_entry_read`].
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn stream_entry_read<'v>(&'v mut self, key: &'v [u8]) -> Result<StreamEntry<'v>, Refused> {
+        self.collection_entry_read(key, Type::Stream).map(StreamEntry)
+    }
+
     /// Puts a stream where the key is, over whatever is there.
     ///
     /// # Errors
@@ -89,11 +99,6 @@ impl StreamEntry<'_> {
         self.0.put(NewCollection::Big(big), Expiry::Clear)
     }
 
-    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    pub fn count_lookup(&self) {
-        self.0.count_read();
-    }
-
     /// What time it is.
     #[must_use]
     pub fn now(&self) -> Millis {
@@ -102,7 +107,7 @@ impl StreamEntry<'_> {
 
     /// Where values change their layout.
     #[must_use]
-    pub fn layout(&self) -> Layout {
+    pub fn layout(&self) -> &Layout {
         self.0.layout()
     }
 

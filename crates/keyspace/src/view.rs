@@ -20,9 +20,10 @@ use value::stream::NodeLimits;
 use value::{Type, list, map, set, zset};
 
 use crate::changes::{Change, Effect, Event, Notes, Publication, event};
-use crate::collection::CollectionEntry;
+use crate::collection::{CollectionEntry, Kept};
 use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
+use crate::intake::{Import, Intake};
 use crate::keyspace::{Keyspace, Listening};
 use crate::maintain::Overdue;
 use crate::shard::{Discarded, Shard, ShardId};
@@ -46,6 +47,23 @@ pub struct Frame {
     pub origin: u64,
     /// Where values change their layout.
     pub layout: Layout,
+    /// How data of another server is treated.
+    pub intake: Intake,
+}
+
+impl Frame {
+    /// The moment after those of the deadlines that have passed.
+    #[inline(always)]
+    pub(crate) fn due_before(&self) -> Millis {
+        if self.intake.import == Import::Source { 0 } else { self.now }
+    }
+
+    /// Whether an entry goes at once that is to have this deadline. While data is imported it stays
+    /// until its source says so.
+    #[must_use]
+    pub fn is_over(&self, deadline: Millis) -> bool {
+        deadline <= self.now && self.intake.import == Import::Off
+    }
 }
 
 /// Settings that say how values are laid out where clients can see it.
@@ -191,7 +209,7 @@ pub(crate) struct Log {
     overdue: OnceCell<Box<Overdue>>,
     hits: Cell<u64>,
     misses: Cell<u64>,
-    changes: u64,
+    pub(crate) changes: u64,
     expired: u64,
     pub(crate) lapsed: u64,
     listening: Listening,
@@ -222,7 +240,8 @@ impl Log {
 pub(crate) struct Writing<'v> {
     shard: &'v mut Shard,
     id: ShardId,
-    frame: Frame,
+    db: DbIndex,
+    frame: &'v Frame,
     keyspace: &'v Keyspace,
     pub(crate) log: &'v mut Log,
 }
@@ -263,6 +282,11 @@ impl<'g> View<'g> {
     pub fn turn_to(&mut self, db: DbIndex, chance: u64) {
         self.frame = Frame { db, chance, ..self.frame };
         self.forget_known();
+    }
+
+    /// Has what follows, those who are served included, take place now.
+    pub fn catch_up(&mut self, now: Millis) {
+        self.frame.now = self.frame.now.max(now);
     }
 
     /// The database the view shows.
@@ -330,7 +354,7 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
         let (at, record) = database.find(hash, key)?;
-        if is_due(record, self.frame.now) {
+        if is_due(record, self.frame.due_before()) {
             self.meet_overdue(key);
             return None;
         }
@@ -492,7 +516,7 @@ impl<'g> View<'g> {
                 here
             })?;
             let handle = Handle::from_bits(chosen.table.random(scatter(chance))?);
-            if !chosen.is_due(handle, self.frame.now) {
+            if !chosen.is_due(handle, self.frame.due_before()) {
                 return Some(chosen.records.key(handle));
             }
             self.meet_overdue(chosen.records.key(handle));
@@ -509,7 +533,7 @@ impl<'g> View<'g> {
             while let (Some(here), None) = (cursor, live) {
                 cursor = database.table.segment_handles(here, |handle| {
                     let handle = Handle::from_bits(handle);
-                    if !database.is_due(handle, self.frame.now) {
+                    if !database.is_due(handle, self.frame.due_before()) {
                         live = Some(handle);
                     }
                 });
@@ -520,12 +544,12 @@ impl<'g> View<'g> {
 
     pub(crate) fn writing(&mut self, id: ShardId) -> Writing<'_> {
         let View { keyspace, frame, entered, log, .. } = self;
-        Writing { shard: entered.shard_mut(id), id, frame: *frame, keyspace, log }
+        Writing { shard: entered.shard_mut(id), id, db: frame.db, frame, keyspace, log }
     }
 
     /// The guard of a key that holds a string or nothing. Counts as a use of the key, but is not
-    /// counted as a hit or miss: see [`StrEntry::count_lookup`]. An entry that has expired is
-    /// removed.
+    /// counted as a hit or miss: see [`View::str_entry_read`]. An entry that has
+    /// expired is removed.
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
@@ -534,13 +558,23 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find_and(hash, key, true);
-        if let Some(at) = at
-            && writing.kind(at) != Kind::Str
-        {
-            return Err(Refused::WrongType);
-        }
+        let at = match writing.find_used(hash, key, |_, record| record.kind() == Kind::Str) {
+            Some((_, false)) => return Err(Refused::WrongType),
+            found => found.map(|(at, _)| at),
+        };
         Ok(StrEntry { writing, key, hash, at })
+    }
+
+    /// The same for a command that also returns what it found: the look-up is counted, whatever
+    /// the key holds, and subscribers are told of a miss.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn str_entry_read<'v>(&'v mut self, key: &'v [u8]) -> Result<StrEntry<'v>, Refused> {
+        let entry = self.str_over(key);
+        entry.count_lookup();
+        if entry.holds_other() { Err(Refused::WrongType) } else { Ok(entry) }
     }
 
     /// The guard of a key that is to hold a string, whatever it holds now.
@@ -549,7 +583,7 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find_and(hash, key, true);
+        let at = writing.find_used(hash, key, |_, _| ()).map(|(at, ())| at);
         StrEntry { writing, key, hash, at }
     }
 
@@ -567,8 +601,27 @@ impl<'g> View<'g> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
         let mut writing = self.writing(id);
-        let at = writing.find_and(hash, key, true);
-        CollectionEntry::new(writing, (key, hash), at, kind)
+        let found = writing.find_used(hash, key, Kept::of);
+        CollectionEntry::new(writing, (key, hash), found, kind)
+    }
+
+    /// The same for a command that also returns what it found: the look-up is counted, whatever
+    /// the key holds, and subscribers are told of a miss.
+    ///
+    /// # Errors
+    /// [`Refused::WrongType`] if the key holds something else.
+    #[inline]
+    pub fn collection_entry_read<'v>(
+        &'v mut self,
+        key: &'v [u8],
+        kind: Type,
+    ) -> Result<CollectionEntry<'v>, Refused> {
+        let hash = self.hash(key);
+        let id = self.keyspace.shard_of(hash);
+        let mut writing = self.writing(id);
+        let found = writing.find_used(hash, key, Kept::of);
+        writing.count(key, found.is_some());
+        CollectionEntry::new(writing, (key, hash), found, kind)
     }
 
     /// The guard of a key that is to hold a collection of this type, whatever it holds now: that
@@ -667,6 +720,8 @@ impl<'g> View<'g> {
         if let Some(left) = left {
             let mut source = self.writing(from_id).in_db(from_db);
             source.remove(from_hash, from, left);
+            // What moves counts once.
+            self.log.changes -= 1;
         }
         let mut destination = self.writing(to_id).in_db(to_db);
         destination.note(to, arrived, Effect::Set);
@@ -678,7 +733,7 @@ impl<'g> View<'g> {
     pub fn contains_in(&self, db: DbIndex, key: &[u8]) -> bool {
         let hash = self.hash(key);
         let database = self.shard(self.keyspace.shard_of(hash)).database(db);
-        database.is_some_and(|db| db.find_live(hash, key, self.frame.now).is_some())
+        database.is_some_and(|db| db.find_live(hash, key, self.frame.due_before()).is_some())
     }
 
     /// Empties a database, as far as its shards are entered. Returns how many keys it held.
@@ -697,6 +752,18 @@ impl<'g> View<'g> {
             }
         }
         flushed
+    }
+
+    /// How many changes were counted up to here.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.log.changes
+    }
+
+    /// Has what was changed since there were `before` changes count as so many, as in Redis, where
+    /// what is moved counts once and not as a change of either key.
+    pub fn count_since(&mut self, before: u64, changes: usize) {
+        self.log.changes = before + changes as u64;
     }
 
     /// Leaves no more room to this database than so many regions a shard, so that tests get to see
@@ -832,14 +899,14 @@ impl Entered<'_> {
     }
 }
 
-impl Writing<'_> {
+impl<'v> Writing<'v> {
     pub(crate) fn in_db(mut self, db: DbIndex) -> Self {
-        self.frame.db = db;
+        self.db = db;
         self
     }
 
-    pub(crate) fn frame(&self) -> &Frame {
-        &self.frame
+    pub(crate) fn frame(&self) -> &'v Frame {
+        self.frame
     }
 
     pub(crate) fn hasher(&self) -> &KeyHasher {
@@ -847,48 +914,50 @@ impl Writing<'_> {
     }
 
     pub(crate) fn database(&self) -> Option<&Database> {
-        self.shard.database(self.frame.db)
+        self.shard.database(self.db)
     }
 
     pub(crate) fn database_and_hasher(&mut self) -> (&mut Database, &KeyHasher) {
-        (self.shard.database_or_new(self.frame.db), self.keyspace.hasher())
+        (self.shard.database_or_new(self.db), self.keyspace.hasher())
     }
 
     #[inline(always)]
     pub(crate) fn database_mut(&mut self) -> &mut Database {
-        self.shard.database_or_new(self.frame.db)
-    }
-
-    /// How the value of an entry lies.
-    #[inline]
-    pub(crate) fn kind(&self, at: At) -> Kind {
-        let records = self.database().map(|database| &database.records);
-        records.map_or(Kind::Str, |records| records.kind(Handle::from_bits(at.handle())))
+        self.shard.database_or_new(self.db)
     }
 
     #[inline(always)]
     pub(crate) fn before_change(&mut self, hash: u64) {
-        self.shard.before_change(self.frame.db, hash, self.keyspace.hasher());
+        self.shard.before_change(self.db, hash, self.keyspace.hasher());
     }
 
     /// Looks a key up; removes it if its deadline has passed.
     #[inline(always)]
     pub(crate) fn find(&mut self, hash: u64, key: &[u8]) -> Option<At> {
-        self.find_and(hash, key, false)
-    }
-
-    #[inline(always)]
-    fn find_and(&mut self, hash: u64, key: &[u8], touch: bool) -> Option<At> {
-        let database = self.shard.database(self.frame.db)?;
-        let (at, record) = database.find(hash, key)?;
-        if is_due(record, self.frame.now) {
+        let (at, record) = self.shard.database(self.db)?.find(hash, key)?;
+        if is_due(record, self.frame.due_before()) {
             self.expire(hash, key, at);
             return None;
         }
-        if touch {
-            database.touch(Handle::from_bits(at.handle()), record, &self.frame);
-        }
         Some(at)
+    }
+
+    /// Looks a key up to be used, and tells what `look` sees in its record.
+    #[inline(always)]
+    fn find_used<T>(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        look: impl FnOnce(&Database, Record<'_>) -> T,
+    ) -> Option<(At, T)> {
+        let database = self.shard.database(self.db)?;
+        let (at, record) = database.find(hash, key)?;
+        if is_due(record, self.frame.due_before()) {
+            self.expire(hash, key, at);
+            return None;
+        }
+        database.touch(Handle::from_bits(at.handle()), record, self.frame);
+        Some((at, look(database, record)))
     }
 
     #[cold]
@@ -968,7 +1037,7 @@ impl Writing<'_> {
             self.tell_clients(key, event, effect);
         }
         if self.log.listening.to_changes() {
-            let (shard, db) = (self.id, self.frame.db);
+            let (shard, db) = (self.id, self.db);
             let notes = self.log.notes.get_mut().get_or_insert_default();
             notes.add(Change { shard, db, key, event, effect });
         }
@@ -979,7 +1048,7 @@ impl Writing<'_> {
     pub(crate) fn count(&self, key: &[u8], hit: bool) {
         self.log.count(hit);
         if !hit && self.log.listening.to_misses() {
-            self.log.note_miss(self.id, self.frame.db, key);
+            self.log.note_miss(self.id, self.db, key);
         }
     }
 }
@@ -992,14 +1061,14 @@ impl Writing<'_> {
         if effect != Effect::Nothing
             && let Some(watchers) = &mut self.shard.watchers
         {
-            watchers.touch(self.frame.db, key, event);
+            watchers.touch(self.db, key, event);
         }
     }
 
     /// Notes that a key may be ready, if somebody waits for it.
     #[cold]
     fn ready(&mut self, key: &[u8]) {
-        let (id, db) = (self.id, self.frame.db);
+        let (id, db) = (self.id, self.db);
         if self.shard.waiters.as_ref().is_some_and(|waiters| waiters.wait_for(db, key)) {
             let ready = &mut self.log.ready.get_or_insert_default().0;
             // One command often tells of a key in several ways.

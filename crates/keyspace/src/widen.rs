@@ -185,6 +185,7 @@ mod tests {
             touch: true,
             origin: 0,
             layout: Layout::default(),
+            intake: crate::Intake::default(),
         }
     }
 

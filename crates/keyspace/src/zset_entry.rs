@@ -110,11 +110,6 @@ impl ZSetEntry<'_> {
         self.len() == 0
     }
 
-    /// Counts the look-up as a hit or a miss, as for a command that also returns what it found.
-    pub fn count_lookup(&self) {
-        self.entry.count_lookup();
-    }
-
     /// Says what is to come in one go: a set that will be too large for a small one is made large
     /// at once, as in Redis. A set that is there already stays as it is.
     pub fn expect(&mut self, members: usize, longest: usize) {
@@ -236,5 +231,12 @@ impl ZSetEntry<'_> {
     pub fn noted(&mut self, event: Event) {
         let is_empty = self.is_empty();
         self.entry.noted(event, is_empty);
+    }
+
+    /// The same for so many parts: each of them counts as a change.
+    #[inline]
+    pub fn noted_parts(&mut self, event: Event, parts: usize) {
+        let is_empty = self.is_empty();
+        self.entry.noted_parts(event, parts, is_empty);
     }
 }

@@ -40,7 +40,7 @@ mod ziplist;
 mod zipmap;
 
 pub use decode::{Limits, decode, decode_body};
-pub use dump::{Dump, FOOTER_BYTES, open, seal};
+pub use dump::{Dump, FOOTER_BYTES, Trust, open, open_trusting, seal};
 pub use encode::{
     Format, GroupsEncoder, HashEncoder, ListEncoder, Options, SetEncoder, StreamEncoder,
     ZSetEncoder, encode_string,

@@ -216,6 +216,8 @@ pub struct Client {
     pub no_evict: AtomicBool,
     /// CLIENT NO-TOUCH.
     pub no_touch: AtomicBool,
+    /// CLIENT IMPORT-SOURCE.
+    pub imports: AtomicBool,
     /// Whether it is a monitor.
     pub monitor: AtomicBool,
     /// Whether it is subscribed to anything.
@@ -288,6 +290,7 @@ impl Client {
             output_bytes: AtomicU64::new(0),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            imports: AtomicBool::new(false),
             monitor: AtomicBool::new(false),
             subscribed: AtomicBool::new(false),
             blocked: AtomicBool::new(false),

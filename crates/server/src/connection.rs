@@ -649,6 +649,7 @@ impl Connection {
         let mut failed = None;
         let mut drained = false;
         let mut names_members = false;
+        let mut ahead: smallvec::SmallVec<[u64; BATCH_MAX]> = smallvec::SmallVec::new();
         let mut last: Option<&CommandEntry> = None;
         for (nth, spans) in spans.iter_mut().enumerate() {
             let rest = &input[end..];
@@ -662,8 +663,13 @@ impl Connection {
                     let entry = find(server, words, last);
                     last = entry.or(last);
                     let planned = plan(server, words, entry);
-                    if planned.is_ahead && (nth > 0 || end + consumed < input.len()) {
-                        server.keyspace.prefetch_gate(planned.hash);
+                    let is_alone = nth == 0 && end + consumed >= input.len();
+                    // Who writes to one key in a row asks for it once.
+                    if planned.is_ahead && ahead.last() != Some(&planned.hash) {
+                        ahead.push(planned.hash);
+                        if !is_alone {
+                            server.keyspace.prefetch_gate(planned.hash);
+                        }
                     }
                     names_members |= planned.member.is_some();
                     end += consumed;
@@ -696,9 +702,8 @@ impl Connection {
         }
         if requests.len() > 1 {
             self.is_pipelined = true;
-            let keyed = || requests.iter().filter(|(planned, _)| planned.is_ahead);
-            keyed().for_each(|(key, _)| server.keyspace.prefetch_bucket(db, key.hash));
-            keyed().for_each(|(key, _)| server.keyspace.prefetch_record(db, key.hash));
+            ahead.iter().for_each(|&hash| server.keyspace.prefetch_bucket(db, hash));
+            ahead.iter().for_each(|&hash| server.keyspace.prefetch_record(db, hash));
             if names_members {
                 self.prefetch_members(server, &requests);
             }
@@ -1029,12 +1034,14 @@ fn is_of_a_browser(words: Words<'_>) -> bool {
 struct Meter<'a> {
     batch: Batch<'a>,
     since: u64,
+    /// When the last ones were booked, if nothing but commands has come since.
+    booked: u64,
     running: Option<(&'a CommandEntry, u64)>,
 }
 
 impl<'a> Meter<'a> {
     fn start(batch: Batch<'a>) -> Meter<'a> {
-        Meter { batch, since: 0, running: None }
+        Meter { batch, since: 0, booked: 0, running: None }
     }
 
     #[inline]
@@ -1049,9 +1056,11 @@ impl<'a> Meter<'a> {
             if connection.session.is_queueing()
                 && entry.is_some_and(|entry| !runs_at_once(entry.command))
             {
+                self.booked = 0;
                 return;
             }
             self.since = match std::mem::take(&mut connection.session.began_nanos) {
+                0 if self.booked > 0 => self.booked,
                 0 => self.batch.server.clock.nanos(),
                 began => began,
             };
@@ -1071,6 +1080,7 @@ impl<'a> Meter<'a> {
     #[cold]
     fn refused(&mut self, request: Request<'_>, connection: &Connection) {
         self.finish(connection);
+        self.booked = 0;
         let Some(entry) = request.entry else { return };
         let sub = Some(called(entry.command, request.words));
         let sub = sub.filter(|&command| !std::ptr::eq(command, entry.command));
@@ -1102,7 +1112,8 @@ impl<'a> Meter<'a> {
         if calls == 0 {
             return 0;
         }
-        let nanos = self.batch.server.clock.nanos() - self.since;
+        self.booked = self.batch.server.clock.nanos();
+        let nanos = self.booked.saturating_sub(self.since);
         let command = sub.unwrap_or(entry.command);
         self.batch.book(entry, command, (calls, nanos), &connection.session.client);
         nanos

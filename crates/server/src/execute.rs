@@ -2,9 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use command::{Args, Command, CommandError, Done, Flags, Run, Shape, Tried};
-use keyspace::{Frame, Leftovers, Millis, Mode, Overdue, Plan, Tally, View, Waiter};
+use keyspace::{
+    Frame, Import, Intake, Leftovers, Millis, Mode, Overdue, Plan, Tally, View, Waiter,
+};
 use protocol::{Output, Reply, Words};
 use smallvec::SmallVec;
 
@@ -75,6 +78,8 @@ pub struct Batch<'a> {
     pub now: Millis,
     /// Whether no limit of memory, no pause and no monitor concerns its commands.
     pub undisturbed: bool,
+    /// How data of another server is treated, if it is not the source's own.
+    pub intake: Intake,
 }
 
 /// One request, looked up.
@@ -102,8 +107,19 @@ impl<'a> Batch<'a> {
     /// A batch that begins now.
     #[must_use]
     pub fn begin(server: &'a Server, worker: &'a Executor, settings: &'a Settings) -> Batch<'a> {
-        let now = server.clock.now();
-        Batch { server, worker, settings, now, undisturbed: false }.renewed()
+        Batch::at(server, worker, settings, server.clock.now()).renewed()
+    }
+
+    /// A batch that runs at this moment, which nothing is known to leave undisturbed.
+    #[must_use]
+    pub fn at(
+        server: &'a Server,
+        worker: &'a Executor,
+        settings: &'a Settings,
+        now: Millis,
+    ) -> Batch<'a> {
+        let intake = intake_of(server, settings);
+        Batch { server, worker, settings, now, undisturbed: false, intake }
     }
 
     /// The batch after a command that may have changed what concerns the others.
@@ -112,7 +128,7 @@ impl<'a> Batch<'a> {
         let server = self.server;
         let undisturbed =
             self.settings.maxmemory == 0 && !server.pause.is_on() && !server.monitor.is_watched();
-        Batch { undisturbed, ..self }
+        Batch { undisturbed, intake: intake_of(server, self.settings), ..self }
     }
 
     /// The frame of a transaction of a session.
@@ -128,6 +144,10 @@ impl<'a> Batch<'a> {
             touch: !session.no_touch,
             origin: session.client.id,
             layout: self.settings.layout,
+            intake: match self.intake.import {
+                Import::On if session.imports => Intake { import: Import::Source, ..self.intake },
+                _ => self.intake,
+            },
         }
     }
 
@@ -858,10 +878,11 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Removes what a command that only reads has found expired. Nothing expires in a pause.
+    /// Removes what a command that only reads has found expired. Nothing expires in a pause, nor
+    /// while data is imported.
     #[cold]
     fn clear(&self, overdue: Overdue) {
-        if self.server.pause.holds(self.now, true).is_some() {
+        if self.settings.import_mode || self.server.pause.holds(self.now, true).is_some() {
             return;
         }
         self.server.keyspace.clear(overdue, |mut tally| {
@@ -931,6 +952,13 @@ impl<'a> Batch<'a> {
             Next::Later(millis) => Ok(Ran::Later(millis)),
         }
     }
+}
+
+/// How data of another server is treated, unless the source itself asks.
+fn intake_of(server: &Server, settings: &Settings) -> Intake {
+    let import = if settings.import_mode { Import::On } else { Import::Off };
+    let unchecked = server.debugging.checksums_skipped.load(Ordering::Relaxed);
+    Intake { import, any_version: settings.any_dump_version, unchecked }
 }
 
 fn mode_of(command: &Command, words: Words<'_>) -> Mode {

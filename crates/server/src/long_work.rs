@@ -241,13 +241,16 @@ impl<'a> Batch<'a> {
     }
 
     fn measure(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> u64 {
+        let Some(work) = command.work else { return 0 };
         // What is dropped in the background is no work of the command.
         let is_light = match command.name {
             "DEL" => self.settings.lazy_user_del,
             "FLUSHALL" | "FLUSHDB" => self.settings.lazy_user_flush && args.is_empty(),
             _ => false,
         };
-        let Some(work) = command.work.filter(|_| !is_light) else { return 0 };
+        if is_light {
+            return 0;
+        }
         // A panic is a bug; the command itself will tell of it.
         guarded(|| Ok(work(args, view))).unwrap_or(0)
     }

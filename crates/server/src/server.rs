@@ -454,6 +454,8 @@ pub struct Debugging {
     pub expiry_paused: AtomicBool,
     /// PAUSE-CRON 1: nothing is done that nobody asks for.
     pub cron_paused: AtomicBool,
+    /// SET-SKIP-CHECKSUM-VALIDATION 1: checksums of dumps are not looked at.
+    pub checksums_skipped: AtomicBool,
     /// How often CHANGE-REPL-ID has given the data another name.
     pub renamings: AtomicU64,
 }

@@ -49,6 +49,8 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// CLIENT IMPORT-SOURCE.
+    pub imports: bool,
     /// Whether the connection ends when its output is written.
     pub closing: bool,
     /// How far a command has got that runs in steps; 0 at its beginning and when it is done.
@@ -95,6 +97,7 @@ impl Session {
             dialect: Dialect::Resp2,
             reply_mode: ReplyMode::On,
             no_touch: false,
+            imports: false,
             closing: false,
             progress: 0,
             tracking: None,
@@ -139,6 +142,7 @@ impl Session {
         });
         client.no_evict.store(false, Ordering::Relaxed);
         client.no_touch.store(false, Ordering::Relaxed);
+        client.imports.store(false, Ordering::Relaxed);
         client.monitor.store(false, Ordering::Relaxed);
         *self = Session::new(client, user, settings);
         self.select(0);

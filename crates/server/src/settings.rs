@@ -60,6 +60,9 @@ pub struct Settings {
     pub busy_reply_millis: u64,
     pub expire_effort: u64,
     pub active_expire: bool,
+    /// Data is taken over from another server, which says what expires.
+    pub import_mode: bool,
+    pub any_dump_version: bool,
     pub hz: u64,
     pub http_on_main_port: bool,
     pub debug_command: Allowed,
@@ -132,6 +135,8 @@ impl Settings {
             busy_reply_millis: live.busy_reply_millis,
             expire_effort: u64::from(live.active_expire_effort),
             active_expire: true,
+            import_mode: live.import_mode,
+            any_dump_version: live.any_rdb_version,
             hz: u64::from(live.hz),
             http_on_main_port: live.primary_port_http_enabled,
             debug_command: match live.enable_debug_command {
@@ -252,6 +257,8 @@ impl Default for Settings {
             busy_reply_millis: 5_000,
             expire_effort: 1,
             active_expire: true,
+            import_mode: false,
+            any_dump_version: false,
             hz: 10,
             http_on_main_port: true,
             debug_command: Allowed::No,

@@ -324,6 +324,8 @@ impl<'a> Batch<'a> {
             began = self.run_queued(words, began, view, session, output);
         }
         session.executing = false;
+        // Who waits is served with what has not expired meanwhile.
+        view.catch_up(self.server.clock.now());
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use keyspace::{Due, Frame, Maintained};
+use keyspace::{Due, Frame, Intake, Maintained};
 use protocol::{Output, Span};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -198,14 +198,16 @@ async fn look_after(worker: Rc<Worker>) {
         .map(|id| (id, None))
         .collect();
     loop {
-        let settings = worker.settings();
-        let period = 1000 / settings.hz.clamp(1, 500);
+        let period = 1000 / worker.settings().hz.clamp(1, 500);
         tokio::time::sleep(std::time::Duration::from_millis(period)).await;
+        // What holds now, not what held before the rest.
+        let settings = worker.settings();
         let debugging = &server.debugging;
         let paused = debugging.expiry_paused.load(Ordering::Relaxed)
             || debugging.cron_paused.load(Ordering::Relaxed);
         if paused
             || !settings.active_expire
+            || settings.import_mode
             || server.pause.holds(server.clock.now(), true).is_some()
         {
             continue;
@@ -225,6 +227,7 @@ async fn look_after(worker: Rc<Worker>) {
                     touch: false,
                     origin: 0,
                     layout: settings.layout,
+                    intake: Intake::default(),
                 };
                 let step = server.clock.micros();
                 let maintained =

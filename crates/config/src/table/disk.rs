@@ -19,7 +19,7 @@ pub(super) const PERSISTENCE: &[Setting] = &[
     later("rdbchecksum", Kind::Bool, "yes", "checksum at the end of a snapshot").fixed(),
     later("rdb-del-sync-files", Kind::Bool, "no", "remove snapshots that were made for replicas"),
     later("rdb-save-incremental-fsync", Kind::Bool, "yes", "write snapshots to the disk bit by bit"),
-    later("rdb-version-check", Kind::Choice(&["strict", "relaxed"]), "strict", "whether snapshots of newer versions are loaded"),
+    live("rdb-version-check", Kind::Choice(&["strict", "relaxed"]), "strict", "whether dumps of newer versions are restored, as far as they are understood"),
     later("sanitize-dump-payload", Kind::Choice(&["no", "yes", "clients"]), "no", "check payloads in depth when loading and on RESTORE"),
     later("stop-writes-on-bgsave-error", Kind::Bool, "yes", "refuse writes when the last snapshot failed"),
     later("rdb_load_dry_run", Kind::Bool, "no", "read a snapshot and keep nothing").fixed(),

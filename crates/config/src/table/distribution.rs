@@ -3,7 +3,7 @@
 use crate::rules::{CLUSTER_FILE, PRIMARY};
 use crate::setting::{
     ANY_BYTES, COUNT, Kind, LONG, MICROS, MILLIS, PORT, RATIO, SECONDS, Setting, Unit, bytes,
-    inert, int, later,
+    inert, int, later, live,
 };
 
 const POSITIVE_SECONDS: Kind = Kind::Int { min: 1, max: i32::MAX as i64, unit: Unit::Seconds };
@@ -40,7 +40,7 @@ pub(super) const REPLICATION: &[Setting] = &[
     later("min-replicas-max-lag", SECONDS, "10", "silence after which a replica no longer counts").alias(&["min-slaves-max-lag"]),
     later("dual-channel-replication-enabled", Kind::Bool, "no", "send the snapshot over a connection of its own"),
     later("propagation-error-behavior", Kind::Choice(&["ignore", "panic", "panic-on-replicas"]), "ignore", "what a replica does when a change fails"),
-    later("import-mode", Kind::Bool, "no", "take data over from elsewhere without expiring or evicting"),
+    live("import-mode", Kind::Bool, "no", "take data over from another server, which says what expires"),
     later("replication_acks_interval", MILLIS, "1000", "time between two acknowledgements").fixed(),
     later("master_connect_timeout_ms", MILLIS, "20000", "how long to try to reach the primary").fixed(),
     later("master_reconnect_timeout_ms", MILLIS, "1000", "wait before the primary is tried again").fixed(),

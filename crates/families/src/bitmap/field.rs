@@ -44,9 +44,14 @@ fn bitfield(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> D
         return read_all(key, &steps, keys, reply);
     };
     reply.array(steps.len());
+    let (before, mut written) = (keys.changes(), 0);
     keys.str_entry(key.0)?.edit_if(end, event::SETBIT, |text| {
-        steps.iter().filter(|step| step.run(text, reply)).count() > 0
+        written = steps.iter().filter(|step| step.run(text, reply)).count();
+        written > 0
     })?;
+    if written > 0 {
+        keys.count_since(before, written);
+    }
     Ok(())
 }
 

@@ -50,7 +50,9 @@ pub(super) const FLUSHDB: Command = Command {
 
 fn flushdb(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let lazily = parse_flush(args)?;
-    keys.flush(keys.db());
+    let before = keys.changes();
+    let flushed = keys.flush(keys.db());
+    keys.count_since(before, flushed);
     drop_as_asked(keys, lazily);
     reply.ok();
     Ok(())
@@ -67,9 +69,9 @@ pub(super) const FLUSHALL: Command = Command {
 
 fn flushall(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let lazily = parse_flush(args)?;
-    for db in 0..keys.databases() {
-        keys.flush(db);
-    }
+    let before = keys.changes();
+    let flushed: usize = (0..keys.databases()).map(|db| keys.flush(db)).sum();
+    keys.count_since(before, flushed);
     drop_as_asked(keys, lazily);
     reply.ok();
     Ok(())
@@ -116,7 +118,9 @@ fn swapdb(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     let databases: DbIndex = keys.databases();
     let (one, other) = (one.within(databases)?, other.within(databases)?);
     if one != other {
+        let before = keys.changes();
         keys.swap(one, other);
+        keys.count_since(before, 1);
     }
     reply.ok();
     Ok(())

@@ -18,11 +18,13 @@ use command::{
     Prepared, Reply, Run, View, event,
 };
 use incoming::Incoming;
-use keyspace::stream::{NodeLimits, Stream};
-use keyspace::{Access, Expiry, KeyHasher, Millis, NewList, Refused, Stored, Type, access};
+use keyspace::stream::Stream;
+use keyspace::{
+    Access, Expiry, Frame, Intake, KeyHasher, Millis, NewList, Refused, Stored, Type, access,
+};
 use rdb::{
-    Format, HashEncoder, HashField, ListEncoder, Options, RdbError, SetEncoder, Value, ZSetEncoder,
-    encode_string,
+    Format, HashEncoder, HashField, ListEncoder, Options, RdbError, SetEncoder, Trust, Value,
+    ZSetEncoder, encode_string,
 };
 use value::Big;
 use value::entries::Digits;
@@ -205,7 +207,7 @@ pub fn reload(key: &[u8], keys: &mut View<'_>) -> Done {
         return Ok(());
     }
     let Ok(dump) = dump_of(stored, hasher, now) else { return Ok(()) };
-    let value = Made::of(open(&dump, keys.frame().layout.stream_node, now)?, keys)?;
+    let value = Made::of(open(&dump, keys.frame())?, keys)?;
     value.put(Key(key), Expiry::Keep, keys)?;
     keys.set_access(key, info.access);
     Ok(())
@@ -301,7 +303,7 @@ impl<'a> Restore<'a> {
         let ttl = command::parse_integer(self.ttl).ok_or(CommandError::NotAnInteger)?;
         let refused = |_| CommandError::text("ERR Invalid TTL value, must be >= 0");
         let ttl = Millis::try_from(ttl).map_err(refused)?;
-        Ok((Made::of(open(self.payload, keys.frame().layout.stream_node, keys.now())?, keys)?, ttl))
+        Ok((Made::of(open(self.payload, keys.frame())?, keys)?, ttl))
     }
 }
 
@@ -313,7 +315,7 @@ fn put(
     reply: &mut Reply<'_>,
 ) -> Done {
     let expiry = expiry_of(ttl, wishes.absolute, keys.now());
-    if matches!(expiry, Expiry::At(moment) if moment <= keys.now()) {
+    if matches!(expiry, Expiry::At(moment) if keys.frame().is_over(moment)) {
         keys.remove(key.0, event::DEL);
         reply.ok();
         return Ok(());
@@ -339,8 +341,10 @@ fn expiry_of(ttl: Millis, absolute: bool, now: Millis) -> Expiry {
 }
 
 /// The value in a dump.
-fn open(dump: &[u8], node_limits: NodeLimits, now: Millis) -> Result<Incoming, CommandError> {
-    Incoming::of(dump, node_limits, now).map_err(|error| {
+fn open(dump: &[u8], frame: &Frame) -> Result<Incoming, CommandError> {
+    let Intake { any_version, unchecked, .. } = frame.intake;
+    let trust = Trust { any_version, unchecked };
+    Incoming::of(dump, trust, frame.layout.stream_node, frame.now).map_err(|error| {
         if error.is_footer() {
             CommandError::text("ERR DUMP payload version or checksum are wrong")
         } else {

@@ -83,7 +83,7 @@ fn set_deadline(
     let deadline = deadline_of(number, unit, base, command)?;
 
     let met = keys.info(key.0).is_some_and(|info| condition.holds(info.deadline, deadline));
-    if met && deadline <= keys.now() {
+    if met && keys.frame().is_over(deadline) {
         keys.remove(key.0, event::DEL);
     } else if met {
         keys.set_deadline(key.0, Some(deadline), event::EXPIRE)?;

@@ -108,7 +108,11 @@ fn put(
     keys: &mut View<'_>,
     reply: &mut Reply<'_>,
 ) -> Done {
+    let before = keys.changes();
     keys.put_list(destination.0, list, Expiry::Clear, event::SORTSTORE)?;
+    if count > 0 {
+        keys.count_since(before, count);
+    }
     reply.integer(count as i64);
     Ok(())
 }
@@ -248,12 +252,12 @@ fn elements_of<'v>(
 ) -> Result<(Type, Vec<Element<'v>>), CommandError> {
     let kind = keys.info(key.0).map_or(Type::List, |info| info.kind);
     let elements = match kind {
-        Type::List => keys.list(key.0)?.map(|list| list.iter().collect()),
+        // What is none of these is counted as found, and refused.
+        Type::List | Type::String | Type::Hash | Type::Stream | Type::Array => {
+            keys.list(key.0)?.map(|list| list.iter().collect())
+        }
         Type::Set => keys.set(key.0)?.map(|set| set.iter().collect()),
         Type::ZSet => keys.zset(key.0)?.map(|set| set.iter().map(|(member, _)| member).collect()),
-        Type::String | Type::Hash | Type::Stream | Type::Array => {
-            return Err(CommandError::WrongType);
-        }
     };
     Ok((kind, elements.unwrap_or_default()))
 }

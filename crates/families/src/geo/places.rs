@@ -64,7 +64,7 @@ fn geoadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
         Ok::<_, CommandError>(update.is_added() || update.is_changed())
     });
     if done > 0 {
-        entry.noted(event::ZADD);
+        entry.noted_parts(event::ZADD, done);
     }
     outcome?;
     reply.integer(if count_changed { done } else { added } as i64);

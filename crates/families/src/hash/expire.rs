@@ -14,6 +14,7 @@ use crate::generic::expire::Condition;
 
 pub(super) const HEXPIRE: Command = Command {
     name: "HEXPIRE",
+    member: Some(5),
     run: Run::Write(hexpire),
     arity: Arity::AtLeast(6),
     keys: &[KeySpec::one(1, KeyUse::CHANGE)],
@@ -109,7 +110,7 @@ fn set_deadlines(
         Ok::<_, Refused>(outcome > outcome::NOT_MET)
     });
     if changed > 0 {
-        entry.noted(if is_past { event::HDEL } else { event::HEXPIRE });
+        entry.noted_parts(if is_past { event::HDEL } else { event::HEXPIRE }, changed);
     }
     Ok(refused?)
 }
@@ -125,6 +126,7 @@ pub(super) fn not_negative(raw: &[u8]) -> Result<i64, CommandError> {
 
 pub(super) const HPERSIST: Command = Command {
     name: "HPERSIST",
+    member: Some(4),
     run: Run::Write(hpersist),
     arity: Arity::AtLeast(5),
     summary: "Takes deadlines of fields away, so that they stay.",
@@ -150,13 +152,14 @@ fn hpersist(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> D
         Ok::<_, Refused>(outcome == outcome::DONE)
     });
     if changed > 0 {
-        entry.noted(event::HPERSIST);
+        entry.noted_parts(event::HPERSIST, changed);
     }
     Ok(refused?)
 }
 
 pub(super) const HTTL: Command = Command {
     name: "HTTL",
+    member: Some(4),
     run: Run::Read(httl),
     arity: Arity::AtLeast(5),
     since: "7.4.0",

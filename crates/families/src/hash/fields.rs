@@ -54,9 +54,10 @@ fn set_all(mut args: Args<'_>, command: &str, keys: &mut View<'_>) -> Result<i64
         return Err(CommandError::WrongArity(command.into()));
     }
     let mut entry = keys.hash_entry(key.0)?;
+    let pairs = args.len() / 2;
     let (fields, values) = (args.rest().step_by(2), args.skip(1).rest().step_by(2));
     let added = entry.set_all(fields.zip(values))?;
-    entry.noted(event::HSET);
+    entry.noted_parts(event::HSET, pairs);
     Ok(added as i64)
 }
 
@@ -155,6 +156,7 @@ fn hstrlen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const HLEN: Command = Command {
     name: "HLEN",
+    member: None,
     run: Run::Read(hlen),
     arity: Arity::Exactly(2),
     summary: "Returns how many fields a hash has.",
@@ -185,7 +187,7 @@ fn hdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     let mut entry = keys.hash_entry(key.0)?;
     let (removed, outcome) = count_done(args.rest(), |field| entry.remove(field));
     if removed > 0 {
-        entry.noted(event::HDEL);
+        entry.noted_parts(event::HDEL, removed);
     }
     outcome?;
     reply.integer(removed as i64);
@@ -194,6 +196,7 @@ fn hdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
 
 pub(super) const HGETDEL: Command = Command {
     name: "HGETDEL",
+    member: Some(4),
     run: Run::Write(hgetdel),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec::one(1, KeyUse::TAKE)],
@@ -209,14 +212,13 @@ fn hgetdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Do
     let key: Key<'_> = args.take()?;
     take_fields(&mut args, "ERR Number of fields must be a positive integer")?;
     let mut entry = keys.hash_entry(key.0)?;
-    entry.count_lookup();
     reply.array(args.len());
     let (removed, outcome) = count_done(args.rest(), |field| {
         tell_maybe(entry.get().and_then(|map| map.get(field)), reply);
         entry.remove(field)
     });
     if removed > 0 {
-        entry.noted(event::HDEL);
+        entry.noted_parts(event::HDEL, removed);
     }
     Ok(outcome?)
 }

@@ -14,6 +14,7 @@ use crate::generic::fields::in_seconds;
 
 pub(super) const HGETEX: Command = Command {
     name: "HGETEX",
+    member: Some(4),
     run: Run::Write(hgetex),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec::one(1, KeyUse::UPDATE)],
@@ -30,7 +31,6 @@ fn hgetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     let key: Key<'_> = args.take()?;
     let now = keys.now();
     let mut entry = keys.hash_entry(key.0)?;
-    entry.count_lookup();
     let until = match args.word("PERSIST") {
         true => Until::Never,
         false => take_deadline(&mut args, now, "hgetex")?.map_or(Until::Same, Until::At),
@@ -95,6 +95,7 @@ fn take_deadline(
 
 pub(super) const HSETEX: Command = Command {
     name: "HSETEX",
+    member: Some(4),
     run: Run::Write(hsetex),
     arity: Arity::AtLeast(5),
     since: "8.0.0",

@@ -12,6 +12,7 @@ use crate::work;
 
 pub(super) const HGETALL: Command = Command {
     name: "HGETALL",
+    member: None,
     work: Some(work::whole),
     run: Run::Read(hgetall),
     arity: Arity::Exactly(2),

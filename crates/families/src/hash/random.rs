@@ -16,6 +16,7 @@ use crate::work;
 
 pub(super) const HRANDFIELD: Command = Command {
     name: "HRANDFIELD",
+    member: None,
     work: Some(work::drawn),
     run: Run::Read(hrandfield),
     arity: Arity::AtLeast(2),

@@ -38,8 +38,7 @@ fn pfcount(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 
 /// The count of one, which is kept with it.
 fn count_one(key: &[u8], keys: &mut View<'_>) -> Result<u64, CommandError> {
-    let mut entry = keys.str_entry(key)?;
-    entry.count_lookup();
+    let mut entry = keys.str_entry_read(key)?;
     let Some(text) = entry.get() else { return Ok(0) };
     let parts = header::parse(text.as_bytes())?;
     if let Some(count) = parts.cached {

@@ -5,19 +5,19 @@ use command::CommandError;
 use super::hash::Mark;
 use super::header::{self, Encoding};
 use super::registers::Registers;
-use super::sparse::{self, Raised};
+use super::sparse::{self, Raised, Text};
 use super::{Corrupt, dense};
 
 /// See the module's page. Its bytes have the form of a HyperLogLog.
 pub(super) struct Sketch {
-    bytes: Vec<u8>,
+    bytes: Text,
     encoding: Encoding,
 }
 
 impl Sketch {
     /// One without elements.
     pub(super) fn new() -> Sketch {
-        let mut bytes = header::new(Encoding::Sparse).to_vec();
+        let mut bytes = Text::from_slice(&header::new(Encoding::Sparse));
         bytes.extend_from_slice(&sparse::EMPTY);
         Sketch { bytes, encoding: Encoding::Sparse }
     }
@@ -28,7 +28,10 @@ impl Sketch {
     /// If the text has not the form of a HyperLogLog.
     pub(super) fn of(text: &[u8]) -> Result<Sketch, CommandError> {
         let encoding = header::parse(text)?.encoding;
-        Ok(Sketch { bytes: text.to_vec(), encoding })
+        // An element more lengthens it by a few bytes.
+        let mut bytes = Text::with_capacity(text.len() + sparse::GROWTH_MAX);
+        bytes.extend_from_slice(text);
+        Ok(Sketch { bytes, encoding })
     }
 
     /// Its bytes.

@@ -23,6 +23,12 @@ pub(super) const VALUE_MAX: u8 = 32;
 const ZERO_LEN_MAX: usize = 64;
 const VALUE_LEN_MAX: usize = 4;
 
+/// The text of a HyperLogLog that is being changed: a short one, as most are, takes no memory.
+pub(super) type Text = SmallVec<[u8; 128]>;
+
+/// So many bytes does a text get longer by at most when a register is raised.
+pub(super) const GROWTH_MAX: usize = 3;
+
 /// How far behind a change equal runs are joined, in runs.
 const JOIN_RUNS: usize = 5;
 
@@ -141,7 +147,7 @@ struct Found {
 /// # Errors
 /// If the runs do not reach the register.
 pub(super) fn raise(
-    text: &mut Vec<u8>,
+    text: &mut Text,
     start: usize,
     index: usize,
     value: u8,
@@ -156,9 +162,19 @@ pub(super) fn raise(
     if len > text.len() && len > bytes_max {
         return Ok(Raised::TooLong);
     }
-    text.splice(at..at + run.bytes(), split);
+    replace(text, at..at + run.bytes(), &split);
     join(text, before);
     Ok(Raised::Here)
+}
+
+/// Puts bytes in the place of a part.
+fn replace(text: &mut Text, part: Range<usize>, bytes: &[u8]) {
+    let (old, end) = (text.len(), part.start + bytes.len());
+    let new = old - part.len() + bytes.len();
+    text.resize(old.max(new), 0);
+    text.copy_within(part.end..old, end);
+    text.truncate(new);
+    text[part.start..end].copy_from_slice(bytes);
 }
 
 /// The run that holds a register.
@@ -201,7 +217,7 @@ fn value_byte(value: u8, len: usize) -> u8 {
 }
 
 /// Joins equal runs from this place on, a few runs far.
-fn join(text: &mut Vec<u8>, mut at: usize) {
+fn join(text: &mut Text, mut at: usize) {
     for _ in 0..JOIN_RUNS {
         let Some(run) = text.get(at..).and_then(Run::read) else { return };
         match (run, text.get(at + 1..).and_then(Run::read)) {
@@ -237,7 +253,7 @@ mod tests {
         fn raised_registers_are_as_high_as_told(
             marks in prop::collection::vec((place(), 1..=VALUE_MAX), 1..400),
         ) {
-            let mut text = EMPTY.to_vec();
+            let mut text = Text::from_slice(&EMPTY);
             let mut expected = vec![0; REGISTERS];
             for (index, value) in marks {
                 let raised = raise(&mut text, 0, index, value, usize::MAX);
@@ -250,10 +266,11 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(
-            mut text in prop::collection::vec(any::<u8>(), 0..200),
+            text in prop::collection::vec(any::<u8>(), 0..200),
             index in place(),
             value in 1..=VALUE_MAX,
         ) {
+            let mut text = Text::from_vec(text);
             let _ = registers(&text);
             let _ = raise(&mut text, 0, index, value, 200);
         }
@@ -261,9 +278,9 @@ mod tests {
 
     #[test]
     fn the_longest_text_does_not_grow() {
-        let mut text = EMPTY.to_vec();
+        let mut text = Text::from_slice(&EMPTY);
         assert_eq!(raise(&mut text, 0, 7_000, 3, 4), Ok(Raised::TooLong));
-        assert_eq!(text, EMPTY);
+        assert_eq!(text[..], EMPTY);
         assert_eq!(raise(&mut text, 0, 7_000, 3, 5), Ok(Raised::Here));
         assert_eq!(raise(&mut text, 0, 7_000, 4, 0), Ok(Raised::Here), "it stays as long");
     }
@@ -273,8 +290,8 @@ mod tests {
         assert_eq!(registers(&[0x7f]), Err(Corrupt));
         assert_eq!(registers(&[0x7f, 0xfe]), Err(Corrupt), "one register too few");
         assert_eq!(registers(&[0x7f, 0xff, 0]), Err(Corrupt), "one too many");
-        assert_eq!(raise(&mut vec![0x40], 0, 0, 1, 99), Err(Corrupt));
-        assert_eq!(raise(&mut vec![], 0, 0, 1, 99), Err(Corrupt));
-        assert_eq!(raise(&mut vec![1], 9, 0, 1, 99), Err(Corrupt));
+        assert_eq!(raise(&mut smallvec![0x40], 0, 0, 1, 99), Err(Corrupt));
+        assert_eq!(raise(&mut smallvec![], 0, 0, 1, 99), Err(Corrupt));
+        assert_eq!(raise(&mut smallvec![1], 9, 0, 1, 99), Err(Corrupt));
     }
 }

@@ -102,7 +102,6 @@ fn pop_first(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>, end: En
             continue;
         }
         let mut entry = keys.list_entry(key)?;
-        entry.count_lookup();
         if entry.exists() {
             reply.array(2);
             reply.bulk(key);

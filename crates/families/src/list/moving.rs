@@ -155,8 +155,8 @@ impl<'a> Move<'a> {
         keys: &mut View<'_>,
     ) -> Result<Option<Texts>, CommandError> {
         let Move { source, destination, from, to } = self;
+        let before = keys.changes();
         let entry = keys.list_entry(source.0)?;
-        entry.count_lookup();
         let Some(list) = entry.get() else { return Ok(None) };
         let count = count.min(list.len());
         let mut moved = Texts::default();
@@ -173,16 +173,17 @@ impl<'a> Move<'a> {
         }
         keys.list_entry(destination.0)?.push(to, moved.texts(false), pushed(to))?;
         // In a list that is turned round in itself they come to lie before those that go.
-        let before = if source == destination && from == to { count } else { 0 };
+        let first = if source == destination && from == to { count } else { 0 };
         let mut entry = keys.list_entry(source.0)?;
         let gone = match from {
-            End::Front => before..before + count,
+            End::Front => first..first + count,
             End::Back => {
-                let end = entry.len() - before;
+                let end = entry.len() - first;
                 end - count..end
             }
         };
         entry.remove(gone, popped(from))?;
+        keys.count_since(before, count);
         Ok(Some(moved))
     }
 }

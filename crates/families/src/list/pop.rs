@@ -55,7 +55,6 @@ fn pop(
         return pop_several(key, args, keys, reply, end, name);
     }
     let mut entry = keys.list_entry(key.0)?;
-    entry.count_lookup();
     if !entry.pop(end, 1, popped(end), |element| reply_with(element, reply))? {
         reply.null();
     }
@@ -91,7 +90,6 @@ fn reply_popped(
     reply: &mut Reply<'_>,
 ) -> Result<bool, CommandError> {
     let mut entry = keys.list_entry(key)?;
-    entry.count_lookup();
     if !entry.exists() {
         return Ok(false);
     }

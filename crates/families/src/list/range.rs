@@ -12,7 +12,7 @@ use crate::work;
 
 pub(super) const LRANGE: Command = Command {
     name: "LRANGE",
-    work: Some(kept),
+    work: Some(|args, keys| work::few_between(args).unwrap_or_else(|| kept(args, keys))),
     run: Run::Read(lrange),
     arity: Arity::Exactly(4),
     keys: &[KeySpec::one(1, KeyUse::READ)],

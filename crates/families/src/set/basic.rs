@@ -32,7 +32,7 @@ fn sadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     let mut entry = keys.set_entry(key.0)?;
     let added = entry.insert_all(args.rest())?;
     if added > 0 {
-        entry.noted(event::SADD);
+        entry.noted_parts(event::SADD, added);
     }
     reply.integer(added as i64);
     Ok(())
@@ -52,7 +52,7 @@ fn srem(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     let mut entry = keys.set_entry(key.0)?;
     let (removed, outcome) = count_done(args.rest(), |member| entry.remove(member));
     if removed > 0 {
-        entry.noted(event::SREM);
+        entry.noted_parts(event::SREM, removed);
     }
     outcome?;
     reply.integer(removed as i64);
@@ -61,6 +61,7 @@ fn srem(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
 
 pub(super) const SMOVE: Command = Command {
     name: "SMOVE",
+    member: Some(3),
     run: Run::Write(smove),
     arity: Arity::Exactly(4),
     keys: &[KeySpec::one(1, KeyUse::TAKE), KeySpec::one(2, KeyUse::INSERT)],
@@ -109,6 +110,7 @@ fn smove(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const SCARD: Command = Command {
     name: "SCARD",
+    member: None,
     run: Run::Read(scard),
     arity: Arity::Exactly(2),
     keys: &[KeySpec::one(1, KeyUse::LOOK)],
@@ -128,6 +130,7 @@ fn scard(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const SISMEMBER: Command = Command {
     name: "SISMEMBER",
+    member: Some(2),
     run: Run::Read(sismember),
     arity: Arity::Exactly(3),
     summary: "Returns whether a set has a member.",
@@ -144,6 +147,7 @@ fn sismember(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const SMISMEMBER: Command = Command {
     name: "SMISMEMBER",
+    member: Some(2),
     run: Run::Read(smismember),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::one(1, KeyUse::READ)],

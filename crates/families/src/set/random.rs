@@ -48,7 +48,6 @@ fn spop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
 
 fn pop_one(key: Key<'_>, chance: u64, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let mut entry = keys.set_entry(key.0)?;
-    entry.count_lookup();
     let popped = entry.pop(Chances::new(chance).next(), |element| tell(element, reply))?;
     if popped {
         entry.noted(event::SPOP);
@@ -66,7 +65,6 @@ fn pop_some(
     reply: &mut Reply<'_>,
 ) -> Done {
     let mut entry = keys.set_entry(key.0)?;
-    entry.count_lookup();
     let len = entry.len();
     if len == 0 || count == 0 {
         reply.set(0);
@@ -84,7 +82,7 @@ fn pop_some(
     let (popped, outcome) =
         count_done(0..count, |_| entry.pop(chances.next(), |element| tell(element, reply)));
     if popped > 0 {
-        entry.noted(event::SPOP);
+        entry.noted_parts(event::SPOP, popped);
     }
     Ok(outcome?)
 }

@@ -136,7 +136,7 @@ fn zadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
         Ok::<_, CommandError>(update.is_added() || update.is_changed())
     });
     if done > 0 {
-        entry.noted(event::ZADD);
+        entry.noted_parts(event::ZADD, done);
     }
     outcome?;
     reply.integer(if options.count_changed { done } else { added } as i64);
@@ -216,7 +216,7 @@ fn zrem(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     let mut entry = keys.zset_entry(key.0)?;
     let (removed, outcome) = count_done(args.rest(), |name| entry.remove(name));
     if removed > 0 {
-        entry.noted(event::ZREM);
+        entry.noted_parts(event::ZREM, removed);
     }
     outcome?;
     reply.integer(removed as i64);

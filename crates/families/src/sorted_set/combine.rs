@@ -88,6 +88,7 @@ const STORED_KEYS: &[KeySpec] =
 
 pub(super) const ZUNION: Command = Command {
     name: "ZUNION",
+    member: None,
     work: Some(|args, keys| work::SORT_STEPS * work::all(work::counted(args), keys)),
     run: Run::Read(|args, keys, reply| combine(Operation::Union, "zunion", args, keys, reply)),
     arity: Arity::AtLeast(3),

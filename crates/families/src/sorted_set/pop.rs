@@ -50,8 +50,9 @@ fn pop(
             End::Max => set.range(ranks.clone()).rev().for_each(&mut meet),
         }
     }
-    if entry.remove_range(ranks)? > 0 {
-        entry.noted(end.event());
+    let removed = entry.remove_range(ranks)?;
+    if removed > 0 {
+        entry.noted_parts(end.event(), removed);
     }
     Ok(())
 }
@@ -73,7 +74,6 @@ fn pop_first<'a>(
             continue;
         }
         let mut entry = keys.zset_entry(key)?;
-        entry.count_lookup();
         if entry.is_empty() {
             continue;
         }
@@ -106,7 +106,6 @@ pub(super) fn tell_popped<'a>(
             continue;
         }
         let mut entry = keys.zset_entry(key)?;
-        entry.count_lookup();
         if entry.is_empty() {
             continue;
         }
@@ -123,6 +122,7 @@ pub(super) fn tell_popped<'a>(
 
 pub(super) const ZPOPMIN: Command = Command {
     name: "ZPOPMIN",
+    member: None,
     work: Some(|args, keys| work::REMOVE_STEPS * work::taken(args, keys)),
     run: Run::Write(|args, keys, reply| pop_one_key(End::Min, args, keys, reply)),
     arity: Arity::AtLeast(2),
@@ -157,7 +157,6 @@ fn pop_one_key(end: End, mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Re
         false => 1,
     };
     let mut entry = keys.zset_entry(key.0)?;
-    entry.count_lookup();
     let told = count.min(entry.len());
     // One member without a count is told as one pair.
     if has_count || told == 0 {

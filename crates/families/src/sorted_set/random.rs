@@ -15,6 +15,7 @@ use crate::work;
 
 pub(super) const ZRANDMEMBER: Command = Command {
     name: "ZRANDMEMBER",
+    member: None,
     work: Some(work::drawn),
     run: Run::Read(zrandmember),
     arity: Arity::AtLeast(2),

@@ -15,6 +15,7 @@ use crate::work;
 
 pub(super) const ZRANGE: Command = Command {
     name: "ZRANGE",
+    member: None,
     work: Some(|args, keys| amount(None, None, args, keys)),
     run: Run::Read(|args, keys, reply| range(None, None, args, keys, reply)),
     keys: &[KeySpec::one(1, KeyUse::READ)],
@@ -158,6 +159,10 @@ impl<'a> Asked<'a> {
 
 /// How many members a request means.
 fn amount(by: Option<By>, reverse: Option<bool>, args: Args<'_>, keys: &View<'_>) -> u64 {
+    let by_rank = matches!(by, None | Some(By::Rank)) && args.len() == 3;
+    if let Some(few) = by_rank.then(|| work::few_between(args)).flatten() {
+        return few;
+    }
     work::part(args, keys, |key| {
         let asked = Asked::parse(args.skip(1), by, reverse, true).ok();
         let set = keys.stored(key).and_then(|stored| zset_of(stored, keys.hasher()));
@@ -240,6 +245,7 @@ fn stored(mut args: Args<'_>, keys: &View<'_>) -> Result<Outcome, CommandError> 
 
 pub(super) const ZREMRANGEBYRANK: Command = Command {
     name: "ZREMRANGEBYRANK",
+    member: None,
     work: Some(|args, keys| removed(By::Rank, args, keys)),
     run: Run::Write(|args, keys, reply| {
         remove(By::Rank, event::ZREMRANGEBYRANK, args, keys, reply)
@@ -290,7 +296,7 @@ fn remove(
     let ranks = entry.get().map_or(0..0, |set| part.ranks(set, false));
     let removed = entry.remove_range(ranks)?;
     if removed > 0 {
-        entry.noted(event);
+        entry.noted_parts(event, removed);
     }
     reply.integer(removed as i64);
     Ok(())

@@ -15,6 +15,7 @@ use crate::work;
 
 pub(super) const ZCARD: Command = Command {
     name: "ZCARD",
+    member: None,
     run: Run::Read(zcard),
     arity: Arity::Exactly(2),
     keys: &[KeySpec::one(1, KeyUse::LOOK)],
@@ -127,6 +128,7 @@ fn rank(reverse: bool, mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_
 
 pub(super) const ZCOUNT: Command = Command {
     name: "ZCOUNT",
+    member: None,
     run: Run::Read(|args, keys, reply| count(By::Score, args, keys, reply)),
     arity: Arity::Exactly(4),
     since: "2.0.0",
@@ -154,6 +156,7 @@ fn count(by: By, args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done
 
 pub(super) const ZSCAN: Command = Command {
     name: "ZSCAN",
+    member: None,
     work: Some(work::met),
     run: Run::Read(zscan),
     arity: Arity::AtLeast(3),

@@ -220,7 +220,7 @@ fn xadd(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done 
     };
     entry.noted(event::XADD);
     if trimmed > 0 {
-        entry.noted(event::XTRIM);
+        entry.also(event::XTRIM);
     }
     tell_id(reply, id);
     Ok(())

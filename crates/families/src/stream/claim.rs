@@ -109,8 +109,7 @@ fn leading_ids(args: &mut Args<'_>) -> Ids {
 fn xclaim(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, name, consumer): (Key<'_>, &[u8], &[u8]) =
         (args.take()?, args.bytes()?, args.bytes()?);
-    let mut entry = keys.stream_entry(key.0)?;
-    entry.count_lookup();
+    let mut entry = keys.stream_entry_read(key.0)?;
     let now = entry.now();
     let (group, log) = group_mut(&mut entry, key.0, name)?;
     let min_idle = number(&mut args, "min-idle-time", "XCLAIM")?.max(0);
@@ -204,8 +203,7 @@ fn xautoclaim(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) ->
             return Err(CommandError::Syntax);
         }
     }
-    let mut entry = keys.stream_entry(key.0)?;
-    entry.count_lookup();
+    let mut entry = keys.stream_entry_read(key.0)?;
     let now = entry.now();
     let (group, log) = group_mut(&mut entry, key.0, name)?;
     let (consumer, is_new) = group.see(consumer, now);

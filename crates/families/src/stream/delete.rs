@@ -80,8 +80,7 @@ pub(super) const XACKDEL: Command = Command {
 fn xackdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, name): (Key<'_>, &[u8]) = (args.take()?, args.bytes()?);
     let (references, ids) = references_and_ids(args)?;
-    let mut entry = keys.stream_entry(key.0)?;
-    entry.count_lookup();
+    let mut entry = keys.stream_entry_read(key.0)?;
     reply.array(ids.len());
     let stream = entry.get_mut().filter(|stream| stream.group(name).is_some());
     let Some(stream) = stream else {

@@ -30,8 +30,7 @@ pub(super) const XACK: Command = Command {
 
 fn xack(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, name): (Key<'_>, &[u8]) = (args.take()?, args.bytes()?);
-    let mut entry = keys.stream_entry(key.0)?;
-    entry.count_lookup();
+    let mut entry = keys.stream_entry_read(key.0)?;
     let Some((group, _)) = entry.get_mut().and_then(|stream| stream.group_mut(name)) else {
         reply.integer(0);
         return Ok(());
@@ -101,8 +100,7 @@ fn xnack(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
             return Err(CommandError::Syntax);
         }
     }
-    let mut entry = keys.stream_entry(key.0)?;
-    entry.count_lookup();
+    let mut entry = keys.stream_entry_read(key.0)?;
     let found = entry.get_mut().and_then(|stream| stream.group_mut(name));
     let (group, log) = found.ok_or(StreamError::NoKeyOrGroup { key: key.0, group: name })?;
     let mut given_back = 0;

@@ -55,8 +55,7 @@ pub(super) const GETDEL: Command = Command {
 
 fn getdel(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key,): (Key<'_>,) = args.parse()?;
-    let mut entry = keys.str_entry(key.0)?;
-    entry.count_lookup();
+    let mut entry = keys.str_entry_read(key.0)?;
     reply_with(entry.get(), reply);
     entry.remove(event::DEL);
     Ok(())
@@ -82,14 +81,13 @@ fn getex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
     let now = keys.now();
     let moment = lifetime.map(|lifetime| lifetime.moment(now, "getex")).transpose()?;
 
-    let mut entry = keys.str_entry(key.0)?;
-    entry.count_lookup();
+    let mut entry = keys.str_entry_read(key.0)?;
     reply_with(entry.get(), reply);
     match moment {
         None => {}
         Some(None) if entry.deadline().is_none() => {}
         Some(None) => entry.set_deadline(None, event::PERSIST)?,
-        Some(Some(moment)) if moment <= now => _ = entry.remove(event::DEL),
+        Some(Some(moment)) if entry.frame().is_over(moment) => _ = entry.remove(event::DEL),
         Some(moment) => entry.set_deadline(moment, event::EXPIRE)?,
     }
     Ok(())

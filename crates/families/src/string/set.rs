@@ -73,16 +73,18 @@ fn set_with(
     let expiry = expiry_of(options.lifetime, now, "set")?;
 
     let mut entry = keys.str_over(key.0);
+    if options.get {
+        entry.count_lookup();
+    }
     if entry.holds_other() && (options.get || options.condition.compares()) {
         return Err(CommandError::WrongType);
     }
     if options.get {
-        entry.count_lookup();
         reply_with(entry.get(), reply);
     }
     let holds = options.condition.holds(entry.exists().then(|| entry.bytes()));
     if holds {
-        store(&mut entry, value, expiry, now)?;
+        store(&mut entry, value, expiry)?;
     }
     if holds && options.stick {
         keys.stick(key.0);
@@ -134,14 +136,9 @@ pub(super) fn expiry_of(
 }
 
 /// Writes a string, unless it is to expire at a moment that has passed.
-pub(super) fn store(
-    entry: &mut StrEntry<'_>,
-    value: &[u8],
-    expiry: Expiry,
-    now: Millis,
-) -> Result<(), Refused> {
+pub(super) fn store(entry: &mut StrEntry<'_>, value: &[u8], expiry: Expiry) -> Result<(), Refused> {
     match expiry {
-        Expiry::At(moment) if moment <= now => {
+        Expiry::At(moment) if entry.frame().is_over(moment) => {
             entry.remove(event::DEL);
         }
         Expiry::At(_) => {
@@ -218,7 +215,7 @@ fn set_for(
     let (key, number, value): (Key<'_>, &[u8], &[u8]) = args.parse()?;
     let now = keys.now();
     let expiry = expiry_of(Some(Lifetime::from_now(number, unit)), now, command)?;
-    store(&mut keys.str_over(key.0), value, expiry, now)?;
+    store(&mut keys.str_over(key.0), value, expiry)?;
     reply.ok();
     Ok(())
 }
@@ -238,8 +235,7 @@ pub(super) const GETSET: Command = Command {
 
 fn getset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, value): (Key<'_>, &[u8]) = args.parse()?;
-    let mut entry = keys.str_entry(key.0)?;
-    entry.count_lookup();
+    let mut entry = keys.str_entry_read(key.0)?;
     reply_with(entry.get(), reply);
     entry.set(value, Expiry::Clear, event::SET)?;
     Ok(())

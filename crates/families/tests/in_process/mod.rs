@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use command::{Args, Command, CommandError, Done, Run, Table, Tried};
 use families::FAMILIES;
-use keyspace::{Access, DbIndex, Frame, Keyspace, Layout, Mode, Plan};
+use keyspace::{Access, DbIndex, Frame, Intake, Keyspace, Layout, Mode, Plan};
 use protocol::{Output, Reply, Span, Words, decode};
 use testkit::executor::Executor;
 use testkit::{Dialect, Value};
@@ -63,6 +63,7 @@ impl InProcess {
             touch: true,
             origin: 0,
             layout: self.layout,
+            intake: Intake::default(),
         }
     }
 

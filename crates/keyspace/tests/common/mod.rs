@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use keyspace::{
-    Access, DbIndex, Due, Expiry, Frame, Keyspace, Layout, Maintained, Millis, Mode, Plan,
+    Access, DbIndex, Due, Expiry, Frame, Intake, Keyspace, Layout, Maintained, Millis, Mode, Plan,
     ScanCursor, Tally, View, event,
 };
 
@@ -28,7 +28,16 @@ pub(crate) fn keyspace(shards: usize) -> Keyspace {
 
 pub(crate) fn frame(db: DbIndex, now: Millis) -> Frame {
     let layout = Layout::default();
-    Frame { db, now, chance: 7, access: Access::Lru, touch: true, origin: 0, layout }
+    Frame {
+        db,
+        now,
+        chance: 7,
+        access: Access::Lru,
+        touch: true,
+        origin: 0,
+        layout,
+        intake: Intake::default(),
+    }
 }
 
 /// Runs a transaction over all shards and publishes it.

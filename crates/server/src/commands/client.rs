@@ -169,12 +169,17 @@ const IMPORT_SOURCE: Command = Command {
     ..BASE
 };
 
-/// `CLIENT IMPORT-SOURCE ON|OFF`: this server has no import mode, so none can be switched on.
 fn import_source(call: &mut Call<'_>) -> Result<(), CommandError> {
-    if !call.args().word("OFF") {
+    let mut args = call.args();
+    let off = args.word("OFF");
+    if !off && !call.batch.settings.import_mode {
         return Err(CommandError::text("ERR Server is not in import mode"));
     }
-    call.reply().ok();
+    if !off && !args.word("ON") {
+        return Err(CommandError::Syntax);
+    }
+    call.session.imports = !off;
+    switch(call, |client| &client.imports, !off);
     Ok(())
 }
 

@@ -209,7 +209,7 @@ impl Run {
     fn batch<'a>(&self, executor: &'a Executor, settings: &'a Settings) -> Batch<'a> {
         let server = &*executor.server;
         let now = self.view.as_ref().map_or_else(|| server.clock.now(), View::now);
-        Batch { server, worker: executor, settings, now, undisturbed: false }
+        Batch::at(server, executor, settings, now)
     }
 
     /// Notes that it takes long, and has a thread of its own from here on.

@@ -646,7 +646,7 @@ fn exec(
     let settings = executor.settings();
     let server = &*executor.server;
     let now = view.now();
-    let batch = Batch { server, worker: executor, settings: &settings, now, undisturbed: false };
+    let batch = Batch::at(server, executor, &settings, now);
     let request = look_up(server, words);
     let (entry, command) = batch.named(request, session)?;
     batch.run_in(view, request, entry, command, session, output)

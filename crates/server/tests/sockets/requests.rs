@@ -219,3 +219,63 @@ fn a_request_that_breaks_off_is_not_run() {
         assert_eq!(run(client, "EXISTS half"), Value::Integer(0));
     });
 }
+
+/// What INFO counts: hits and misses of look-ups, and changes since the last save.
+fn counts(client: &mut Client) -> [i64; 3] {
+    let info = text(&run(client, "INFO all"));
+    ["keyspace_hits:", "keyspace_misses:", "rdb_changes_since_last_save:"].map(|name| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name));
+        line.expect("INFO has it").parse().expect("it is a number")
+    })
+}
+
+/// Figures of Redis 8. What takes elements out is no read there, each element that comes or goes is
+/// a change, and what is moved changes once.
+#[test]
+fn look_ups_and_changes_are_counted_as_in_redis() {
+    let cases: &[(&str, [i64; 3])] = &[
+        ("RPUSH list a b c d e f g h", [0, 0, 8]),
+        ("LPOP list", [0, 0, 1]),
+        ("LPOP none", [0, 0, 0]),
+        ("RPOP list 2", [0, 0, 2]),
+        ("LMPOP 2 none list LEFT", [0, 0, 1]),
+        ("BLPOP none list 1", [0, 0, 1]),
+        ("LMOVE list other LEFT LEFT", [0, 0, 1]),
+        ("RPOPLPUSH list list", [0, 0, 1]),
+        ("LTRIM list 0 -1", [0, 0, 0]),
+        ("LTRIM list 1 0", [0, 0, 2]),
+        ("SADD set a b c d", [0, 0, 4]),
+        ("SREM set a none", [0, 0, 1]),
+        ("SPOP set", [0, 0, 1]),
+        ("SPOP none", [0, 0, 0]),
+        ("SPOP set 9", [1, 0, 2]),
+        ("HSET hash f 1 g 2", [0, 0, 2]),
+        ("HGETDEL hash FIELDS 3 f g h", [0, 0, 2]),
+        ("ZADD zset 1 a 2 b 3 c 4 d", [0, 0, 4]),
+        ("ZPOPMIN zset 2", [0, 0, 2]),
+        ("BZMPOP 1 2 none zset MAX", [0, 0, 1]),
+        ("ZREMRANGEBYRANK zset 0 -1", [0, 0, 1]),
+        ("PFADD hll a", [0, 0, 2]),
+        ("BITFIELD bits SET u8 0 1 SET u8 8 1", [0, 0, 2]),
+        ("GETSET other 1", [1, 0, 0]),
+        ("GETDEL none", [0, 1, 0]),
+        ("GETDEL bits", [1, 0, 1]),
+        ("XADD stream * a b", [0, 0, 1]),
+        ("XADD stream MAXLEN 1 * a b", [0, 0, 1]),
+        ("RENAME hll new", [0, 0, 1]),
+        ("MOVE new 1", [0, 0, 1]),
+        ("SWAPDB 0 1", [0, 0, 1]),
+        ("SWAPDB 0 1", [0, 0, 1]),
+        // There are `other`, `stream` and `new`.
+        ("FLUSHALL", [0, 0, 3]),
+    ];
+    in_all_ways(|_, client| {
+        for (line, wanted) in cases {
+            let before = counts(client);
+            run(client, line);
+            let after = counts(client);
+            let counted = [0, 1, 2].map(|which| after[which] - before[which]);
+            assert_eq!(counted, *wanted, "{line}");
+        }
+    });
+}

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use keyspace::Millis;
 use keyspace::stream::{NodeLimits, Stream};
 use rdb::{
-    Builder, ConsumerHead, GroupHead, Kind, Limits, RdbError, Sink, StreamState, Text, Value,
+    Builder, ConsumerHead, GroupHead, Kind, Limits, RdbError, Sink, StreamState, Text, Trust, Value,
 };
 
 use super::stream::NewStream;
@@ -21,10 +21,11 @@ impl Incoming {
     /// The value in a dump.
     pub(super) fn of(
         dump: &[u8],
+        trust: Trust,
         node_limits: NodeLimits,
         now: Millis,
     ) -> Result<Incoming, RdbError> {
-        let dump = rdb::open(dump)?;
+        let dump = rdb::open_trusting(dump, trust)?;
         let plain = Builder::default();
         let mut building = Building { node_limits, now, plain, stream: None };
         rdb::decode(dump.payload, dump.version, &Limits::default(), &mut building)?;

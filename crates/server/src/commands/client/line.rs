@@ -101,6 +101,7 @@ pub(super) fn flags(client: &Client, names: &Names) -> String {
         ('U', client.unix),
         ('e', is(&client.no_evict)),
         ('T', is(&client.no_touch)),
+        ('I', is(&client.imports)),
     ];
     let set: String =
         letters.into_iter().filter(|(_, set)| *set).map(|(letter, _)| letter).collect();
