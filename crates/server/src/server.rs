@@ -456,6 +456,8 @@ pub struct Debugging {
     pub cron_paused: AtomicBool,
     /// SET-SKIP-CHECKSUM-VALIDATION 1: checksums of dumps are not looked at.
     pub checksums_skipped: AtomicBool,
+    /// SET-DISABLE-DENY-SCRIPTS 1: scripts may call DEBUG.
+    pub scripts_may_debug: AtomicBool,
     /// How often CHANGE-REPL-ID has given the data another name.
     pub renamings: AtomicU64,
 }

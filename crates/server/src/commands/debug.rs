@@ -117,7 +117,7 @@ const DEBUG: Command = Command {
             ..sub("SDSLEN", 3, "key", "Returns the lengths of a key and of its string.")
         },
         sub("SET-ACTIVE-EXPIRE", 3, "0|1", "0: what has expired is removed only when asked for."),
-        sub("SET-DISABLE-DENY-SCRIPTS", 3, "0|1", "Does nothing: there are no scripts."),
+        sub("SET-DISABLE-DENY-SCRIPTS", 3, "0|1", "Lets scripts call DEBUG, or not."),
         sub("SET-SKIP-CHECKSUM-VALIDATION", 3, "0|1", "1: RESTORE takes a wrong checksum."),
         sub(
             "SLEEP",
@@ -168,6 +168,9 @@ fn debug(call: &mut Call<'_>) -> Result<Next, CommandError> {
         }
         "SET-ACTIVE-EXPIRE" => {
             debugging.expiry_paused.store(!is_on(args.bytes()?), Ordering::Relaxed);
+        }
+        "SET-DISABLE-DENY-SCRIPTS" => {
+            debugging.scripts_may_debug.store(is_on(args.bytes()?), Ordering::Relaxed);
         }
         "SET-SKIP-CHECKSUM-VALIDATION" => {
             debugging.checksums_skipped.store(is_on(args.bytes()?), Ordering::Relaxed);
@@ -225,14 +228,14 @@ fn is_on(raw: &[u8]) -> bool {
     parse_integer(raw).is_some_and(|number| number != 0)
 }
 
-/// Waits without keeping the worker, but for a transaction: in Redis nobody is served meanwhile.
+/// Waits without keeping the worker, but for a transaction or a script: in Redis nobody is served meanwhile.
 /// The time counts as the command's own, so that the slow log and LATENCY can be tested with it.
 fn sleep(call: &mut Call<'_>, seconds: &[u8]) -> Result<Next, CommandError> {
     const SECONDS_MAX: f64 = 86_400.0;
     let seconds = parse_float(seconds).unwrap_or(0.0).clamp(0.0, SECONDS_MAX);
     let length_micros = (seconds * 1e6) as u64;
-    if call.session.executing {
-        // What EXEC runs holds its shards, so there is nobody to give way to.
+    if call.session.executing || call.session.is_in_script {
+        // What EXEC or a script runs holds its shards, so there is nobody to give way to.
         std::thread::sleep(Duration::from_micros(length_micros));
         call.reply().ok();
         return Ok(Next::Done);
