@@ -228,8 +228,9 @@ fn is_on(raw: &[u8]) -> bool {
     parse_integer(raw).is_some_and(|number| number != 0)
 }
 
-/// Waits without keeping the worker, but for a transaction or a script: in Redis nobody is served meanwhile.
-/// The time counts as the command's own, so that the slow log and LATENCY can be tested with it.
+/// Waits without keeping the worker, but for a transaction or a script: in Redis nobody is served
+/// meanwhile. The time counts as the command's own, so that the slow log and LATENCY can be tested
+/// with it.
 fn sleep(call: &mut Call<'_>, seconds: &[u8]) -> Result<Next, CommandError> {
     const SECONDS_MAX: f64 = 86_400.0;
     let seconds = parse_float(seconds).unwrap_or(0.0).clamp(0.0, SECONDS_MAX);

@@ -123,15 +123,7 @@ impl<'a> Batch<'a> {
         if session.away.is_some() || self.server.scripts.is_full() {
             return Ok(Ran::Busy);
         }
-        let mut interpreter = self.interpreter()?;
-        let ordered = self.order(request, command, session.holds_all, &mut interpreter);
-        let order = match ordered {
-            Ok(order) => order,
-            Err(error) => {
-                self.put_back(interpreter);
-                return Err(error);
-            }
-        };
+        let (order, interpreter) = self.prepared(request, command, session)?;
         if let Some(rest) = self.server.pause.holds(self.now, !order.terms.is_read_only) {
             self.put_back(interpreter);
             return Ok(crate::execute::held(entry, command, session, rest));
@@ -159,14 +151,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Ran, CommandError> {
         if session.away.is_none() {
             let view = self.enter_for_script(request, command, session).await?;
-            let mut interpreter = self.interpreter()?;
-            let order = match self.order(request, command, session.holds_all, &mut interpreter) {
-                Ok(order) => order,
-                Err(error) => {
-                    self.put_back(interpreter);
-                    return Err(error);
-                }
-            };
+            let (order, interpreter) = self.prepared(request, command, session)?;
             session.began_nanos = self.server.clock.nanos();
             let ran = self.start(request, order, interpreter, view, session, output);
             if ran == Ran::Done {
@@ -258,15 +243,7 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Done {
-        let mut interpreter = self.interpreter()?;
-        let ordered = self.order(request, command, session.holds_all, &mut interpreter);
-        let order = match ordered {
-            Ok(order) => order,
-            Err(error) => {
-                self.put_back(interpreter);
-                return Err(error);
-            }
-        };
+        let (order, interpreter) = self.prepared(request, command, session)?;
         self.tell_monitors_of_script(request, session);
         let Order { called, mut terms, keys, arguments } = order;
         // Nobody comes between the requests of a transaction.
@@ -307,6 +284,23 @@ impl<'a> Batch<'a> {
         let kept = self.keep(source, true, &mut interpreter);
         self.put_back(interpreter);
         kept.map(|kept| kept.known.script.id())
+    }
+
+    /// What a request wants to be run, and who is to run it.
+    fn prepared<'w>(
+        &self,
+        request: Request<'w>,
+        command: &Command,
+        session: &Session,
+    ) -> Result<(Order<'w>, Interpreter), CommandError> {
+        let mut interpreter = self.interpreter()?;
+        match self.order(request, command, session.holds_all, &mut interpreter) {
+            Ok(order) => Ok((order, interpreter)),
+            Err(error) => {
+                self.put_back(interpreter);
+                Err(error)
+            }
+        }
     }
 
     fn interpreter(&self) -> Result<Interpreter, CommandError> {
@@ -457,10 +451,9 @@ impl<'a> Batch<'a> {
         command: &'static Command,
         session: &Session,
     ) -> Result<Option<View<'static>>, CommandError> {
-        let mut interpreter = self.interpreter()?;
-        let ordered = self.order(request, command, session.holds_all, &mut interpreter);
+        let (order, interpreter) = self.prepared(request, command, session)?;
         self.put_back(interpreter);
-        let terms = ordered?.terms;
+        let terms = order.terms;
         while self.server.scripts.is_full() {
             if let Some(busy) = self.busy(&Plan::All) {
                 return Err(busy);
