@@ -612,12 +612,12 @@ impl<'a> Batch<'a> {
             view.know(key, request.hash);
         }
         if matches!(command.run, Run::Transaction) {
-            self.run_transaction(request, command, view, session, output)?;
+            let done = self.run_transaction(request, command, view, session, output);
             // It comes behind what it ran.
             if self.server.monitor.is_watched() && is_exec {
                 self.tell_monitors(entry, command, session, request.words);
             }
-            return Ok(Tried::Answered);
+            return done.map(|()| Tried::Answered);
         }
         let args = args_of(request, entry, command);
         let mut reply = Reply::new(output, session.dialect);

@@ -1,8 +1,8 @@
 //! What INFO tells: sections of `name:value` lines, with the names that monitoring looks for.
 //!
 //! A [`Section`] is a title and a function that writes its lines; the table of them, [`SECTIONS`],
-//! is all that the command needs. What the server does not have yet (persistence, replicas,
-//! scripts, pub/sub) is told as what it is: none.
+//! is all that the command needs. What the server does not have yet (persistence, replicas) is told
+//! as what it is: none.
 //!
 //! All numbers are read without a lock of the data path; sums over workers are those of a moment
 //! that is not quite the same for each.

@@ -349,18 +349,21 @@ impl Tracking {
     }
 }
 
-/// Tells those in BCAST mode which keys with their prefixes have changed, each once.
+/// Tells those in BCAST mode which keys have changed: a message for each of their prefixes, each
+/// key once.
 fn broadcast(followers: &Followers, changed: &[&[u8]], origin: ClientId) {
     for follower in followers.values().filter(|follower| !follower.passes_over(origin)) {
-        let Some(prefixes) = follower.terms.prefixes() else { continue };
-        let mut told: Vec<&[u8]> = Vec::new();
-        for key in changed {
-            if prefixes.iter().any(|prefix| key.starts_with(prefix)) && !told.contains(key) {
-                told.push(key);
+        // No two of them begin one key.
+        for prefix in follower.terms.prefixes().into_iter().flatten() {
+            let mut told: Vec<&[u8]> = Vec::new();
+            for key in changed.iter().filter(|key| key.starts_with(prefix)) {
+                if !told.contains(key) {
+                    told.push(key);
+                }
             }
-        }
-        if !told.is_empty() {
-            follower.tell(&invalidation(&told));
+            if !told.is_empty() {
+                follower.tell(&invalidation(&told));
+            }
         }
     }
 }

@@ -165,7 +165,8 @@ impl Transaction {
         self.queue.as_ref().is_some_and(|queue| queue.writes || queue.publishes)
     }
 
-    fn push(&mut self, words: Words<'_>, command: &Command, keyspace: &Keyspace) {
+    /// Queues a request. `only_reads`: it is a script that says that it changes nothing.
+    fn push(&mut self, words: Words<'_>, command: &Command, only_reads: bool, keyspace: &Keyspace) {
         let Some(queue) = &mut self.queue else { return };
         queue.requests.push(words);
         queue.writes |= command.writes();
@@ -178,7 +179,7 @@ impl Transaction {
         }
         if matches!(command.run, Run::Script) {
             // It holds everything: what its keys are is found out too late to begin anew.
-            let may_write = command.flags.has(Flags::MAY_REPLICATE);
+            let may_write = command.flags.has(Flags::MAY_REPLICATE) && !only_reads;
             (queue.has_scripts, queue.needs_all) = (true, true);
             queue.writes |= may_write;
             queue.publishes |= may_write;
@@ -253,7 +254,9 @@ impl<'a> Batch<'a> {
         if command.flags.has(Flags::NO_MULTI) {
             return Err(CommandError::text("ERR Command not allowed inside a transaction"));
         }
-        transaction.push(request.words, command, self.server.keyspace);
+        let only_reads =
+            matches!(command.run, Run::Script) && self.only_reads(request.words, command);
+        transaction.push(request.words, command, only_reads, self.server.keyspace);
         session.tell_transaction();
         Reply::new(output, session.dialect).simple("QUEUED");
         Ok(Some(Ran::Queued))

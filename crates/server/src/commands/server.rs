@@ -34,8 +34,13 @@ const TIME: Command = Command {
     ..BASE
 };
 
+/// `TIME`. It stands still in a script and in EXEC, to the millisecond.
 fn time(call: &mut Call<'_>) -> Result<Next, CommandError> {
-    let micros = call.batch.server.clock.unix_micros();
+    let stands = call.session.is_in_script || call.session.executing;
+    let micros = match stands {
+        true => call.batch.now * 1000,
+        false => call.batch.server.clock.unix_micros(),
+    };
     let mut reply = call.reply();
     reply.array(2);
     reply.bulk_i64((micros / 1_000_000) as i64);

@@ -286,6 +286,22 @@ impl<'a> Batch<'a> {
         kept.map(|kept| kept.known.script.id())
     }
 
+    /// Whether the script or the function of a request says that it changes nothing.
+    pub fn only_reads(&self, words: Words<'_>, command: &Command) -> bool {
+        let word = words.get(1).unwrap_or_default();
+        let flags = match command.name {
+            "EVAL" => script::Script::new(word).ok().and_then(|script| script.flags()),
+            "EVALSHA" => {
+                let known =
+                    ScriptId::parse(word).and_then(|id| self.server.scripts.registry.find(id));
+                known.and_then(|known| known.script.flags())
+            }
+            "FCALL" => self.server.functions.find(word).map(|(_, function)| function.flags),
+            _ => None,
+        };
+        flags.is_some_and(|flags| flags.no_writes)
+    }
+
     /// What a request wants to be run, and who is to run it.
     fn prepared<'w>(
         &self,
