@@ -433,10 +433,20 @@ impl<'g> View<'g> {
     /// Whether the key exists; counts as a use of it.
     #[must_use]
     pub fn touch(&self, key: &[u8]) -> bool {
+        self.touch_in(key, &self.frame)
+    }
+
+    /// The same, also for those whose uses are not recorded: they ask for it.
+    #[must_use]
+    pub fn touch_anyway(&self, key: &[u8]) -> bool {
+        self.touch_in(key, &Frame { touch: true, ..self.frame })
+    }
+
+    fn touch_in(&self, key: &[u8], frame: &Frame) -> bool {
         let found = self.find(key);
         self.count(key, found.is_some());
         let Some((database, handle, record)) = found else { return false };
-        database.touch(handle, record, &self.frame);
+        database.touch(handle, record, frame);
         true
     }
 

@@ -74,7 +74,7 @@ pub(super) const TOUCH: Command = Command {
 };
 
 fn touch(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
-    reply.integer(args.rest().filter(|key| keys.touch(key)).count() as i64);
+    reply.integer(args.rest().filter(|key| keys.touch_anyway(key)).count() as i64);
     Ok(())
 }
 
