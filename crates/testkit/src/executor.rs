@@ -164,13 +164,28 @@ impl SocketExecutor {
 
     /// How many clients the server says are waiting in a command.
     fn blocked(&mut self) -> io::Result<u64> {
-        let info = self.client(CONTROL)?.command(&["INFO", "clients"])?;
-        let text = info.as_bytes().unwrap_or_default();
-        let text = String::from_utf8_lossy(text);
-        let field = text.lines().find_map(|line| line.strip_prefix("blocked_clients:"));
-        field.and_then(|count| count.trim().parse().ok()).ok_or_else(|| {
+        self.counted("blocked_clients:")?.ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, "INFO has no blocked_clients")
         })
+    }
+
+    /// What INFO says of clients in a field, if it has that.
+    fn counted(&mut self, field: &str) -> io::Result<Option<u64>> {
+        let info = self.client(CONTROL)?.command(&["INFO", "clients"])?;
+        let text = String::from_utf8_lossy(info.as_bytes().unwrap_or_default());
+        let count = text.lines().find_map(|line| line.strip_prefix(field));
+        Ok(count.and_then(|count| count.trim().parse().ok()))
+    }
+
+    /// Waits until those who have hung up are subscribed to nothing any more. A server that does
+    /// not count them is quick enough.
+    fn wait_for_parting(&mut self) -> io::Result<()> {
+        for _ in 0..BLOCKED_CHECKS_MAX {
+            if self.counted("pubsub_clients:")?.unwrap_or(0) == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn try_receive(&mut self, client: &str) -> io::Result<Option<Value>> {
@@ -223,6 +238,7 @@ impl Executor for SocketExecutor {
 
     fn clear(&mut self) {
         self.clients.clear();
+        self.wait_for_parting().expect("a server tells of its clients");
         let cleared = self.run(CONTROL, &words("FLUSHALL"));
         assert_eq!(cleared, Value::ok(), "a transcript starts from an empty keyspace");
     }
