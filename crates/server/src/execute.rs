@@ -480,11 +480,16 @@ impl<'a> Batch<'a> {
         words: Words<'_>,
     ) {
         if !command.flags.has(Flags::SKIP_MONITOR) && !command.flags.has(Flags::ADMIN) {
-            let shown = secrets::shown(entry.command.name, words);
-            let address = if session.is_in_script { "lua" } else { &session.client.address };
-            let by = (session.db, address);
-            self.server.monitor.tell(self.server.clock.unix_micros(), by, shown);
+            self.show_monitors(entry, session, words);
         }
+    }
+
+    /// Shows a request to the monitors, whatever its row says of that.
+    pub fn show_monitors(&self, entry: &CommandEntry, session: &Session, words: Words<'_>) {
+        let shown = secrets::shown(entry.command.name, words);
+        let address = if session.is_in_script { "lua" } else { &session.client.address };
+        let by = (session.db, address);
+        self.server.monitor.tell(self.server.clock.unix_micros(), by, shown);
     }
 
     /// Whether commands that may need memory are refused now.
@@ -499,7 +504,7 @@ impl<'a> Batch<'a> {
     ///
     /// None of the shards if its words do not say where its keys are: then its function refuses
     /// them, in the order and the words of that command.
-    fn way(&self, request: Request<'a>, command: &Command, session: &Session) -> Way {
+    pub fn way(&self, request: Request<'_>, command: &Command, session: &Session) -> Way {
         let keyspace = self.server.keyspace;
         if matches!(command.run, Run::Transaction)
             && let Some(transaction) = session.transaction.as_ref().filter(|one| one.is_queueing())

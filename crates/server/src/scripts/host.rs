@@ -25,7 +25,7 @@ use super::interpreter::Gathered;
 use super::{Kind, Running, joined};
 use crate::acl::Context;
 use crate::connection::look_up;
-use crate::execute::{Batch, Ran, Request, args_of, called};
+use crate::execute::{Batch, Ran, Request, Way, args_of, called};
 use crate::executor::Executor;
 use crate::log;
 use crate::pubsub::is_publish;
@@ -258,7 +258,7 @@ impl Run {
         let hashes: SmallVec<[u64; 8]> = keys.map(|key| batch.server.keyspace.hash(key)).collect();
         let strays = needs_all || hashes.iter().any(|hash| !self.terms.keys.contains(hash));
         self.has_strayed |= strays;
-        let Some(view) = self.view.as_mut().filter(|view| strays && !view.is_whole()) else {
+        let Some(view) = self.view.as_ref().filter(|view| strays && !view.is_whole()) else {
             return Ok(());
         };
         if !needs_all && hashes.iter().all(|&hash| view.holds(hash)) {
@@ -269,17 +269,31 @@ impl Run {
             return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
         }
         let plan = if needs_all { Plan::All } else { batch.server.keyspace.plan(hashes) };
-        self.terms.plan = joined(&self.terms.plan, &plan);
-        if let Some(running) = &self.running {
-            batch.server.scripts.widen(running, &plan);
+        self.note_shards(batch, &plan);
+        match self.enter_more(&plan)? {
+            true => Ok(()),
+            false => Err(Refusal::Rejected(CommandError::text(LATE))),
         }
-        if view.try_widen(&plan) {
-            return Ok(());
+    }
+
+    /// Enters these shards, too, waiting for them away from the worker. `false`: another script is
+    /// doing so.
+    fn enter_more(&mut self, plan: &Plan) -> Result<bool, Refusal> {
+        let Some(view) = &mut self.view else { return Ok(true) };
+        if view.try_widen(plan) {
+            return Ok(true);
         }
         match self.place {
             Place::Worker => Err(Refusal::Later),
-            Place::Apart if view.widen_blocking(&plan) => Ok(()),
-            Place::Apart => Err(Refusal::Rejected(CommandError::text(LATE))),
+            Place::Apart => Ok(view.widen_blocking(plan)),
+        }
+    }
+
+    /// Notes that it holds these shards, too, or waits for them.
+    fn note_shards(&mut self, batch: Batch<'_>, plan: &Plan) {
+        self.terms.plan = joined(&self.terms.plan, plan);
+        if let Some(running) = &self.running {
+            batch.server.scripts.widen(running, plan);
         }
     }
 
@@ -287,21 +301,14 @@ impl Run {
     /// it has, it cannot begin anew.
     fn be_trusted(&mut self, batch: Batch<'_>) -> Result<(), Refusal> {
         let is_safe = self.terms.is_trusted || self.has_acted;
-        let Some(view) = self.view.as_mut().filter(|view| !is_safe && !view.is_whole()) else {
+        if is_safe || self.view.as_ref().is_none_or(View::is_whole) {
             return Ok(());
-        };
-        let is_whole = view.try_widen(&Plan::All);
-        if !is_whole && self.place == Place::Worker {
-            return Err(Refusal::Later);
         }
-        if !is_whole && !view.widen_blocking(&Plan::All) {
+        if !self.enter_more(&Plan::All)? {
             self.must_restart = true;
             return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
         }
-        self.terms.plan = Plan::All;
-        if let Some(running) = &self.running {
-            batch.server.scripts.widen(running, &Plan::All);
-        }
+        self.note_shards(batch, &Plan::All);
         Ok(())
     }
 
@@ -356,14 +363,7 @@ impl Run {
         session: &Session,
     ) -> Result<View<'static>, Refusal> {
         let keyspace = batch.server.keyspace;
-        let positions = command.key_positions(request.words).unwrap_or_default();
-        let keys = positions.iter().filter_map(|&at| request.words.get(at));
-        let plan = match command.enter.is_all(request.words) {
-            true => Plan::All,
-            false => keyspace.plan(keys.map(|key| keyspace.hash(key))),
-        };
-        let exclusive = command.is_exclusive(request.words);
-        let mode = if exclusive { Mode::Exclusive } else { Mode::Shared };
+        let Way { plan, mode, .. } = batch.way(request, command, session);
         let frame = || Frame { now: batch.server.clock.now(), ..batch.frame(session) };
         match keyspace.try_enter(frame(), &plan, mode) {
             Some(view) => Ok(view),

@@ -30,7 +30,6 @@ use crate::connection::look_up;
 use crate::execute::{Batch, Ran, Request, panicked};
 use crate::executor::Executor;
 use crate::long_work::Held;
-use crate::secrets;
 use crate::server::CommandEntry;
 use crate::session::Session;
 use crate::threads;
@@ -637,9 +636,7 @@ impl<'a> Batch<'a> {
         if self.server.monitor.is_watched()
             && let Some(entry) = request.entry
         {
-            let shown = secrets::shown(entry.command.name, request.words);
-            let by = (session.db, &*session.client.address);
-            self.server.monitor.tell(self.server.clock.unix_micros(), by, shown);
+            self.show_monitors(entry, session, request.words);
         }
     }
 }
