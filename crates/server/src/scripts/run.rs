@@ -24,7 +24,7 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Kind;
-use super::host::{Place, ScriptHost, Terms};
+use super::host::{Place, ScriptHost, Terms, Went};
 use super::interpreter::{Interpreter, Memory, Remembered, RememberedFunction};
 use crate::connection::look_up;
 use crate::execute::{Batch, Ran, Request, panicked};
@@ -90,7 +90,7 @@ impl Called {
     }
 
     /// Notes how it went.
-    fn note(&self, run: &super::host::Run, is_done: bool, nanos: u64) {
+    fn note(&self, went: Went, is_done: bool, nanos: u64) {
         let conduct = match self {
             Called::Script(script) => {
                 script.latency.record(nanos, 1);
@@ -98,7 +98,7 @@ impl Called {
             }
             Called::Function(function) => &function.conduct,
         };
-        if run.has_strayed {
+        if went.has_strayed {
             conduct.note_strayed();
         } else if is_done {
             conduct.note_kept();
@@ -194,7 +194,7 @@ impl<'a> Batch<'a> {
     ) -> Ran {
         let (sender, receiver) = oneshot::channel();
         let mark = output.mark();
-        let stand_in = Session::for_script(session);
+        let stand_in = Session::for_script(session, None);
         let mut session_away = std::mem::replace(session, stand_in);
         let seed = self.worker.chance();
         let executor = self.server.scripts.executor(&self.worker.server, seed);
@@ -247,9 +247,9 @@ impl<'a> Batch<'a> {
         let Order { called, mut terms, keys, arguments } = order;
         // Nobody comes between the requests of a transaction.
         (terms.plan, terms.is_not_atomic) = (Plan::All, false);
-        let Interpreter { mut engine, executor, words, memory } = interpreter;
-        let (parts, entered) = ((executor, words), Some(view.take()));
-        let mut host = ScriptHost::new(parts, memory.number, entered, session, terms, Place::Apart);
+        let Interpreter { mut engine, kit, memory } = interpreter;
+        let entered = Some(view.take());
+        let mut host = ScriptHost::new(kit, memory.number, entered, session, terms, Place::Apart);
         self.server.scripts.describe(memory.number, called.name(), request.words);
         let mark = output.mark();
         let mut reply = Reply::new(output, session.dialect);
@@ -259,15 +259,15 @@ impl<'a> Batch<'a> {
                 engine.call(library, name, &keys, &arguments, &mut host, &mut reply)
             }
         };
-        let (mut run, (executor, words)) = host.leave();
-        if let Some(entered) = run.view.take() {
+        if let Some(entered) = host.take_view() {
             *view = entered;
         }
-        let nanos = self.server.clock.nanos() - run.began_nanos;
-        called.note(&run, done.is_ok(), nanos);
-        self.put_back(Interpreter { engine, executor, words, memory });
+        let (went, kit) = host.leave();
+        let nanos = self.server.clock.nanos() - went.began_nanos;
+        called.note(went, done.is_ok(), nanos);
+        self.put_back(Interpreter { engine, kit, memory });
         match done {
-            Ok(()) if run.has_failed => self.count_failed(request),
+            Ok(()) if went.has_failed => self.count_failed(request),
             Ok(()) => {}
             Err(failure) => self.fail(request, &failure, session, output, mark),
         }
@@ -553,9 +553,9 @@ impl<'a> Batch<'a> {
         if let Some(view) = view.as_ref().filter(|_| terms.keys.len() > 1) {
             view.prefetch(&terms.keys);
         }
-        let Interpreter { engine, executor, words, memory } = interpreter;
-        let (parts, number) = ((executor, words), memory.number);
-        let host = ScriptHost::new(parts, number, view, session, terms, Place::Worker);
+        let Interpreter { engine, kit, memory } = interpreter;
+        let number = memory.number;
+        let host = ScriptHost::new(kit, number, view, session, terms, Place::Worker);
         let dialect = session.dialect;
         match engine.start(called.program(), &keys, &arguments, dialect, host) {
             Progress::Done(finished) => {
@@ -710,16 +710,16 @@ fn conclude(
     memory: Box<Memory>,
 ) -> (Interpreter, Outcome) {
     let Finished { mut engine, host, done } = finished;
-    let (run, (executor, words)) = host.end();
-    let nanos = executor.server.clock.nanos() - run.began_nanos;
-    called.note(&run, done.is_ok(), nanos);
+    let (went, kit) = host.end();
+    let nanos = kit.executor.server.clock.nanos() - went.began_nanos;
+    called.note(went, done.is_ok(), nanos);
     let done = done.map(|()| std::mem::take(engine.reply()));
     let outcome = Outcome {
         // What fails beside its reply is counted with that.
-        has_failed: run.has_failed && done.is_ok(),
+        has_failed: went.has_failed && done.is_ok(),
         done,
-        must_restart: run.must_restart,
-        began_nanos: run.began_nanos,
+        must_restart: went.must_restart,
+        began_nanos: went.began_nanos,
     };
-    (Interpreter { engine, executor, words, memory }, outcome)
+    (Interpreter { engine, kit, memory }, outcome)
 }
