@@ -111,7 +111,8 @@ fn pcall(lua: Lua<'_>) -> Outcome {
 }
 
 fn run_command(lua: Lua<'_>, raises: bool) -> Outcome {
-    if let Err(refused) = words_are_texts(lua) {
+    if lua.top() == 0 {
+        let refused = push_error(lua, NO_WORDS);
         return if raises { Err(refused) } else { Ok(1) };
     }
     let shared = lua.shared();
@@ -125,9 +126,13 @@ fn run_command(lua: Lua<'_>, raises: bool) -> Outcome {
             })
         });
         match called {
-            Some(Called::Answered) => break,
-            Some(Called::Later) => fiber::pause(shared),
-            None => return stopped(lua),
+            Some(Some(Called::Answered)) => break,
+            Some(Some(Called::Later)) => fiber::pause(shared),
+            Some(None) => return stopped(lua),
+            None => {
+                let refused = push_error(lua, NOT_TEXTS);
+                return if raises { Err(refused) } else { Ok(1) };
+            }
         }
         if shared.stop.get().is_some() {
             return stopped(lua);
@@ -144,31 +149,15 @@ fn stopped(lua: Lua<'_>) -> Outcome {
     Err(push_error(lua, lua.shared().stop.get().unwrap_or("there is no script running")))
 }
 
-/// Checks that there are words and that all are texts or numbers. The error is on the stack if
-/// not.
-fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
-    let count = lua.top();
-    if count == 0 {
-        return Err(push_error(
-            lua,
-            "Please specify at least one argument for this redis lib call",
-        ));
-    }
-    for at in 1..=count {
-        match lua.kind(at) {
-            Kind::String | Kind::Number => {}
-            _ => {
-                let text = "Lua redis lib command arguments must be strings or integers";
-                return Err(push_error(lua, text));
-            }
-        }
-    }
-    Ok(())
-}
+/// What is told if a call has no word.
+const NO_WORDS: &str = "Please specify at least one argument for this redis lib call";
 
-/// Hands over all values of the stack, which are texts or numbers; a number is written without
-/// loss, and becomes no string of Lua's.
-fn with_words<T>(lua: Lua<'_>, work: impl FnOnce(&[&[u8]]) -> T) -> T {
+/// What is told if a word of a call is neither a text nor a number.
+const NOT_TEXTS: &str = "Lua redis lib command arguments must be strings or integers";
+
+/// Hands over all values of the stack; a number is written without loss, and becomes no string of
+/// Lua's. `None` if one is neither a text nor a number.
+fn with_words<T>(lua: Lua<'_>, work: impl FnOnce(&[&[u8]]) -> T) -> Option<T> {
     let count = usize::try_from(lua.top()).unwrap_or(0);
     lua.shared().scratch(|numbers| {
         let start = numbers.len();
@@ -191,23 +180,25 @@ fn gather<'w, T>(
     ends: &mut [usize],
     words: &mut [&'w [u8]],
     work: impl FnOnce(&[&[u8]]) -> T,
-) -> T {
+) -> Option<T> {
     let mut start = numbers.len();
     for (at, end) in (1..).zip(ends.iter_mut()) {
-        if lua.kind(at) == Kind::Number {
+        match lua.kind(at) {
             // A zero below zero is zero to commands.
-            protocol::format_double(lua.number(at) + 0.0, numbers);
+            Kind::Number => protocol::format_double(lua.number(at) + 0.0, numbers),
+            Kind::String => {}
+            _ => return None,
         }
         *end = numbers.len();
     }
     for ((at, &end), word) in (1..).zip(ends.iter()).zip(words.iter_mut()) {
         *word = match end > start {
             true => &numbers[start..end],
-            false => lua.bytes(at).unwrap_or_default(),
+            false => lua.text(at).unwrap_or_default(),
         };
         start = end;
     }
-    work(words)
+    Some(work(words))
 }
 
 /// `redis.error_reply(text)`.
@@ -322,14 +313,17 @@ fn set_replication(lua: Lua<'_>) -> Outcome {
 
 /// `redis.acl_check_cmd(..)`.
 fn may_call(lua: Lua<'_>) -> Outcome {
-    words_are_texts(lua)?;
+    if lua.top() == 0 {
+        return Err(push_error(lua, NO_WORDS));
+    }
     let answer = with_words(lua, |words| lua.shared().host(|host| host.may_call(words)));
     match answer {
-        Some(Some(may)) => lua.push_boolean(may),
-        Some(None) => {
+        Some(Some(Some(may))) => lua.push_boolean(may),
+        Some(Some(None)) => {
             return Err(push_error(lua, "Invalid command passed to redis.acl_check_cmd()"));
         }
-        None => return stopped(lua),
+        Some(None) => return stopped(lua),
+        None => return Err(push_error(lua, NOT_TEXTS)),
     }
     Ok(1)
 }

@@ -30,6 +30,7 @@ mod answer;
 mod api;
 mod base;
 mod bit;
+mod blocks;
 mod cjson;
 mod cmsgpack;
 mod convert;
