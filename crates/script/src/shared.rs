@@ -23,6 +23,7 @@ use std::ptr::{self, NonNull};
 use protocol::{Dialect, Output};
 
 use crate::blocks::Blocks;
+use crate::gathered::Gathered;
 use crate::host::{Host, Replicate};
 use crate::library::Registered;
 
@@ -74,6 +75,7 @@ pub(crate) struct Shared {
     /// What a command has replied.
     pub(crate) answer: RefCell<Output>,
     scratch: RefCell<Vec<u8>>,
+    words: RefCell<Gathered>,
 }
 
 impl Shared {
@@ -103,6 +105,7 @@ impl Shared {
             registered: RefCell::new(None),
             answer: RefCell::new(Output::new()),
             scratch: RefCell::new(Vec::new()),
+            words: RefCell::new(Gathered::new()),
         }
     }
 
@@ -162,6 +165,12 @@ impl Shared {
     #[inline(never)]
     pub(crate) fn scratch<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         work(&mut self.scratch.borrow_mut())
+    }
+
+    /// Works on the words of a call, without a call of Lua that may raise.
+    #[inline(never)]
+    pub(crate) fn words<T>(&self, work: impl FnOnce(&mut Gathered) -> T) -> T {
+        work(&mut self.words.borrow_mut())
     }
 
     /// How much is in the scratch buffer.

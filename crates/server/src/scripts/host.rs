@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 
 use command::{Command, CommandError, Flags, Shape, Tried};
 use keyspace::{Frame, Mode, Plan, View};
-use protocol::{Output, Reply};
+use protocol::{Output, Reply, Words};
 use script::{
     Call, Called, Host, KILLED, LogLevel, NOT_ALLOWED, READ_ONLY, UNKNOWN_COMMAND, Verdict,
     WRONG_ARITY,
@@ -57,7 +57,7 @@ pub struct Terms {
     /// Shared if it may change nothing.
     pub mode: Mode,
     /// The hashes of the keys that it is given.
-    pub keys: SmallVec<[u64; 16]>,
+    pub keys: SmallVec<[u64; 4]>,
     /// It is known to keep to its keys.
     pub is_trusted: bool,
     /// Others may come between its calls: it holds no shard from one to the next.
@@ -181,18 +181,18 @@ impl ScriptHost {
 
     fn try_call(
         &mut self,
-        words: &[&[u8]],
+        words: Words<'_>,
         call: Call,
         output: &mut Output,
     ) -> Result<(), Refusal> {
         let ScriptHost { kit, settings, session, run } = self;
-        let Kit { executor, words: gathered, brief_calls, .. } = &mut **kit;
-        if run.went.must_restart || !gathered.fill(words) {
+        let Kit { executor, brief_calls, .. } = &mut **kit;
+        if run.went.must_restart {
             return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
         }
         session.dialect = call.dialect;
         let batch = run.batch(executor, settings);
-        let request = look_up(batch.server, gathered.words());
+        let request = look_up(batch.server, words);
         let named = admit(batch, request, session)?;
         let command = named.1;
         run.permit(batch, command)?;
@@ -499,7 +499,7 @@ fn is_harmless(command: &Command) -> bool {
 }
 
 impl Host for Box<ScriptHost> {
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
+    fn call(&mut self, words: Words<'_>, call: Call, reply: &mut Reply<'_>) -> Called {
         let mark = reply.output().mark();
         let (error, rejected) = match self.try_call(words, call, reply.output()) {
             Ok(()) => return Called::Answered,
@@ -517,19 +517,16 @@ impl Host for Box<ScriptHost> {
             // Nobody is told of it.
             return Called::Answered;
         }
-        let request = look_up(&self.kit.executor.server, self.kit.words.words());
+        let request = look_up(&self.kit.executor.server, words);
         let number =
             request.entry.map(|entry| entry.number_of(called(entry.command, request.words)));
         self.kit.executor.count_error(number, rejected, &error);
         Called::Answered
     }
 
-    fn may_call(&mut self, words: &[&[u8]]) -> Option<bool> {
-        if !self.kit.words.fill(words) {
-            return None;
-        }
+    fn may_call(&mut self, words: Words<'_>) -> Option<bool> {
         let batch = self.run.batch(&self.kit.executor, &self.settings);
-        let request = look_up(batch.server, self.kit.words.words());
+        let request = look_up(batch.server, words);
         let entry = request.entry?;
         let command = match entry.command.subcommands {
             [] => entry.command,

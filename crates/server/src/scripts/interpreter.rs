@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use command::CommandError;
-use protocol::{Span, Words};
 use script::{Engine, Failure, Function, LibrarySource, ScriptId};
 
 use super::registry::{Conduct, Known};
@@ -54,8 +53,6 @@ pub struct Interpreter {
 pub struct Kit {
     /// As who they do.
     pub executor: Executor,
-    /// The words of the command that is called.
-    pub words: Gathered,
     /// The user of the last script: mostly that of the next, who is then not counted again in a
     /// line of memory that all workers write.
     pub user: Option<Arc<User>>,
@@ -73,40 +70,6 @@ pub struct Memory {
     libraries_seen: u64,
 }
 
-/// Words one behind the other, as a request has them.
-#[derive(Default)]
-pub struct Gathered {
-    bytes: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-/// Bytes that are kept from one call to the next.
-const GATHERED_KEPT_BYTES: usize = 64 << 10;
-
-impl Gathered {
-    /// Puts these words in the place of the last ones; `false`: they are more than 4 GiB.
-    pub fn fill(&mut self, words: &[&[u8]]) -> bool {
-        self.bytes.clear();
-        self.spans.clear();
-        if self.bytes.capacity() > GATHERED_KEPT_BYTES {
-            self.bytes.shrink_to(GATHERED_KEPT_BYTES);
-        }
-        for word in words {
-            let start = self.bytes.len();
-            let Ok(end) = u32::try_from(start + word.len()) else { return false };
-            self.bytes.extend_from_slice(word);
-            self.spans.push(Span { start: start as u32, end });
-        }
-        true
-    }
-
-    /// The words.
-    #[must_use]
-    pub fn words(&self) -> Words<'_> {
-        Words::new(&self.bytes, &self.spans)
-    }
-}
-
 impl Interpreter {
     /// A new one; `number` tells it from the others.
     ///
@@ -122,7 +85,7 @@ impl Interpreter {
             flushes_seen: 0,
             libraries_seen: 0,
         };
-        let kit = Kit { executor, words: Gathered::default(), user: None, brief_calls: 0 };
+        let kit = Kit { executor, user: None, brief_calls: 0 };
         Ok(Interpreter { engine, kit: Box::new(kit), memory: Box::new(memory) })
     }
 

@@ -56,8 +56,8 @@ enum Called {
 struct Order<'a> {
     called: Called,
     terms: Terms,
-    keys: SmallVec<[&'a [u8]; 8]>,
-    arguments: SmallVec<[&'a [u8]; 8]>,
+    keys: SmallVec<[&'a [u8]; 4]>,
+    arguments: SmallVec<[&'a [u8]; 4]>,
 }
 
 /// How a run has ended.
@@ -361,9 +361,8 @@ impl<'a> Batch<'a> {
             Kind::Function => Some(interpreter.find_function(first)?),
             Kind::Script => None,
         };
-        if command.name.starts_with("EVALSHA") && ScriptId::parse(first).is_none() {
-            return Err(no_script());
-        }
+        let by_name = command.name.starts_with("EVALSHA");
+        let id = if by_name { Some(ScriptId::parse(first).ok_or_else(no_script)?) } else { None };
         let count = count_of(words, kind)?;
         let (called, flags) = match function {
             Some(found) => {
@@ -371,14 +370,14 @@ impl<'a> Batch<'a> {
                 (Called::Function(found), flags)
             }
             None => {
-                let found = self.script(first, command, interpreter)?;
+                let found = self.script(first, id, interpreter)?;
                 let flags = found.known.script.flags();
                 (Called::Script(found), flags)
             }
         };
         let only_reads = command.name.ends_with("_RO");
         let mut terms = self.terms(kind, flags, only_reads)?;
-        let keys: SmallVec<[&[u8]; 8]> = words.iter().skip(3).take(count).collect();
+        let keys: SmallVec<[&[u8]; 4]> = words.iter().skip(3).take(count).collect();
         let arguments = words.iter().skip(3 + count).collect();
         terms.keys = keys.iter().map(|key| self.server.keyspace.hash(key)).collect();
         let conduct = match &called {
@@ -399,23 +398,21 @@ impl<'a> Batch<'a> {
         Ok(Order { called, terms, keys, arguments })
     }
 
-    /// The script that EVAL brings or EVALSHA names.
+    /// The script that EVALSHA names, or EVAL brings.
     fn script(
         &self,
         word: &[u8],
-        command: &Command,
+        name: Option<ScriptId>,
         interpreter: &mut Interpreter,
     ) -> Result<Arc<Remembered>, CommandError> {
-        let by_name = command.name.starts_with("EVALSHA");
-        let id = if by_name { ScriptId::parse(word) } else { Some(ScriptId::of(word)) };
-        if let Some(found) = id.and_then(|id| interpreter.find(id)) {
+        if let Some(found) = interpreter.find(name.unwrap_or_else(|| ScriptId::of(word))) {
             found.known.touch(self.now);
             return Ok(found);
         }
-        if by_name {
-            return Err(no_script());
+        match name {
+            Some(_) => Err(no_script()),
+            None => self.keep(word, false, interpreter),
         }
-        self.keep(word, false, interpreter)
     }
 
     /// On what terms a script runs that says this of itself; `None`: nothing.
