@@ -157,6 +157,16 @@ mod tests {
         unsafe { std::slice::from_raw_parts(block.as_ptr(), len) }.iter().all(|&it| it == byte)
     }
 
+    fn give_back(blocks: &Blocks, block: NonNull<u8>, len: usize) {
+        // SAFETY: the tests give what they got, with its length.
+        unsafe { blocks.give_back(block, len) };
+    }
+
+    fn change(blocks: &Blocks, block: NonNull<u8>, old: usize, new: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { blocks.change(block, old, new) }
+    }
+
     #[test]
     fn blocks_hold_what_was_written_through_every_change() {
         let blocks = Blocks::new();
@@ -165,17 +175,14 @@ mod tests {
             for new in lens {
                 let block = fill(blocks.get(old), old, 7);
                 let others: Vec<_> = lens.map(|len| (fill(blocks.get(len), len, 9), len)).into();
-                // SAFETY: it is given with the length that it was asked for.
-                let moved = NonNull::new(unsafe { blocks.change(block, old, new) }).unwrap();
+                let moved = NonNull::new(change(&blocks, block, old, new)).unwrap();
                 assert!(moved.addr().get().is_multiple_of(STEP));
                 assert!(is_filled(moved, old.min(new), 7), "{old} {new}");
                 for (other, len) in others {
                     assert!(is_filled(other, len, 9), "{old} {new} {len}");
-                    // SAFETY: as above.
-                    unsafe { blocks.give_back(other, len) };
+                    give_back(&blocks, other, len);
                 }
-                // SAFETY: as above.
-                unsafe { blocks.give_back(moved, new) };
+                give_back(&blocks, moved, new);
             }
         }
     }
@@ -184,18 +191,15 @@ mod tests {
     fn what_is_kept_is_used_again_and_bounded() {
         let blocks = Blocks::new();
         let first = fill(blocks.get(40), 40, 1);
-        // SAFETY: it is given with the length that it was asked for.
-        unsafe { blocks.give_back(first, 40) };
+        give_back(&blocks, first, 40);
         assert_eq!(blocks.get(33), first.as_ptr());
         assert_eq!(blocks.kept_bytes.get(), 0);
         let many: Vec<_> = (0..5_000).map(|_| fill(blocks.get(250), 250, 1)).collect();
         for block in many {
-            // SAFETY: as above.
-            unsafe { blocks.give_back(block, 250) };
+            give_back(&blocks, block, 250);
         }
         assert_eq!(blocks.kept_bytes.get(), KEPT_BYTES_MAX);
-        // SAFETY: as above; it was asked for with 33 bytes.
-        unsafe { blocks.give_back(first, 33) };
+        give_back(&blocks, first, 33);
     }
 
     #[test]
@@ -203,10 +207,8 @@ mod tests {
         let blocks = Blocks::new();
         assert!(blocks.get(usize::MAX).is_null());
         let block = fill(blocks.get(300), 300, 3);
-        // SAFETY: it is given with the length that it was asked for.
-        let moved = unsafe { blocks.change(block, 300, usize::MAX) };
-        assert!(moved.is_null() && is_filled(block, 300, 3));
-        // SAFETY: as above.
-        unsafe { blocks.give_back(block, 300) };
+        assert!(change(&blocks, block, 300, usize::MAX).is_null());
+        assert!(is_filled(block, 300, 3));
+        give_back(&blocks, block, 300);
     }
 }
