@@ -263,12 +263,24 @@ impl<'g> View<'g> {
     /// Asks for the memory that look-ups of the keys with these hashes will read: their buckets
     /// first, then the records, so that the waits for many keys are one.
     pub fn prefetch(&self, hashes: &[u64]) {
-        let databases = || {
-            let of = |hash| self.shard(self.keyspace.shard_of(hash)).database(self.frame.db);
-            hashes.iter().filter_map(move |&hash| Some((hash, of(hash)?)))
-        };
-        databases().for_each(|(hash, database)| database.prefetch_bucket(hash));
-        databases().for_each(|(hash, database)| database.prefetch_record(hash));
+        self.prefetch_buckets(hashes);
+        self.prefetch_records(hashes);
+    }
+
+    /// The first half of [`View::prefetch`], for who has something to do before the second.
+    pub fn prefetch_buckets(&self, hashes: &[u64]) {
+        self.homes(hashes).for_each(|(hash, database)| database.prefetch_bucket(hash));
+    }
+
+    /// The second half.
+    pub fn prefetch_records(&self, hashes: &[u64]) {
+        self.homes(hashes).for_each(|(hash, database)| database.prefetch_record(hash));
+    }
+
+    /// Where the keys with these hashes lie, with each.
+    fn homes(&self, hashes: &[u64]) -> impl Iterator<Item = (u64, &Database)> {
+        let of = |hash| self.shard(self.keyspace.shard_of(hash)).database(self.frame.db);
+        hashes.iter().filter_map(move |&hash| Some((hash, of(hash)?)))
     }
 
     /// What the transaction takes as given.

@@ -667,7 +667,8 @@ impl Connection {
                     // Who writes to one key in a row asks for it once.
                     if planned.is_ahead && ahead.last() != Some(&planned.hash) {
                         ahead.push(planned.hash);
-                        if !is_alone {
+                        // A script has much to do before it comes to its key.
+                        if !is_alone || !planned.keyed {
                             server.keyspace.prefetch_gate(planned.hash);
                         }
                     }

@@ -499,6 +499,13 @@ fn is_harmless(command: &Command) -> bool {
 }
 
 impl Host for Box<ScriptHost> {
+    fn note_ready(&mut self) {
+        // Their buckets, asked for when the shards were entered, are here by now.
+        if let Some(view) = &self.run.view {
+            view.prefetch_records(&self.run.terms.keys);
+        }
+    }
+
     fn call(&mut self, words: Words<'_>, call: Call, reply: &mut Reply<'_>) -> Called {
         let mark = reply.output().mark();
         let (error, rejected) = match self.try_call(words, call, reply.output()) {
