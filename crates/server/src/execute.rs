@@ -864,10 +864,30 @@ impl<'a> Batch<'a> {
         self.worker.note_latency(self.settings, event, nanos / 1000);
     }
 
-    /// How long a command of this kind took until now, on average, in ns.
-    pub fn usual_nanos(&self, entry: &CommandEntry, command: &'static Command) -> u64 {
+    /// How many commands of a kind have been booked.
+    pub fn calls_until_now(&self, entry: &CommandEntry, command: &'static Command) -> u64 {
+        self.worker.stats().each[entry.number_of(command)].calls.get()
+    }
+
+    /// Counts a command whose time another one stands for.
+    pub fn book_unmeasured(&self, entry: &CommandEntry, command: &'static Command) {
+        let stats = self.worker.stats();
+        stats.commands.add(1);
+        stats.each[entry.number_of(command)].calls.add(1);
+    }
+
+    /// Books the time of commands that are counted already, so many of `nanos` each.
+    pub fn book_others(
+        &self,
+        entry: &CommandEntry,
+        command: &'static Command,
+        (calls, nanos): (u64, u64),
+    ) {
         let each = &self.worker.stats().each[entry.number_of(command)];
-        each.nanos.get().checked_div(each.calls.get()).unwrap_or(0)
+        each.nanos.add(nanos.wrapping_mul(calls));
+        if self.settings.latency_tracking {
+            each.latency.get_or_init(Default::default).record(nanos, calls);
+        }
     }
 
     /// Counts what a transaction did, and drops what it left where that disturbs nobody.
