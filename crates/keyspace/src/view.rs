@@ -575,7 +575,7 @@ impl<'g> View<'g> {
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
-    #[inline]
+    #[inline(always)]
     pub fn str_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<StrEntry<'v>, Refused> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
@@ -832,19 +832,30 @@ impl<'g> View<'g> {
     }
 
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
-    #[inline(always)]
     pub fn publish(mut self) -> Tally {
+        self.conclude()
+    }
+
+    /// Tells everybody concerned what was changed, and says what was done. The gates are to be left
+    /// next.
+    #[inline(always)]
+    pub(crate) fn conclude(&mut self) -> Tally {
         if self.log.ready.is_some() {
             self.serve_waiters();
         }
         if self.log.notes.get_mut().is_some() {
             self.announce();
         }
-        let View { entered, log, .. } = self;
-        drop(entered);
-        let Log { hits, misses, changes, expired, lapsed, garbage, overdue, .. } = log;
-        let (hits, misses) = (hits.into_inner(), misses.into_inner());
-        Tally { hits, misses, changes, expired, lapsed, garbage, overdue: overdue.into_inner() }
+        let Log { hits, misses, changes, expired, lapsed, garbage, overdue, .. } = &mut self.log;
+        Tally {
+            hits: hits.get(),
+            misses: misses.get(),
+            changes: *changes,
+            expired: *expired,
+            lapsed: *lapsed,
+            garbage: garbage.take(),
+            overdue: overdue.take(),
+        }
     }
 }
 
