@@ -5,6 +5,9 @@
 //! WATCH, client tracking, keyspace events and replication all hang from there; no command knows
 //! of them. While nobody listens a change costs an addition.
 //!
+//! A transaction of several commands may tell clients of each as soon as it has run
+//! ([`crate::View::tell`]): whatever they do about it waits for its gates.
+//!
 //! An [`Effect`] says what was done to the entry, not what was asked for, so that it gives the
 //! same again on a replica or after a restart: deadlines are absolute, chosen members concrete.
 
@@ -233,10 +236,28 @@ pub enum Listener {
     Misses = 4,
 }
 
+/// What one step of a transaction changed, a command of it or what was left.
+pub struct Step<'a> {
+    /// Whose transaction it is, see [`crate::Frame::origin`].
+    pub origin: u64,
+    pub(crate) notes: &'a Notes,
+}
+
+impl Step<'_> {
+    /// The changes, in the order they were made.
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.notes.iter_untold()
+    }
+}
+
 /// Who is told of changes, while the gates of the changed shards are still held.
 ///
 /// What it does must be short, must not wait, and must not enter the keyspace.
 pub trait Sink: Send + Sync {
+    /// What clients are to hear of one by one. Every change comes once, before its transaction is
+    /// published.
+    fn tell(&self, _step: &Step<'_>) {}
+
     /// One transaction's changes. Calls for one shard come in the order of its positions.
     fn publish(&self, publication: &Publication<'_>);
 }
@@ -246,6 +267,8 @@ pub trait Sink: Send + Sync {
 pub(crate) struct Notes {
     keys: Vec<u8>,
     list: Vec<Note>,
+    /// How many of them clients were told, and where their keys end.
+    told: (usize, usize),
 }
 
 struct Note {
@@ -264,8 +287,25 @@ impl Notes {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Change<'_>> {
-        let mut start = 0;
-        self.list.iter().map(move |note| {
+        self.iter_from((0, 0))
+    }
+
+    fn iter_untold(&self) -> impl Iterator<Item = Change<'_>> {
+        self.iter_from(self.told)
+    }
+
+    /// Whether there are some that clients were not told yet.
+    pub(crate) fn has_untold(&self) -> bool {
+        self.told.0 < self.list.len()
+    }
+
+    /// Notes that clients were told of all there are.
+    pub(crate) fn mark_told(&mut self) {
+        self.told = (self.list.len(), self.keys.len());
+    }
+
+    fn iter_from(&self, (first, mut start): (usize, usize)) -> impl Iterator<Item = Change<'_>> {
+        self.list[first..].iter().map(move |note| {
             let key = &self.keys[start..note.key_end];
             start = note.key_end;
             let &Note { shard, db, event, effect, .. } = note;

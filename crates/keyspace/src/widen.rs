@@ -184,6 +184,7 @@ mod tests {
             access: Access::Lru,
             touch: true,
             origin: 0,
+            by_script: false,
             layout: Layout::default(),
             intake: crate::Intake::default(),
         }

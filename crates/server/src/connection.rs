@@ -398,6 +398,9 @@ impl Connection {
         if !wait.blocked.has_left() {
             self.end_wait(server, &wait.blocked).await;
         }
+        if answer.is_some() {
+            self.book_wait(server, &wait);
+        }
         client.blocked.store(false, Ordering::Relaxed);
         if let Some(answer) = answer.filter(|_| !wait.mute) {
             self.output.push_output(answer);
@@ -406,6 +409,17 @@ impl Connection {
             client.kill(Kill::Now);
         }
         self.obey_kill();
+    }
+
+    /// Counts a request that has waited, and enters it into the slow log if it ran for long.
+    fn book_wait(&self, server: &Server, wait: &Wait) {
+        let settings = self.worker.settings();
+        let batch = Batch::begin(server, &self.worker, &settings);
+        let request = look_up(server, wait.blocked.words());
+        let Some(entry) = request.entry else { return };
+        let command = called(entry.command, request.words);
+        batch.book(entry, command, (1, wait.ran_nanos), &self.session.client);
+        batch.note_slow(request, &self.session, wait.ran_nanos / 1000);
     }
 
     /// The answer of a request that waits, once there is one; `None`: the client is to go.
@@ -806,7 +820,7 @@ impl Connection {
                 }
                 waits @ (Ran::Rest(_) | Ran::Blocked) => {
                     *at = *end;
-                    meter.after(request, self);
+                    meter.answered(waits, request, self);
                     meter.finish(self);
                     return Some(Ended::Waits(waits));
                 }
@@ -1068,19 +1082,39 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Counts a request that is answered. What was refused or queued took no time of its command.
+    /// Counts a request that has run. What was refused or queued took no time of its command; what
+    /// waits is counted when its wait is over.
     #[inline]
-    fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &Connection) {
-        if matches!(ran, Ran::Refused | Ran::Queued) {
-            return self.refused(request, connection);
+    fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &mut Connection) {
+        match ran {
+            Ran::Refused | Ran::Queued => self.refused(request, connection),
+            Ran::Blocked => self.blocked(request, connection),
+            _ => self.after(request, connection),
         }
-        self.after(request, connection);
     }
 
     #[cold]
     fn refused(&mut self, request: Request<'_>, connection: &Connection) {
         self.finish(connection);
         self.booked = 0;
+        self.name_last(request, connection);
+    }
+
+    /// Notes with a request that begins to wait how long it took to see that it must.
+    #[cold]
+    fn blocked(&mut self, request: Request<'_>, connection: &mut Connection) {
+        let was_alone = self.running.is_none_or(|(_, calls)| calls == 0);
+        self.finish(connection);
+        let since = if was_alone { self.since } else { self.booked };
+        self.booked = 0;
+        if let Some(wait) = &mut connection.session.wait {
+            wait.ran_nanos = self.batch.server.clock.nanos().saturating_sub(since);
+        }
+        self.name_last(request, connection);
+    }
+
+    /// Shows others which command it was.
+    fn name_last(&self, request: Request<'_>, connection: &Connection) {
         let Some(entry) = request.entry else { return };
         let sub = Some(called(entry.command, request.words));
         let sub = sub.filter(|&command| !std::ptr::eq(command, entry.command));

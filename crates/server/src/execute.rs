@@ -143,6 +143,7 @@ impl<'a> Batch<'a> {
             access: self.settings.access,
             touch: !session.no_touch,
             origin: session.client.id,
+            by_script: session.is_in_script,
             layout: self.settings.layout,
             intake: match self.intake.import {
                 Import::On if session.imports => Intake { import: Import::Source, ..self.intake },
@@ -584,7 +585,8 @@ impl<'a> Batch<'a> {
             let blocked = Arc::new(blocked);
             view.wait(blocked.awaited(), &(Arc::clone(&blocked) as Arc<dyn Waiter>));
             let number = entry.number_of(command);
-            session.wait = Some(Box::new(Wait { blocked, until: *until, mute: false, number }));
+            let wait = Wait { blocked, until: *until, mute: false, number, ran_nanos: 0 };
+            session.wait = Some(Box::new(wait));
         }
         let tally = view.publish();
         self.settle(tally, command);

@@ -107,12 +107,11 @@ impl Functions {
         self.change(|catalog| catalog.remove(name).then_some(()).ok_or(())).is_ok()
     }
 
-    /// Deletes all libraries.
-    pub fn flush(&self) {
-        let _: Result<(), ()> = self.change(|catalog| {
-            *catalog = Catalog::default();
-            Ok(())
-        });
+    /// Deletes all libraries; returns what there was, which may take long to drop.
+    pub fn flush(&self) -> Arc<Catalog> {
+        let mut catalog = self.lock();
+        self.version.fetch_add(1, Ordering::Release);
+        std::mem::take(&mut *catalog)
     }
 
     /// All libraries as a payload for [`Functions::restore`].

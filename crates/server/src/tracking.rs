@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keyspace::{Effect, Keyspace, Listener, Publication, ShardId, Sink};
+use keyspace::{Effect, Keyspace, Listener, Publication, ShardId, Sink, Step};
 use smallvec::SmallVec;
 
 use crate::client::{Client, ClientId, Kill, Message};
@@ -315,16 +315,15 @@ impl Tracking {
         }
     }
 
-    /// Tells followers of the changes of a transaction.
-    fn announce(&self, publication: &Publication<'_>) {
+    /// Tells those who have read keys of the changes of a command.
+    fn announce(&self, step: &Step<'_>) {
         let followers = self.followers();
         if followers.is_empty() {
             return;
         }
-        let origin = publication.origin;
-        let mut changed: Vec<&[u8]> = Vec::new();
+        let origin = step.origin;
         let mut everything = false;
-        for change in publication.changes() {
+        for change in step.changes() {
             match change.effect {
                 Effect::Nothing => {}
                 Effect::Flush | Effect::Swap(_) => {
@@ -337,7 +336,6 @@ impl Tracking {
                     let readers = readers.iter().filter_map(|id| followers.get(id));
                     let readers = readers.filter(|reader| reader.terms.prefixes().is_none());
                     readers.zip(message.iter().cycle()).for_each(|(one, text)| one.tell(text));
-                    changed.push(change.key);
                 }
             }
         }
@@ -345,7 +343,20 @@ impl Tracking {
             let message = invalidation_of_all();
             followers.values().for_each(|follower| follower.tell(&message));
         }
-        broadcast(&followers, &changed, origin);
+    }
+
+    /// Tells those in BCAST mode of the changes of a transaction.
+    fn broadcast(&self, publication: &Publication<'_>) {
+        let followers = self.followers();
+        if followers.is_empty() {
+            return;
+        }
+        let is_of_key = |effect: &Effect| {
+            matches!(effect, Effect::Set | Effect::Deadline(_) | Effect::Delete)
+        };
+        let changed = publication.changes().filter(|change| is_of_key(&change.effect));
+        let changed: Vec<&[u8]> = changed.map(|change| change.key).collect();
+        broadcast(&followers, &changed, publication.origin);
     }
 }
 
@@ -382,9 +393,13 @@ pub struct Teller {
 }
 
 impl Sink for Teller {
+    fn tell(&self, step: &Step<'_>) {
+        self.followers.announce(step);
+        self.events.announce(step);
+    }
+
     fn publish(&self, publication: &Publication<'_>) {
-        self.followers.announce(publication);
-        self.events.announce(publication);
+        self.followers.broadcast(publication);
     }
 }
 

@@ -226,6 +226,7 @@ async fn look_after(worker: Rc<Worker>) {
                     access: settings.access,
                     touch: false,
                     origin: 0,
+                    by_script: false,
                     layout: settings.layout,
                     intake: Intake::default(),
                 };

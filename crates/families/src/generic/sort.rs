@@ -221,8 +221,10 @@ impl<'a> Request<'a> {
             None if self.alpha => Order::Text,
             None => Order::Number(None),
             // Without a star nothing is sorted. A set has no order of its own, but what is stored
-            // must be the same again wherever it is done again.
-            Some(Pattern::Fixed | Pattern::Itself) if kind != Type::Set || self.store.is_none() => {
+            // must be the same again wherever it is done again, and so must what a script sees.
+            Some(Pattern::Fixed | Pattern::Itself)
+                if kind != Type::Set || (self.store.is_none() && !keys.frame().by_script) =>
+            {
                 if self.descending && kind != Type::Set {
                     elements.reverse();
                 }

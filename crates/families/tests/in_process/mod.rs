@@ -62,6 +62,7 @@ impl InProcess {
             access: Access::Lru,
             touch: true,
             origin: 0,
+            by_script: false,
             layout: self.layout,
             intake: Intake::default(),
         }

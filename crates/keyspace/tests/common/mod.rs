@@ -35,6 +35,7 @@ pub(crate) fn frame(db: DbIndex, now: Millis) -> Frame {
         access: Access::Lru,
         touch: true,
         origin: 0,
+        by_script: false,
         layout,
         intake: Intake::default(),
     }

@@ -71,6 +71,12 @@ impl Catalog {
         self.libraries().map(|library| library.bytes()).sum()
     }
 
+    /// How many bytes the sources of the libraries have together.
+    #[must_use]
+    pub fn source_bytes(&self) -> usize {
+        self.libraries().map(|library| library.source.source().len()).sum()
+    }
+
     /// Adds a library, or nothing.
     pub(super) fn add(&mut self, library: Arc<Library>) -> Result<(), Conflict> {
         let name = library.source.name();
