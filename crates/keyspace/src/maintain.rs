@@ -84,7 +84,8 @@ impl Overdue {
         let mut found = self.found.borrow_mut();
         // A command asks for several fields of one hash.
         let same = found.last_mut();
-        let same = same.filter(|late| late.db == db && *late.key == *key && !late.fields.is_empty());
+        let same =
+            same.filter(|late| late.db == db && *late.key == *key && !late.fields.is_empty());
         match same {
             Some(late) => late.fields.push(field.into()),
             None => found.push(Late { db, key: key.into(), fields: vec![field.into()] }),

@@ -53,6 +53,8 @@ pub struct Frame {
     pub intake: Intake,
     /// Whether a script runs it, which is to see the same each time it is run.
     pub by_script: bool,
+    /// Whether writers are held back, so that nothing is removed, not even what has expired.
+    pub is_paused: bool,
 }
 
 impl Frame {
@@ -149,6 +151,12 @@ impl Leftovers {
     pub fn entries(&self) -> usize {
         let flushed: usize = self.databases.iter().map(Discarded::entries).sum();
         self.values.len() + flushed
+    }
+
+    /// How many small pieces of memory dropping will free, the flushed databases left out.
+    #[must_use]
+    pub fn pieces(&self) -> usize {
+        self.values.iter().map(Remains::pieces).sum()
     }
 
     /// Roughly how many bytes dropping will free, the flushed databases left out.
@@ -394,10 +402,11 @@ impl<'g> View<'g> {
     /// Notes that a field has outlived its deadline and waits to be removed.
     #[cold]
     fn meet_lapsed(&self, key: &[u8], field: &[u8]) {
-        self.log
-            .overdue
-            .get_or_init(|| Box::new(Overdue::new(self.frame)))
-            .note_field(self.frame.db, key, field);
+        self.log.overdue.get_or_init(|| Box::new(Overdue::new(self.frame))).note_field(
+            self.frame.db,
+            key,
+            field,
+        );
     }
 
     /// Counts a look-up of a key as a hit or a miss.
@@ -487,6 +496,17 @@ impl<'g> View<'g> {
         Some(database.info(handle))
     }
 
+    /// What is known of an entry, and what it holds, also if it has expired and is still there;
+    /// neither counted nor a use.
+    #[must_use]
+    pub fn kept(&self, key: &[u8]) -> Option<(Info, Stored<'_>)> {
+        let hash = self.hash(key);
+        let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
+        let (at, record) = database.find(hash, key)?;
+        let handle = Handle::from_bits(at.handle());
+        Some((database.info(handle), database.stored(record)))
+    }
+
     /// What is known of an entry; counted as a hit or a miss, but no use.
     #[must_use]
     pub fn look(&self, key: &[u8]) -> Option<Info> {
@@ -535,7 +555,8 @@ impl<'g> View<'g> {
         self.len(db) == 0
     }
 
-    /// A key that has not expired, chosen at random among the entered shards of this database.
+    /// A key that has not expired, chosen at random among the entered shards of this database. In
+    /// a pause any key, if all have expired.
     #[must_use]
     pub fn random_key(&self) -> Option<&[u8]> {
         const TRIES: u64 = 100;
@@ -563,7 +584,9 @@ impl<'g> View<'g> {
             expired = Some((chosen, handle));
         }
         // Nearly everything has expired: look through what there is, from the last one met.
-        expired.and_then(|_| self.any_live_key(&databases))
+        let (chosen, handle) = expired?;
+        let live = self.any_live_key(&databases);
+        live.or_else(|| self.frame.is_paused.then(|| chosen.records.key(handle)))
     }
 
     fn any_live_key<'v>(&self, databases: &[&'v Database]) -> Option<&'v [u8]> {

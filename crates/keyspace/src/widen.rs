@@ -185,6 +185,7 @@ mod tests {
             touch: true,
             origin: 0,
             by_script: false,
+            is_paused: false,
             layout: Layout::default(),
             intake: crate::Intake::default(),
         }

@@ -608,6 +608,10 @@ impl Connection {
         self.is_pipelined = false;
         let output = if waited { &mut self.output } else { &mut scratch.output };
         let mut output = std::mem::take(output);
+        // What came before the requests is told before their replies.
+        if self.session.client.outbox_bytes() > 0 {
+            self.session.client.take_messages(&mut output, self.session.dialect);
+        }
         let batch = Batch::begin(server, &worker, &settings);
         let now = batch.now;
         let mut at = 0;

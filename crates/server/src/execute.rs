@@ -31,6 +31,9 @@ const QUOTED_BYTES_MAX: usize = 128;
 /// Values up to this size are dropped where they were replaced.
 const DROP_HERE_BYTES_MAX: usize = 64 << 10;
 
+/// The same in small pieces of memory, of which some values have many.
+const DROP_HERE_PIECES_MAX: usize = 64;
+
 /// The refusal of DEBUG where it is not allowed.
 const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command \
     option is set to \"local\", you can run it from a local connection, otherwise you need to set \
@@ -144,6 +147,7 @@ impl<'a> Batch<'a> {
             touch: !session.no_touch,
             origin: session.client.id,
             by_script: session.is_in_script,
+            is_paused: !self.undisturbed && self.server.pause.holds(self.now, true).is_some(),
             layout: self.settings.layout,
             intake: match self.intake.import {
                 Import::On if session.imports => Intake { import: Import::Source, ..self.intake },
@@ -916,7 +920,7 @@ impl<'a> Batch<'a> {
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
         // Somebody must be able to look around in a pause, and to end it.
-        let exempt = entry.command.name == "CLIENT";
+        let exempt = entry.command.name == "CLIENT" && command.name != "PAUSE";
         let is_heard = is_publish(command) || command.writes();
         if !exempt && let Some(rest) = self.server.pause.holds(self.now, is_heard) {
             return Ok(held(entry, command, session, rest));
@@ -988,7 +992,10 @@ pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Sett
         "FLUSHALL" | "FLUSHDB" => settings.lazy_user_flush,
         _ => settings.lazy_server_del,
     });
-    lazy && (garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX)
+    let is_much = || {
+        garbage.value_bytes() > DROP_HERE_BYTES_MAX || garbage.pieces() > DROP_HERE_PIECES_MAX
+    };
+    lazy && (garbage.has_databases() || is_much())
 }
 
 /// Notes what a client waits with.

@@ -343,7 +343,8 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     lines.bytes("total_system_memory", process::machine_bytes());
     let functions = server.functions.catalog();
     // Each Lua runs both, and takes from the sources of the functions what it is asked for.
-    let (lua_bytes, sources) = (server.total(|stats| stats.lua_bytes.get()), functions.source_bytes());
+    let (lua_bytes, sources) =
+        (server.total(|stats| stats.lua_bytes.get()), functions.source_bytes());
     lines.put("used_memory_vm_eval", lua_bytes);
     lines.bytes("used_memory_lua", lua_bytes);
     lines.put("used_memory_vm_functions", sources);

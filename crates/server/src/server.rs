@@ -250,7 +250,11 @@ impl Server {
             if old.requirepass != new.requirepass {
                 self.acl.set_default_password(&new.requirepass);
             }
+            let tracked_keys_max = new.tracked_keys_max;
             self.publish_settings(new);
+            if old.tracked_keys_max != tracked_keys_max {
+                self.tracking.limit(tracked_keys_max);
+            }
         })
     }
 

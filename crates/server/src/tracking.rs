@@ -225,14 +225,38 @@ impl Tracking {
         keys_max: usize,
     ) {
         for (shard, key) in keys {
-            let forgotten = self.remember_one(client, shard, key, keys_max);
-            if let Some((key, readers)) = forgotten {
-                let followers = self.followers();
-                let message = invalidation(&[&key]);
-                let readers = readers.iter().filter_map(|id| followers.get(id));
-                readers.for_each(|follower| follower.tell(&message));
+            if let Some((key, readers)) = self.remember_one(client, shard, key, keys_max) {
+                self.tell_forgotten(&key, &readers);
             }
         }
+    }
+
+    /// Forgets keys until there are no more than `keys_max`, 0: any number; who loses one for it is
+    /// told.
+    pub fn limit(&self, keys_max: usize) {
+        let is_over = || keys_max > 0 && self.keys.load(Ordering::Relaxed) > keys_max;
+        for table in &self.tables {
+            while is_over() {
+                let Some((key, readers)) = self.forget_any(&mut lock(table)) else { break };
+                self.tell_forgotten(&key, &readers);
+            }
+        }
+    }
+
+    /// Takes some key out of a table.
+    fn forget_any(&self, table: &mut Table) -> Option<(Box<[u8]>, Readers)> {
+        let key = table.keys().next()?.clone();
+        let readers = table.remove(&key)?;
+        self.count_out(&readers);
+        Some((key, readers))
+    }
+
+    /// Tells the readers of a key that they will not be told any more when it changes.
+    fn tell_forgotten(&self, key: &[u8], readers: &[ClientId]) {
+        let followers = self.followers();
+        let message = invalidation(&[key]);
+        let readers = readers.iter().filter_map(|id| followers.get(id));
+        readers.for_each(|follower| follower.tell(&message));
     }
 
     /// Notes one key. Returns another one that had to go for it, with its readers.
@@ -351,9 +375,8 @@ impl Tracking {
         if followers.is_empty() {
             return;
         }
-        let is_of_key = |effect: &Effect| {
-            matches!(effect, Effect::Set | Effect::Deadline(_) | Effect::Delete)
-        };
+        let is_of_key =
+            |effect: &Effect| matches!(effect, Effect::Set | Effect::Deadline(_) | Effect::Delete);
         let changed = publication.changes().filter(|change| is_of_key(&change.effect));
         let changed: Vec<&[u8]> = changed.map(|change| change.key).collect();
         broadcast(&followers, &changed, publication.origin);
@@ -425,6 +448,11 @@ mod tests {
             let Tracked { keys, items, .. } = tracking.tracked();
             assert!(keys <= 10 && items <= 20, "{keys} {items}");
         }
+        tracking.limit(0);
+        assert_eq!(tracking.tracked().keys, 10);
+        tracking.limit(3);
+        let Tracked { keys, items, .. } = tracking.tracked();
+        assert_eq!((keys, items), (3, 6));
         tracking.forget_table(0);
         let Tracked { keys, items, .. } = tracking.tracked();
         assert_eq!((keys, items), (0, 0));

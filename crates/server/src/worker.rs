@@ -227,6 +227,7 @@ async fn look_after(worker: Rc<Worker>) {
                     touch: false,
                     origin: 0,
                     by_script: false,
+                    is_paused: false,
                     layout: settings.layout,
                     intake: Intake::default(),
                 };

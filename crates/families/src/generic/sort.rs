@@ -386,8 +386,8 @@ impl<'a> Pattern<'a> {
                 Some(Element::Bytes(found.as_bytes()))
             }
             Pattern::Field(before, behind, field) => {
-                let found = keys.hash_map(&name_of(before, element, behind)).ok()??;
-                found.get(field)
+                let name = name_of(before, element, behind);
+                keys.field(&name, keys.hash_map(&name).ok()??, field)
             }
         }
     }

@@ -155,10 +155,7 @@ fn set_until(entry: &mut HashEntry<'_>, args: Args<'_>, until: Until) -> Done {
 
 /// Takes fields out that are set when their deadline has passed. Subscribers are told that they
 /// came and went, those that were not there, too.
-fn set_too_late<'a>(
-    entry: &mut HashEntry<'_>,
-    fields: impl IntoIterator<Item = &'a [u8]>,
-) -> Done {
+fn set_too_late<'a>(entry: &mut HashEntry<'_>, fields: impl IntoIterator<Item = &'a [u8]>) -> Done {
     let is_new = !entry.exists();
     entry.also(event::HSET);
     let (removed, outcome) = count_done(fields, |field| entry.remove(field));

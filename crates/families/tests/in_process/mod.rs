@@ -63,6 +63,7 @@ impl InProcess {
             touch: true,
             origin: 0,
             by_script: false,
+            is_paused: false,
             layout: self.layout,
             intake: Intake::default(),
         }

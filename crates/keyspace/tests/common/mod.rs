@@ -36,6 +36,7 @@ pub(crate) fn frame(db: DbIndex, now: Millis) -> Frame {
         touch: true,
         origin: 0,
         by_script: false,
+        is_paused: false,
         layout,
         intake: Intake::default(),
     }
