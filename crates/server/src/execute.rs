@@ -992,9 +992,8 @@ pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Sett
         "FLUSHALL" | "FLUSHDB" => settings.lazy_user_flush,
         _ => settings.lazy_server_del,
     });
-    let is_much = || {
-        garbage.value_bytes() > DROP_HERE_BYTES_MAX || garbage.pieces() > DROP_HERE_PIECES_MAX
-    };
+    let is_much =
+        || garbage.value_bytes() > DROP_HERE_BYTES_MAX || garbage.pieces() > DROP_HERE_PIECES_MAX;
     lazy && (garbage.has_databases() || is_much())
 }
 

@@ -343,12 +343,12 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     lines.bytes("total_system_memory", process::machine_bytes());
     let functions = server.functions.catalog();
     // Each Lua runs both, and takes from the sources of the functions what it is asked for.
-    let (lua_bytes, sources) =
-        (server.total(|stats| stats.lua_bytes.get()), functions.source_bytes());
+    let lua_bytes = server.total(|stats| stats.lua_bytes.get());
+    let source_bytes = functions.source_bytes() as u64;
     lines.put("used_memory_vm_eval", lua_bytes);
-    lines.bytes("used_memory_lua", lua_bytes);
-    lines.put("used_memory_vm_functions", sources);
-    lines.bytes("used_memory_vm_total", lua_bytes + sources as u64);
+    lines.bytes("used_memory_lua", server.greatest(|stats| stats.lua_bytes.get()));
+    lines.put("used_memory_vm_functions", source_bytes);
+    lines.bytes("used_memory_vm_total", lua_bytes + source_bytes);
     let (scripts_len, script_bytes) = server.scripts.registry.size();
     lines.put("used_memory_scripts_eval", script_bytes);
     lines.bytes("used_memory_scripts", memory.functions + script_bytes as u64);

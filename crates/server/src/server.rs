@@ -392,6 +392,11 @@ impl Server {
         self.all_stats().iter().map(|stats| counter(stats)).sum()
     }
 
+    /// The greatest of all who run commands.
+    pub fn greatest(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
+        self.all_stats().iter().map(|stats| counter(stats)).max().unwrap_or(0)
+    }
+
     /// A sum over all workers since statistics were last reset.
     pub fn sum(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
         let before = counter(&self.baseline().workers);
