@@ -7,7 +7,7 @@ use super::{Call, HELP as HELP_ROW, Next, SessionRow};
 
 /// The rows of this family.
 pub(super) const ROWS: &[SessionRow] = &[
-    SessionRow { command: CLUSTER, run: cluster },
+    SessionRow { command: CLUSTER, run: refuse },
     SessionRow { command: READONLY, run: refuse },
     SessionRow { command: READWRITE, run: refuse },
     SessionRow { command: ASKING, run: refuse },
@@ -181,13 +181,6 @@ const fn shows(
     summary: &'static str,
 ) -> Command {
     Command { name, arity: Arity::Exactly(words), flags: Flags::STALE, syntax, summary, ..BASE }
-}
-
-fn cluster(call: &mut Call<'_>) -> Result<Next, CommandError> {
-    match call.command.name {
-        "HELP" => Ok(call.help()),
-        _ => refuse(call),
-    }
 }
 
 fn refuse(_: &mut Call<'_>) -> Result<Next, CommandError> {
