@@ -622,6 +622,9 @@ impl Connection {
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
+        if input.len() > READ_BYTES {
+            scratch.forget_words();
+        }
         let is_short = !waited && output.len() <= OUTPUT_HELD_BYTES_MAX;
         let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained);
         if may_hold && worker.turns.hold() {
