@@ -96,6 +96,8 @@ pub struct Wait {
     pub number: usize,
     /// For how long it ran before it began to wait, in ns.
     pub ran_nanos: u64,
+    /// Whether who ended the wait has counted it.
+    pub is_counted: bool,
 }
 
 impl Blocked {

@@ -418,7 +418,11 @@ impl Connection {
         let request = look_up(server, wait.blocked.words());
         let Some(entry) = request.entry else { return };
         let command = called(entry.command, request.words);
-        batch.book(entry, command, (1, wait.ran_nanos), &self.session.client);
+        if wait.is_counted {
+            self.session.client.commands.add(1);
+        } else {
+            batch.book(entry, command, (1, wait.ran_nanos), &self.session.client);
+        }
         batch.note_slow(request, &self.session, wait.ran_nanos / 1000);
     }
 
@@ -434,7 +438,10 @@ impl Connection {
             }
             let now = server.clock.now();
             match wait.blocked.state() {
-                Waits::Cut(how) => return Some(wait.blocked.cut(how)),
+                Waits::Cut(how) => {
+                    wait.is_counted = true;
+                    return Some(wait.blocked.cut(how));
+                }
                 _ if wait.until.over.is_some_and(|over| over <= now) && wait.blocked.end() => {
                     return Some(wait.blocked.cut(Unblock::Timeout));
                 }
@@ -1095,21 +1102,14 @@ impl<'a> Meter<'a> {
     fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &mut Connection) {
         match ran {
             Ran::Refused | Ran::Queued => self.refused(request, connection),
-            Ran::Blocked => self.blocked(request, connection),
+            Ran::Blocked => self.blocked(connection),
             _ => self.after(request, connection),
         }
     }
 
-    #[cold]
-    fn refused(&mut self, request: Request<'_>, connection: &Connection) {
-        self.finish(connection);
-        self.booked = 0;
-        self.name_last(request, connection);
-    }
-
     /// Notes with a request that begins to wait how long it took to see that it must.
     #[cold]
-    fn blocked(&mut self, request: Request<'_>, connection: &mut Connection) {
+    fn blocked(&mut self, connection: &mut Connection) {
         let was_alone = self.running.is_none_or(|(_, calls)| calls == 0);
         self.finish(connection);
         let since = if was_alone { self.since } else { self.booked };
@@ -1117,11 +1117,12 @@ impl<'a> Meter<'a> {
         if let Some(wait) = &mut connection.session.wait {
             wait.ran_nanos = self.batch.server.clock.nanos().saturating_sub(since);
         }
-        self.name_last(request, connection);
     }
 
-    /// Shows others which command it was.
-    fn name_last(&self, request: Request<'_>, connection: &Connection) {
+    #[cold]
+    fn refused(&mut self, request: Request<'_>, connection: &Connection) {
+        self.finish(connection);
+        self.booked = 0;
         let Some(entry) = request.entry else { return };
         let sub = Some(called(entry.command, request.words));
         let sub = sub.filter(|&command| !std::ptr::eq(command, entry.command));

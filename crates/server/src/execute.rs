@@ -583,14 +583,22 @@ impl<'a> Batch<'a> {
         // Nobody can come between the look and the wait: the gates are still held.
         if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
             let (client, dialect) = (&session.client, session.dialect);
+            // Who ends the wait counts it as a call of this command.
+            client.set_last_command(entry.command, subcommand_of(entry, command));
             let attempt = self.attempt(request, entry, command, session);
             let permit = Permit::new(&self.server.acl, &session.user, &attempt);
             let blocked = Blocked::new(client, dialect, block, request.words, permit, &view);
             let blocked = Arc::new(blocked);
             view.wait(blocked.awaited(), &(Arc::clone(&blocked) as Arc<dyn Waiter>));
             let number = entry.number_of(command);
-            let wait = Wait { blocked, until: *until, mute: false, number, ran_nanos: 0 };
-            session.wait = Some(Box::new(wait));
+            session.wait = Some(Box::new(Wait {
+                blocked,
+                until: *until,
+                mute: false,
+                number,
+                ran_nanos: 0,
+                is_counted: false,
+            }));
         }
         let tally = view.publish();
         self.settle(tally, command);
@@ -1003,6 +1011,11 @@ pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Sett
     lazy && (garbage.has_databases() || is_much())
 }
 
+/// The subcommand that a command of an entry is, if it is one.
+fn subcommand_of(entry: &CommandEntry, command: &'static Command) -> Option<&'static Command> {
+    Some(command).filter(|_| !std::ptr::eq(entry.command, command))
+}
+
 /// Notes what a client waits with.
 #[cold]
 pub fn held(
@@ -1011,8 +1024,7 @@ pub fn held(
     session: &Session,
     rest: Millis,
 ) -> Ran {
-    let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
-    session.client.set_last_command(entry.command, sub);
+    session.client.set_last_command(entry.command, subcommand_of(entry, command));
     Ran::Paused(rest)
 }
 
