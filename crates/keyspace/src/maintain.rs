@@ -115,13 +115,12 @@ impl Keyspace {
     pub fn clear(&self, overdue: Overdue, mut settle: impl FnMut(Tally)) {
         for Late { db, key, fields } in overdue.found.into_inner() {
             let (id, frame) = (self.shard_of(self.hash(&key)), Frame { db, ..overdue.frame });
-            if let Some(mut view) = self.try_enter_one(frame, id, Mode::Exclusive) {
-                match fields.is_empty() {
-                    true => view.expire_found(id, &key),
-                    false => view.expire_fields(&key, &fields),
-                }
-                settle(view.publish());
-            }
+            let expire = |view: &mut View<'_>| match fields.is_empty() {
+                true => view.expire_found(id, &key),
+                false => view.expire_fields(&key, &fields),
+            };
+            // Left to maintenance if it is busy.
+            let _ = self.try_in_one(frame, id, Mode::Exclusive, expire, &mut settle);
         }
     }
 
