@@ -90,7 +90,7 @@ impl Interpreter {
     /// Tells others how much memory its Lua takes now.
     #[inline]
     pub fn tell_memory(&self) {
-        self.executor.stats().lua_bytes.set(self.engine.memory_bytes() as u64);
+        self.kit.executor.stats().lua_bytes.set(self.engine.memory_bytes() as u64);
     }
 
     /// The script of this name, if it is known.
