@@ -5,6 +5,9 @@
 //! WATCH, client tracking, keyspace events and replication all hang from there; no command knows
 //! of them. While nobody listens a change costs an addition.
 //!
+//! A transaction of several commands may tell clients of each as soon as it has run
+//! ([`crate::View::tell`]): whatever they do about it waits for its gates.
+//!
 //! An [`Effect`] says what was done to the entry, not what was asked for, so that it gives the
 //! same again on a replica or after a restart: deadlines are absolute, chosen members concrete.
 //!
@@ -292,10 +295,28 @@ pub enum Listener {
     Overwrites = 16,
 }
 
+/// What one step of a transaction changed, a command of it or what was left.
+pub struct Step<'a> {
+    /// Whose transaction it is, see [`crate::Frame::origin`].
+    pub origin: u64,
+    pub(crate) notes: &'a Notes,
+}
+
+impl Step<'_> {
+    /// The changes, in the order they were made.
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.notes.iter_untold()
+    }
+}
+
 /// Who is told of changes, while the gates of the changed shards are still held.
 ///
 /// What it does must be short, must not wait, and must not enter the keyspace.
 pub trait Sink: Send + Sync {
+    /// What clients are to hear of one by one. Every change comes once, before its transaction is
+    /// published.
+    fn tell(&self, _step: &Step<'_>) {}
+
     /// One transaction's changes. Calls for one shard come in the order of its positions.
     fn publish(&self, publication: &Publication<'_>);
 }
@@ -307,6 +328,17 @@ pub(crate) struct Notes {
     list: Vec<Note>,
     parts: Names,
     touched: Touched,
+    /// How many of them clients were told, and where their keys and names end.
+    told: Place,
+}
+
+/// How far notes have been told.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    notes: usize,
+    /// In bytes.
+    keys: usize,
+    parts: usize,
 }
 
 struct Note {
@@ -410,8 +442,27 @@ impl Notes {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Change<'_>> {
-        let (mut start, mut from) = (0, 0);
-        self.list.iter().map(move |note| {
+        self.iter_from(Place::default())
+    }
+
+    fn iter_untold(&self) -> impl Iterator<Item = Change<'_>> {
+        self.iter_from(self.told)
+    }
+
+    /// Whether there are some that clients were not told yet.
+    pub(crate) fn has_untold(&self) -> bool {
+        self.told.notes < self.list.len()
+    }
+
+    /// Notes that clients were told of all there are.
+    pub(crate) fn mark_told(&mut self) {
+        let (notes, keys, parts) = (self.list.len(), self.keys.len(), self.parts.ends.len());
+        self.told = Place { notes, keys, parts };
+    }
+
+    fn iter_from(&self, place: Place) -> impl Iterator<Item = Change<'_>> {
+        let (mut start, mut from) = (place.keys, place.parts);
+        self.list[place.notes..].iter().map(move |note| {
             let key = &self.keys[start..note.key_end];
             let parts = self.parts.between(from, note.parts_end);
             (start, from) = (note.key_end, note.parts_end);

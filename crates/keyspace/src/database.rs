@@ -129,6 +129,11 @@ impl Remains {
     pub(crate) fn bytes(&self) -> usize {
         self.garbage.bytes() + self.big.as_ref().map_or(0, |big| big.bytes())
     }
+
+    /// How many small pieces of memory that is.
+    pub(crate) fn pieces(&self) -> usize {
+        self.big.as_ref().map_or(0, |big| big.pieces())
+    }
 }
 
 /// A value taken out of its record, with what belongs to it, on its way to another place.

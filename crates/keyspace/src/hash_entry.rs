@@ -102,6 +102,12 @@ impl HashEntry<'_> {
         self.get().is_none_or(|map| map.is_empty())
     }
 
+    /// Whether the key holds a hash, perhaps one whose fields have all outlived their deadlines.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.entry.exists()
+    }
+
     /// What time it is.
     #[must_use]
     pub fn now(&self) -> Millis {
@@ -292,6 +298,35 @@ impl HashEntry<'_> {
         self.entry.splice(part, &patch)?;
         map::count(self.entry.packed_mut(), -1);
         Ok(true)
+    }
+
+    /// Takes a field out that is held though its deadline has passed, so that it is as gone as it
+    /// looks. What is noted next tells of it, see [`HashEntry::noted_lapsed`].
+    #[inline]
+    pub fn drop_lapsed(&mut self, field: &[u8]) {
+        let now = self.entry.now();
+        if let Some((Big::Hash(map), hasher)) = self.entry.big_mut()
+            && map.due() <= now
+            && map.remove_lapsed(field, now, hasher)
+        {
+            self.entry.lapse(field);
+        }
+    }
+
+    /// Notes that nothing was done but taking out fields whose deadlines have passed, if any were;
+    /// the entry goes if none are held any more.
+    pub fn noted_lapsed(&mut self) {
+        let lapsed = std::mem::take(&mut self.entry.lapsed);
+        if lapsed == 0 {
+            return;
+        }
+        let held = match self.entry.stored() {
+            Some(Stored::Big(Big::Hash(map))) => map.held(),
+            _ => self.len(),
+        };
+        self.entry.note_due();
+        // Each has been named when it was taken out.
+        self.entry.expired(lapsed, &Names::default(), held == 0);
     }
 
     /// Notes that fields were set or taken out; the entry goes if there are none left.

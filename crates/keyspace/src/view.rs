@@ -16,10 +16,12 @@ use dash::At;
 use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
+use value::entries::Element;
+use value::map::MapRef;
 use value::stream::NodeLimits;
 use value::{Type, list, map, set, zset};
 
-use crate::changes::{Effect, Event, Names, Notes, Publication, event};
+use crate::changes::{Effect, Event, Names, Notes, Publication, Step, event};
 use crate::collection::{CollectionEntry, Kept};
 use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
@@ -49,6 +51,10 @@ pub struct Frame {
     pub layout: Layout,
     /// How data of another server is treated.
     pub intake: Intake,
+    /// Whether a script runs it, which is to see the same each time it is run.
+    pub by_script: bool,
+    /// Whether writers are held back, so that nothing is removed, not even what has expired.
+    pub is_paused: bool,
 }
 
 impl Frame {
@@ -114,7 +120,7 @@ pub struct Tally {
     /// What is expensive to drop, if there is any: the caller decides where. The gates are left
     /// already.
     pub garbage: Option<Box<Leftovers>>,
-    /// Entries that have expired and are there still, since who met them only read: see
+    /// Entries and fields that have expired and are there still, since who met them only read: see
     /// [`Keyspace::clear`].
     pub overdue: Option<Box<Overdue>>,
 }
@@ -145,6 +151,12 @@ impl Leftovers {
     pub fn entries(&self) -> usize {
         let flushed: usize = self.databases.iter().map(Discarded::entries).sum();
         self.values.len() + flushed
+    }
+
+    /// How many small pieces of memory dropping will free, the flushed databases left out.
+    #[must_use]
+    pub fn pieces(&self) -> usize {
+        self.values.iter().map(Remains::pieces).sum()
     }
 
     /// Roughly how many bytes dropping will free, the flushed databases left out.
@@ -300,6 +312,11 @@ impl<'g> View<'g> {
         self.forget_known();
     }
 
+    /// Says whether it is a script that runs what follows.
+    pub fn obey_script(&mut self, by_script: bool) {
+        self.frame.by_script = by_script;
+    }
+
     /// Has what follows, those who are served included, take place now.
     pub fn catch_up(&mut self, now: Millis) {
         self.frame.now = self.frame.now.max(now);
@@ -384,6 +401,28 @@ impl<'g> View<'g> {
             .overdue
             .get_or_init(|| Box::new(Overdue::new(self.frame)))
             .note(self.frame.db, key);
+    }
+
+    /// The value of a field of a hash that was read. One whose deadline has passed is as good as
+    /// gone, and noted to be removed.
+    #[inline]
+    #[must_use]
+    pub fn field<'v>(&self, key: &[u8], map: MapRef<'v>, field: &[u8]) -> Option<Element<'v>> {
+        let found = map.get(field);
+        if found.is_none() && map.has_lapsed(field) {
+            self.meet_lapsed(key, field);
+        }
+        found
+    }
+
+    /// Notes that a field has outlived its deadline and waits to be removed.
+    #[cold]
+    fn meet_lapsed(&self, key: &[u8], field: &[u8]) {
+        self.log.overdue.get_or_init(|| Box::new(Overdue::new(self.frame))).note_field(
+            self.frame.db,
+            key,
+            field,
+        );
     }
 
     /// Counts a look-up of a key as a hit or a miss.
@@ -473,6 +512,17 @@ impl<'g> View<'g> {
         Some(database.info(handle))
     }
 
+    /// What is known of an entry, and what it holds, also if it has expired and is still there;
+    /// neither counted nor a use.
+    #[must_use]
+    pub fn kept(&self, key: &[u8]) -> Option<(Info, Stored<'_>)> {
+        let hash = self.hash(key);
+        let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
+        let (at, record) = database.find(hash, key)?;
+        let handle = Handle::from_bits(at.handle());
+        Some((database.info(handle), database.stored(record)))
+    }
+
     /// What is known of an entry; counted as a hit or a miss, but no use.
     #[must_use]
     pub fn look(&self, key: &[u8]) -> Option<Info> {
@@ -521,7 +571,8 @@ impl<'g> View<'g> {
         self.len(db) == 0
     }
 
-    /// A key that has not expired, chosen at random among the entered shards of this database.
+    /// A key that has not expired, chosen at random among the entered shards of this database. In
+    /// a pause any key, if all have expired.
     #[must_use]
     pub fn random_key(&self) -> Option<&[u8]> {
         const TRIES: u64 = 100;
@@ -549,7 +600,9 @@ impl<'g> View<'g> {
             expired = Some((chosen, handle));
         }
         // Nearly everything has expired: look through what there is, from the last one met.
-        expired.and_then(|_| self.any_live_key(&databases))
+        let (chosen, handle) = expired?;
+        let live = self.any_live_key(&databases);
+        live.or_else(|| self.frame.is_paused.then(|| chosen.records.key(handle)))
     }
 
     fn any_live_key<'v>(&self, databases: &[&'v Database]) -> Option<&'v [u8]> {
@@ -837,6 +890,15 @@ impl<'g> View<'g> {
         self.shards().map(|(id, _)| id).collect()
     }
 
+    /// Tells clients of what was changed up to here, where one command of several has run. It is
+    /// published with the rest.
+    #[inline]
+    pub fn tell(&mut self) {
+        if self.log.notes.get_mut().is_some() {
+            self.tell_noted();
+        }
+    }
+
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
     pub fn publish(mut self) -> Tally {
         self.conclude()
@@ -870,10 +932,19 @@ impl View<'_> {
     /// Publishes what was noted up to here as a transaction of its own.
     #[cold]
     pub(crate) fn announce(&mut self) {
+        self.tell_noted();
         let notes = self.log.notes.get_mut().take();
         if let Some(notes) = notes.filter(|notes| !notes.is_empty()) {
             announce(self.keyspace, self.frame, &mut self.entered, &notes);
         }
+    }
+
+    #[cold]
+    fn tell_noted(&mut self) {
+        let notes = self.log.notes.get_mut().as_mut().filter(|notes| notes.has_untold());
+        let (Some(notes), Some(sink)) = (notes, self.keyspace.sink()) else { return };
+        sink.tell(&Step { origin: self.frame.origin, notes });
+        notes.mark_told();
     }
 
     pub(crate) fn set_frame(&mut self, frame: Frame) {

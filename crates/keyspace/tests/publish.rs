@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use common::{frame, keyspace, maintain, set, write, write_in};
 use keyspace::{
     DbIndex, Effect, Expiry, Frame, Keyspace, Listener, Millis, Mode, Plan, Publication, Sink,
-    event,
+    Step, event,
 };
 use value::map::Until;
 
@@ -499,4 +499,46 @@ fn a_value_that_is_put_over_another_is_told_of_only_where_somebody_listens() {
         &["del"],
     ];
     assert_eq!(names(told.try_recv().unwrap()), expected.concat());
+}
+
+/// What a sink is told and what is published, in that order.
+struct Steps(Sender<(&'static str, Vec<Noted>)>);
+
+impl Sink for Steps {
+    fn tell(&self, step: &Step<'_>) {
+        let notes = step.changes().map(|change| note(change.key, change.event.name, change.effect));
+        self.0.send(("step", notes.collect())).expect("the test listens");
+    }
+
+    fn publish(&self, publication: &Publication<'_>) {
+        let notes = publication.changes();
+        let notes = notes.map(|change| note(change.key, change.event.name, change.effect));
+        self.0.send(("all", notes.collect())).expect("the test listens");
+    }
+}
+
+/// Clients hear of each command of a transaction once, and the journal of all of them at once.
+#[test]
+fn each_change_is_told_once_and_published_with_the_rest() {
+    let keyspace = keyspace(4);
+    let (sender, told) = channel();
+    assert!(keyspace.set_sink(Box::new(Steps(sender))));
+    write(&keyspace, |view| {
+        set(view, b"a", b"1", Expiry::Clear);
+        view.tell();
+        view.tell();
+        assert!(view.remove(b"a", event::DEL));
+        set(view, b"b", b"1", Expiry::Clear);
+        view.tell();
+        assert!(view.remove(b"b", event::DEL));
+    });
+    let (new, made) =
+        (|key| note(key, "new", Effect::Nothing), |key| note(key, "set", Effect::Set));
+    let gone = |key| note(key, "del", Effect::Delete);
+    let steps =
+        [vec![new(b"a"), made(b"a")], vec![gone(b"a"), new(b"b"), made(b"b")], vec![gone(b"b")]];
+    let expected: Vec<_> = steps.iter().map(|step| ("step", step.clone())).collect();
+    let told: Vec<_> = told.try_iter().collect();
+    assert_eq!(told[..3], expected);
+    assert_eq!(told[3..], [("all", steps.concat())]);
 }

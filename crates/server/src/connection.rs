@@ -398,6 +398,9 @@ impl Connection {
         if !wait.blocked.has_left() {
             self.end_wait(server, &wait.blocked).await;
         }
+        if answer.is_some() {
+            self.book_wait(server, &wait);
+        }
         client.blocked.store(false, Ordering::Relaxed);
         if let Some(answer) = answer.filter(|_| !wait.mute) {
             self.output.push_output(answer);
@@ -406,6 +409,21 @@ impl Connection {
             client.kill(Kill::Now);
         }
         self.obey_kill();
+    }
+
+    /// Counts a request that has waited, and enters it into the slow log if it ran for long.
+    fn book_wait(&self, server: &Server, wait: &Wait) {
+        let settings = self.worker.settings();
+        let batch = Batch::begin(server, &self.worker, &settings);
+        let request = look_up(server, wait.blocked.words());
+        let Some(entry) = request.entry else { return };
+        let command = called(entry.command, request.words);
+        if wait.is_counted {
+            self.session.client.commands.add(1);
+        } else {
+            batch.book(entry, command, (1, wait.ran_nanos), &self.session.client);
+        }
+        batch.note_slow(request, &self.session, wait.ran_nanos / 1000);
     }
 
     /// The answer of a request that waits, once there is one; `None`: the client is to go.
@@ -420,7 +438,10 @@ impl Connection {
             }
             let now = server.clock.now();
             match wait.blocked.state() {
-                Waits::Cut(how) => return Some(wait.blocked.cut(how)),
+                Waits::Cut(how) => {
+                    wait.is_counted = true;
+                    return Some(wait.blocked.cut(how));
+                }
                 _ if wait.until.over.is_some_and(|over| over <= now) && wait.blocked.end() => {
                     return Some(wait.blocked.cut(Unblock::Timeout));
                 }
@@ -595,6 +616,10 @@ impl Connection {
         self.is_pipelined = false;
         let output = if waited { &mut self.output } else { &mut scratch.output };
         let mut output = std::mem::take(output);
+        // What came before the requests is told before their replies.
+        if self.session.client.outbox_bytes() > 0 {
+            self.session.client.take_messages(&mut output, self.session.dialect);
+        }
         let batch = Batch::begin(server, &worker, &settings);
         let now = batch.now;
         let mut at = 0;
@@ -605,6 +630,9 @@ impl Connection {
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
+        if input.len() > READ_BYTES {
+            scratch.forget_words();
+        }
         let is_short = !waited && output.len() <= OUTPUT_HELD_BYTES_MAX;
         let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained);
         if may_hold && worker.turns.hold() {
@@ -808,7 +836,7 @@ impl Connection {
                 }
                 waits @ (Ran::Rest(_) | Ran::Blocked) => {
                     *at = *end;
-                    meter.after(waits, request, self);
+                    meter.answered(waits, request, self);
                     meter.finish(self);
                     return Some(Ended::Waits(waits));
                 }
@@ -1070,13 +1098,27 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Counts a request that is answered. What was refused or queued took no time of its command.
+    /// Counts a request that has run. What was refused or queued took no time of its command; what
+    /// waits is counted when its wait is over.
     #[inline]
-    fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &Connection) {
-        if matches!(ran, Ran::Refused | Ran::Queued) {
-            return self.refused(request, connection);
+    fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &mut Connection) {
+        match ran {
+            Ran::Refused | Ran::Queued => self.refused(request, connection),
+            Ran::Blocked => self.blocked(connection),
+            _ => self.after(ran, request, connection),
         }
-        self.after(ran, request, connection);
+    }
+
+    /// Notes with a request that begins to wait how long it took to see that it must.
+    #[cold]
+    fn blocked(&mut self, connection: &mut Connection) {
+        let was_alone = self.running.is_none_or(|(_, calls)| calls == 0);
+        self.finish(connection);
+        let since = if was_alone { self.since } else { self.booked };
+        self.booked = 0;
+        if let Some(wait) = &mut connection.session.wait {
+            wait.ran_nanos = self.batch.server.clock.nanos().saturating_sub(since);
+        }
     }
 
     #[cold]

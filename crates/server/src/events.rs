@@ -1,6 +1,6 @@
 //! Keyspace events: subscribers are told what happens to keys.
 //!
-//! What a transaction noted is published on two channels for each note: on that of the key the
+//! What a command noted is published on two channels for each note: on that of the key the
 //! name of the event, on that of the event the name of the key. An event that is about fields of a
 //! hash is published on four more, which name them. Which classes are told, on which channels, is
 //! the setting `notify-keyspace-events`; while it names none, or no kind of channel, the keyspace
@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use keyspace::{Change, Class, Keyspace, Listener, Parts, Publication};
+use keyspace::{Change, Class, Keyspace, Listener, Parts, Step};
 
 use crate::pubsub::PubSub;
 
@@ -125,13 +125,13 @@ pub struct Events {
 }
 
 impl Events {
-    /// Publishes the events of a transaction.
-    pub fn announce(&self, publication: &Publication<'_>) {
+    /// Publishes the events of a command.
+    pub fn announce(&self, step: &Step<'_>) {
         let classes = self.wanted.classes();
         if classes == Classes::default() || self.pubsub.is_idle() {
             return;
         }
-        let told = publication.changes().filter(|change| classes.tells(change.event.class));
+        let told = step.changes().filter(|change| classes.tells(change.event.class));
         told.for_each(|change| {
             let publish = |channel: &[u8], message: &[u8]| {
                 self.pubsub.publish(channel, message);

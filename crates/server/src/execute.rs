@@ -34,6 +34,9 @@ const BRIEF_STEPS_MAX: u64 = 128;
 /// Values up to this size are dropped where they were replaced.
 const DROP_HERE_BYTES_MAX: usize = 64 << 10;
 
+/// The same in small pieces of memory, of which some values have many.
+const DROP_HERE_PIECES_MAX: usize = 64;
+
 /// The refusal of DEBUG where it is not allowed.
 const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command \
     option is set to \"local\", you can run it from a local connection, otherwise you need to set \
@@ -148,6 +151,8 @@ impl<'a> Batch<'a> {
             access: self.settings.access,
             touch: !session.no_touch,
             origin: session.client.id,
+            by_script: session.is_in_script,
+            is_paused: !self.undisturbed && self.server.pause.holds(self.now, true).is_some(),
             layout: self.settings.layout,
             intake: match self.intake.import {
                 Import::On if session.imports => Intake { import: Import::Source, ..self.intake },
@@ -587,13 +592,22 @@ impl<'a> Batch<'a> {
         // Nobody can come between the look and the wait: the gates are still held.
         if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
             let (client, dialect) = (&session.client, session.dialect);
+            // Who ends the wait counts it as a call of this command.
+            client.set_last_command(entry.command, subcommand_of(entry, command));
             let attempt = self.attempt(request, entry, command, session);
             let permit = Permit::new(&self.server.acl, &session.user, &attempt);
             let blocked = Blocked::new(client, dialect, block, request.words, permit, &view);
             let blocked = Arc::new(blocked);
             view.wait(blocked.awaited(), &(Arc::clone(&blocked) as Arc<dyn Waiter>));
             let number = entry.number_of(command);
-            session.wait = Some(Box::new(Wait { blocked, until: *until, mute: false, number }));
+            session.wait = Some(Box::new(Wait {
+                blocked,
+                until: *until,
+                mute: false,
+                number,
+                ran_nanos: 0,
+                is_counted: false,
+            }));
         }
         let tally = view.publish();
         self.settle(tally, command);
@@ -949,7 +963,7 @@ impl<'a> Batch<'a> {
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
         // Somebody must be able to look around in a pause, and to end it.
-        let exempt = entry.command.name == "CLIENT";
+        let exempt = entry.command.name == "CLIENT" && command.name != "PAUSE";
         let is_heard = is_publish(command) || command.writes();
         if !exempt && let Some(rest) = self.server.pause.holds(self.now, is_heard) {
             return Ok(held(entry, command, session, rest));
@@ -1028,7 +1042,14 @@ pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Sett
         "FLUSHALL" | "FLUSHDB" => settings.lazy_user_flush,
         _ => settings.lazy_server_del,
     });
-    lazy && (garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX)
+    let is_much =
+        || garbage.value_bytes() > DROP_HERE_BYTES_MAX || garbage.pieces() > DROP_HERE_PIECES_MAX;
+    lazy && (garbage.has_databases() || is_much())
+}
+
+/// The subcommand that a command of an entry is, if it is one.
+fn subcommand_of(entry: &CommandEntry, command: &'static Command) -> Option<&'static Command> {
+    Some(command).filter(|_| !std::ptr::eq(entry.command, command))
 }
 
 /// Notes what a client waits with.
@@ -1039,8 +1060,7 @@ pub fn held(
     session: &Session,
     rest: Millis,
 ) -> Ran {
-    let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
-    session.client.set_last_command(entry.command, sub);
+    session.client.set_last_command(entry.command, subcommand_of(entry, command));
     Ran::Paused(rest)
 }
 

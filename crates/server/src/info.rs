@@ -341,11 +341,14 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     lines.same(&["allocator_active", "allocator_resident"], memory.resident_heap);
     lines.put("allocator_muzzy", 0);
     lines.bytes("total_system_memory", process::machine_bytes());
-    for name in ["used_memory_lua", "used_memory_vm_total"] {
-        lines.bytes(name, 0);
-    }
-    lines.same(&["used_memory_vm_eval", "used_memory_vm_functions"], 0);
     let functions = server.functions.catalog();
+    // Each Lua runs both, and takes from the sources of the functions what it is asked for.
+    let lua_bytes = server.total(|stats| stats.lua_bytes.get());
+    let source_bytes = functions.source_bytes() as u64;
+    lines.put("used_memory_vm_eval", lua_bytes);
+    lines.bytes("used_memory_lua", server.greatest(|stats| stats.lua_bytes.get()));
+    lines.put("used_memory_vm_functions", source_bytes);
+    lines.bytes("used_memory_vm_total", lua_bytes + source_bytes);
     let (scripts_len, script_bytes) = server.scripts.registry.size();
     lines.put("used_memory_scripts_eval", script_bytes);
     lines.bytes("used_memory_scripts", memory.functions + script_bytes as u64);

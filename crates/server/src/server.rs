@@ -250,7 +250,11 @@ impl Server {
             if old.requirepass != new.requirepass {
                 self.acl.set_default_password(&new.requirepass);
             }
+            let tracked_keys_max = new.tracked_keys_max;
             self.publish_settings(new);
+            if old.tracked_keys_max != tracked_keys_max {
+                self.tracking.limit(tracked_keys_max);
+            }
         })
     }
 
@@ -386,6 +390,11 @@ impl Server {
     /// A sum over all who run commands since the server started.
     pub fn total(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
         self.all_stats().iter().map(|stats| counter(stats)).sum()
+    }
+
+    /// The greatest of all who run commands.
+    pub fn greatest(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
+        self.all_stats().iter().map(|stats| counter(stats)).max().unwrap_or(0)
     }
 
     /// A sum over all workers since statistics were last reset.

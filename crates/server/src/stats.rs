@@ -173,6 +173,8 @@ pub struct WorkerStats {
     pub query_overflows: Counter,
     pub expire_cycles_capped: Counter,
     pub expire_micros: Counter,
+    /// What its Lua takes, in bytes: no sum, but how it is now.
+    pub lua_bytes: Counter,
     pub error_codes: ErrorCodes,
     /// By the numbers of the command table.
     pub each: Box<[CommandStats]>,
@@ -197,7 +199,7 @@ impl WorkerStats {
         sum
     }
 
-    /// All counters but those of commands, in the order of the fields.
+    /// All sums but those of commands, in the order of the fields.
     fn counters(&self) -> [&Counter; 24] {
         let WorkerStats {
             connections,
@@ -224,6 +226,7 @@ impl WorkerStats {
             query_overflows,
             expire_cycles_capped,
             expire_micros,
+            lua_bytes: _,
             error_codes: _,
             each: _,
         } = self;

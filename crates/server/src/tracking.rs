@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keyspace::{Effect, Keyspace, Listener, Publication, ShardId, Sink};
+use keyspace::{Effect, Keyspace, Listener, Publication, ShardId, Sink, Step};
 use smallvec::SmallVec;
 
 use crate::client::{Client, ClientId, Kill, Message};
@@ -252,14 +252,38 @@ impl Tracking {
         keys_max: usize,
     ) {
         for (shard, key) in keys {
-            let forgotten = self.remember_one(client, shard, key, keys_max);
-            if let Some((key, readers)) = forgotten {
-                let followers = self.followers();
-                let message = invalidation(&[&key]);
-                let readers = readers.iter().filter_map(|id| followers.all.get(id));
-                readers.for_each(|follower| follower.tell(&message));
+            if let Some((key, readers)) = self.remember_one(client, shard, key, keys_max) {
+                self.tell_forgotten(&key, &readers);
             }
         }
+    }
+
+    /// Forgets keys until there are no more than `keys_max`, 0: any number; who loses one for it is
+    /// told.
+    pub fn limit(&self, keys_max: usize) {
+        let is_over = || keys_max > 0 && self.keys.load(Ordering::Relaxed) > keys_max;
+        for table in &self.tables {
+            while is_over() {
+                let Some((key, readers)) = self.forget_any(&mut lock(table)) else { break };
+                self.tell_forgotten(&key, &readers);
+            }
+        }
+    }
+
+    /// Takes some key out of a table.
+    fn forget_any(&self, table: &mut Table) -> Option<(Box<[u8]>, Readers)> {
+        let key = table.keys().next()?.clone();
+        let readers = table.remove(&key)?;
+        self.count_out(&readers);
+        Some((key, readers))
+    }
+
+    /// Tells the readers of a key that they will not be told any more when it changes.
+    fn tell_forgotten(&self, key: &[u8], readers: &[ClientId]) {
+        let followers = self.followers();
+        let message = invalidation(&[key]);
+        let readers = readers.iter().filter_map(|id| followers.all.get(id));
+        readers.for_each(|follower| follower.tell(&message));
     }
 
     /// Notes one key. Returns another one that had to go for it, with its readers.
@@ -341,16 +365,15 @@ impl Tracking {
         }
     }
 
-    /// Tells followers of the changes of a transaction.
-    fn announce(&self, publication: &Publication<'_>) {
+    /// Tells those who have read keys of the changes of a command.
+    fn announce(&self, step: &Step<'_>) {
         let followers = self.followers();
         if followers.all.is_empty() {
             return;
         }
-        let origin = publication.origin;
-        let mut changed: Vec<&[u8]> = Vec::new();
+        let origin = step.origin;
         let mut everything = false;
-        for change in publication.changes() {
+        for change in step.changes() {
             match change.effect {
                 Effect::Nothing => {}
                 Effect::Flush | Effect::Swap(_) => {
@@ -363,7 +386,6 @@ impl Tracking {
                     let readers = readers.iter().filter_map(|id| followers.all.get(id));
                     let readers = readers.filter(|reader| reader.terms.prefixes().is_none());
                     readers.zip(message.iter().cycle()).for_each(|(one, text)| one.tell(text));
-                    changed.push(change.key);
                 }
             }
         }
@@ -371,7 +393,19 @@ impl Tracking {
             let message = invalidation_of_all();
             followers.all.values().for_each(|follower| follower.tell(&message));
         }
-        broadcast(&followers, &changed, origin);
+    }
+
+    /// Tells those in BCAST mode of the changes of a transaction.
+    fn broadcast(&self, publication: &Publication<'_>) {
+        let followers = self.followers();
+        if followers.all.is_empty() {
+            return;
+        }
+        let is_of_key =
+            |effect: &Effect| matches!(effect, Effect::Set | Effect::Deadline(_) | Effect::Delete);
+        let changed = publication.changes().filter(|change| is_of_key(&change.effect));
+        let changed: Vec<&[u8]> = changed.map(|change| change.key).collect();
+        broadcast(&followers, &changed, publication.origin);
     }
 }
 
@@ -411,9 +445,13 @@ pub struct Teller {
 }
 
 impl Sink for Teller {
+    fn tell(&self, step: &Step<'_>) {
+        self.followers.announce(step);
+        self.events.announce(step);
+    }
+
     fn publish(&self, publication: &Publication<'_>) {
-        self.followers.announce(publication);
-        self.events.announce(publication);
+        self.followers.broadcast(publication);
     }
 }
 
@@ -440,6 +478,11 @@ mod tests {
             let Tracked { keys, items, .. } = tracking.tracked();
             assert!(keys <= 10 && items <= 20, "{keys} {items}");
         }
+        tracking.limit(0);
+        assert_eq!(tracking.tracked().keys, 10);
+        tracking.limit(3);
+        let Tracked { keys, items, .. } = tracking.tracked();
+        assert_eq!((keys, items), (3, 6));
         tracking.forget_table(0);
         let Tracked { keys, items, .. } = tracking.tracked();
         assert_eq!((keys, items), (0, 0));

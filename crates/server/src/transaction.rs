@@ -360,6 +360,7 @@ impl<'a> Batch<'a> {
         if let Err(error) = batch.run_one(request, (entry, command), view, session, output) {
             self.refuse(request, false, error, session, output, mark);
         }
+        view.tell();
         let ended = self.server.clock.nanos();
         self.book(entry, command, (1, ended - began), &session.client);
         self.note_slow(request, session, (ended - began) / 1000);
@@ -407,6 +408,7 @@ impl<'a> Batch<'a> {
             };
         }
         view.turn_to(session.db, self.worker.chance());
+        view.obey_script(false);
         if matches!(command.run, Run::Script) {
             return self.run_script_inside(request, command, view, session, output);
         }

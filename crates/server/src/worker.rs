@@ -53,6 +53,9 @@ pub struct Scratch {
     pub spans: Vec<Vec<Span>>,
 }
 
+/// Words of a request whose places are kept from one batch to the next.
+const SPANS_KEPT: usize = READ_BYTES / 4;
+
 impl Scratch {
     fn new() -> Scratch {
         let spans = (0..BATCH_MAX).map(|_| Vec::new()).collect();
@@ -63,6 +66,14 @@ impl Scratch {
     /// Puts a spare buffer in the place of the one that a connection has taken.
     pub fn renew_output(&mut self) {
         self.output = self.spare.pop().unwrap_or_default();
+    }
+
+    /// Gives back the memory that the words of requests took, where there were very many.
+    #[cold]
+    pub fn forget_words(&mut self) {
+        for spans in self.spans.iter_mut().filter(|spans| spans.capacity() > SPANS_KEPT) {
+            *spans = Vec::new();
+        }
     }
 
     /// Takes a buffer back whose replies are written.
@@ -226,6 +237,8 @@ async fn look_after(worker: Rc<Worker>) {
                     access: settings.access,
                     touch: false,
                     origin: 0,
+                    by_script: false,
+                    is_paused: false,
                     layout: settings.layout,
                     intake: Intake::default(),
                 };

@@ -503,7 +503,17 @@ fn unblock(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let id = parse_integer(id).ok_or(CommandError::NotAnInteger)?;
     let other = u64::try_from(id).ok().and_then(|id| call.batch.server.clients.get(id));
+    // As long as it waits it runs nothing else.
+    let waits_in = other.as_ref().and_then(|other| other.last_command());
     let waited = other.is_some_and(|other| other.unblock(how));
+    let table = &call.batch.server.table;
+    if waited
+        && let Some((command, sub)) = waits_in
+        && let Some(entry) = table.find(command.name.as_bytes())
+    {
+        // Its own task would do so a moment later, when somebody may have looked already.
+        call.batch.book_run(entry, sub.unwrap_or(command), (1, 0));
+    }
     call.reply().integer(i64::from(waited));
     Ok(())
 }

@@ -403,7 +403,10 @@ impl Run {
     ) -> Result<(), Refusal> {
         if let Some(view) = &mut self.view {
             view.turn_to(session.db, batch.worker.chance());
-            return run_row(batch, request, named, view, session, output);
+            view.obey_script(true);
+            let done = run_row(batch, request, named, view, session, output);
+            view.tell();
+            return done;
         }
         let mut view = self.enter_once(batch, request, named.1, session)?;
         let done = run_row(batch, request, named, &mut view, session, output);

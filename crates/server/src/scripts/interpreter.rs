@@ -87,6 +87,12 @@ impl Interpreter {
         Ok(Interpreter { engine, kit: Box::new(kit), memory: Box::new(memory) })
     }
 
+    /// Tells others how much memory its Lua takes now.
+    #[inline]
+    pub fn tell_memory(&self) {
+        self.kit.executor.stats().lua_bytes.set(self.engine.memory_bytes() as u64);
+    }
+
     /// The script of this name, if it is known.
     pub fn find(&mut self, id: ScriptId) -> Option<Arc<Remembered>> {
         if let Some(known) = self.memory.scripts.get(&id).filter(|one| !one.known.is_gone()) {

@@ -328,6 +328,7 @@ impl<'a> Batch<'a> {
     }
 
     fn put_back(&self, interpreter: Interpreter) {
+        interpreter.tell_memory();
         if let Some(other) = self.worker.interpreter.replace(Some(interpreter)) {
             self.server.scripts.put_back(other);
         }

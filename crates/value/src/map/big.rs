@@ -232,6 +232,15 @@ impl Map {
         is_there
     }
 
+    /// Takes a field out that is held though its deadline has passed; tells whether it was.
+    pub fn remove_lapsed(&mut self, field: &[u8], now: u64, hasher: &KeyHasher) -> bool {
+        let has_lapsed = self.has_lapsed(field, now, hasher);
+        if has_lapsed && let Some(at) = self.members.find(hasher.hash(field), field) {
+            self.members.remove(hasher, hasher.hash(field), at, |_, _, _| {});
+        }
+        has_lapsed
+    }
+
     /// Whether a field is held whose deadline has passed.
     #[inline]
     #[must_use]

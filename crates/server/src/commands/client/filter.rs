@@ -143,6 +143,9 @@ fn ids(args: &mut Args<'_>) -> Result<BTreeSet<ClientId>, CommandError> {
         ids.insert(id.ok_or_else(|| error("client-id should be greater than 0"))?);
         args.bytes()?;
     }
+    if ids.is_empty() && !args.is_empty() {
+        return Err(error("client-id should be greater than 0"));
+    }
     Ok(ids)
 }
 
