@@ -100,6 +100,22 @@ impl StrEntry<'_> {
         Ok(())
     }
 
+    /// Writes a string that is copied already, over the one that is there if there is one.
+    ///
+    /// # Errors
+    /// As those of [`StrEntry::set`].
+    pub fn set_copied(
+        &mut self,
+        bytes: Arc<Vec<u8>>,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
+        self.writing.before_change(self.hash);
+        self.write(NewValue::SharedStr { bytes, raw: false }, expiry)?;
+        self.noted(event);
+        Ok(())
+    }
+
     /// Adds bytes at the end. That is an edit in place, unless there was no string.
     pub fn append(&mut self, more: &[u8], event: Event) -> Result<(), Refused> {
         let hash = self.hash;
@@ -166,7 +182,7 @@ impl StrEntry<'_> {
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn rebuild(&mut self, bytes: &[u8], event: Event) -> Result<(), Refused> {
         self.writing.before_change(self.hash);
-        self.write(bytes, Expiry::Keep, true)?;
+        self.write(NewValue::Str { bytes, raw: true }, Expiry::Keep)?;
         self.noted(event);
         Ok(())
     }
@@ -212,14 +228,13 @@ impl StrEntry<'_> {
         {
             return Ok(());
         }
-        self.write(bytes, expiry, false)
+        self.write(NewValue::Str { bytes, raw: false }, expiry)
     }
 
-    /// Writes a string where it finds room, as one that was edited in place if it is `raw`.
+    /// Writes a string where it finds room.
     #[inline]
-    fn write(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
+    fn write(&mut self, value: NewValue<'_>, expiry: Expiry) -> Result<(), Refused> {
         let hash = self.hash;
-        let value = NewValue::Str { bytes, raw };
         let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
         let (at, remains) = self.writing.database_mut().replace(hash, at, value, expiry)?;
         self.at = Some(at);

@@ -1,4 +1,5 @@
-//! Where things are dropped that take long to drop: flushed databases, big values.
+//! Where things are dropped that take long to drop: flushed databases, big values, the memory of
+//! long requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +12,15 @@ const NICENESS: i32 = 10;
 
 /// A thread that drops what it is given.
 pub struct Background {
-    sender: Sender<Box<Leftovers>>,
+    sender: Sender<Waste>,
     counts: Arc<Counts>,
+}
+
+/// What is to be dropped.
+enum Waste {
+    /// Counted in INFO.
+    Leftovers(Box<Leftovers>),
+    Buffer(Vec<u8>),
 }
 
 #[derive(Default)]
@@ -37,7 +45,12 @@ impl Background {
     /// Drops something on the thread; here, if the thread has ended.
     pub fn discard(&self, leftovers: Box<Leftovers>) {
         self.counts.pending.fetch_add(leftovers.entries() as u64, Ordering::Relaxed);
-        drop(self.sender.send(leftovers));
+        drop(self.sender.send(Waste::Leftovers(leftovers)));
+    }
+
+    /// Gives the memory of a long buffer back on the thread, which takes a while for each MiB.
+    pub fn discard_buffer(&self, buffer: Vec<u8>) {
+        drop(self.sender.send(Waste::Buffer(buffer)));
     }
 
     /// How many entries wait to be dropped.
@@ -64,11 +77,18 @@ impl Background {
     }
 }
 
-fn work(receiver: &Receiver<Box<Leftovers>>, counts: &Counts) {
-    while let Ok(leftovers) = receiver.recv() {
-        let entries = leftovers.entries() as u64;
-        drop(leftovers);
-        counts.pending.fetch_sub(entries, Ordering::Relaxed);
-        counts.freed.fetch_add(entries, Ordering::Relaxed);
+fn work(receiver: &Receiver<Waste>, counts: &Counts) {
+    while let Ok(waste) = receiver.recv() {
+        match waste {
+            Waste::Buffer(buffer) => drop(buffer),
+            Waste::Leftovers(leftovers) => drop_counted(leftovers, counts),
+        }
     }
+}
+
+fn drop_counted(leftovers: Box<Leftovers>, counts: &Counts) {
+    let entries = leftovers.entries() as u64;
+    drop(leftovers);
+    counts.pending.fetch_sub(entries, Ordering::Relaxed);
+    counts.freed.fetch_add(entries, Ordering::Relaxed);
 }

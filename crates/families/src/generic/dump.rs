@@ -273,7 +273,7 @@ fn restore(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     put(request.key, &request.wishes, made, keys, reply)
 }
 
-fn prepare(args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+fn prepare<'p>(args: Args<'_>, keys: &View<'_>) -> Result<Prepared<'p>, CommandError> {
     let request = Restore::parse(args)?;
     let made = request.make(keys);
     let (key, wishes) = (request.key.0.to_vec(), request.wishes);
