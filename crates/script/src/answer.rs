@@ -86,6 +86,7 @@ impl<'a, P: Iterator<Item = &'a [u8]>> Reader<'a, P> {
                 -1 => lua.push_boolean(false),
                 len => lua.push_bytes(self.body(usize::try_from(len).ok()?)?),
             },
+            b'+' if text == b"OK" => push_ok(lua),
             b'+' => push_field(lua, "ok", text),
             b'-' => {
                 push_error_text(lua, line);
@@ -176,6 +177,15 @@ impl<'a, P: Iterator<Item = &'a [u8]>> Reader<'a, P> {
 /// Takes a key and a value into the table below, unless no table can hold such a key.
 fn set_if_keyed(lua: Lua<'_>) {
     if lua.kind(-2) == Kind::Nil { lua.pop(2) } else { lua.raw_set(-3) }
+}
+
+/// `{ok='OK'}`, which most commands that write answer.
+fn push_ok(lua: Lua<'_>) {
+    let (name, text) = lua.shared().ok.get();
+    lua.new_table(0, 1);
+    lua.push_kept(name);
+    lua.push_kept(text);
+    lua.raw_set(-3);
 }
 
 fn push_field(lua: Lua<'_>, name: &str, text: &[u8]) {

@@ -1,6 +1,6 @@
 //! `redis.*`, also known as `server.*`: what scripts ask of the server. Hot.
 
-use protocol::{Dialect, Reply};
+use protocol::{Dialect, Reply, Words};
 
 use crate::answer;
 use crate::error::{push_error, push_error_text};
@@ -17,9 +17,6 @@ pub const REDIS_VERSION: &str = "8.4.0";
 /// What scripts are told of the server itself.
 const SERVER_NAME: &str = "anax";
 const SERVER_VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// How many words of a call are kept without an allocation.
-const FEW_WORDS: usize = 16;
 
 /// Where a table of the API is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,7 +108,8 @@ fn pcall(lua: Lua<'_>) -> Outcome {
 }
 
 fn run_command(lua: Lua<'_>, raises: bool) -> Outcome {
-    if let Err(refused) = words_are_texts(lua) {
+    if lua.top() == 0 {
+        let refused = push_error(lua, NO_WORDS);
         return if raises { Err(refused) } else { Ok(1) };
     }
     let shared = lua.shared();
@@ -125,9 +123,13 @@ fn run_command(lua: Lua<'_>, raises: bool) -> Outcome {
             })
         });
         match called {
-            Some(Called::Answered) => break,
-            Some(Called::Later) => fiber::pause(shared),
-            None => return stopped(lua),
+            Ok(Some(Called::Answered)) => break,
+            Ok(Some(Called::Later)) => fiber::pause(shared),
+            Ok(None) => return stopped(lua),
+            Err(refusal) => {
+                let refused = push_error(lua, refusal);
+                return if raises { Err(refused) } else { Ok(1) };
+            }
         }
         if shared.stop.get().is_some() {
             return stopped(lua);
@@ -144,70 +146,37 @@ fn stopped(lua: Lua<'_>) -> Outcome {
     Err(push_error(lua, lua.shared().stop.get().unwrap_or("there is no script running")))
 }
 
-/// Checks that there are words and that all are texts or numbers. The error is on the stack if
-/// not.
-fn words_are_texts(lua: Lua<'_>) -> Result<(), crate::lua::Raised> {
-    let count = lua.top();
-    if count == 0 {
-        return Err(push_error(
-            lua,
-            "Please specify at least one argument for this redis lib call",
-        ));
-    }
-    for at in 1..=count {
-        match lua.kind(at) {
-            Kind::String | Kind::Number => {}
-            _ => {
-                let text = "Lua redis lib command arguments must be strings or integers";
-                return Err(push_error(lua, text));
+/// What is told if a call has no word.
+const NO_WORDS: &str = "Please specify at least one argument for this redis lib call";
+
+/// What is told if a word of a call is neither a text nor a number.
+const NOT_TEXTS: &str = "Lua redis lib command arguments must be strings or integers";
+
+/// What is told if the words of a call are more than a request may have.
+const TOO_LONG: &str = "Lua redis lib command arguments are too long";
+
+/// Hands over all values of the stack; a number is written without loss, and becomes no string of
+/// Lua's.
+///
+/// # Errors
+///
+/// If one is neither a text nor a number, or they are 4 GiB or more.
+fn with_words<T>(lua: Lua<'_>, work: impl FnOnce(Words<'_>) -> T) -> Result<T, &'static str> {
+    lua.shared().words(|gathered| {
+        gathered.clear();
+        for at in 1..=lua.top() {
+            let is_short = match lua.kind(at) {
+                // A zero below zero is zero to commands.
+                Kind::Number => gathered.push_number(lua.number(at) + 0.0),
+                Kind::String => gathered.push(lua.text(at).unwrap_or_default()),
+                _ => return Err(NOT_TEXTS),
+            };
+            if !is_short {
+                return Err(TOO_LONG);
             }
         }
-    }
-    Ok(())
-}
-
-/// Hands over all values of the stack, which are texts or numbers; a number is written without
-/// loss, and becomes no string of Lua's.
-fn with_words<T>(lua: Lua<'_>, work: impl FnOnce(&[&[u8]]) -> T) -> T {
-    let count = usize::try_from(lua.top()).unwrap_or(0);
-    lua.shared().scratch(|numbers| {
-        let start = numbers.len();
-        let done = if count <= FEW_WORDS {
-            let mut ends = [start; FEW_WORDS];
-            let mut words = [&[][..]; FEW_WORDS];
-            gather(lua, numbers, &mut ends[..count], &mut words[..count], work)
-        } else {
-            gather(lua, numbers, &mut vec![start; count], &mut vec![&[][..]; count], work)
-        };
-        numbers.truncate(start);
-        done
+        Ok(work(gathered.words()))
     })
-}
-
-/// Puts the words together: those that are numbers one behind the other into `numbers`.
-fn gather<'w, T>(
-    lua: Lua<'w>,
-    numbers: &'w mut Vec<u8>,
-    ends: &mut [usize],
-    words: &mut [&'w [u8]],
-    work: impl FnOnce(&[&[u8]]) -> T,
-) -> T {
-    let mut start = numbers.len();
-    for (at, end) in (1..).zip(ends.iter_mut()) {
-        if lua.kind(at) == Kind::Number {
-            // A zero below zero is zero to commands.
-            protocol::format_double(lua.number(at) + 0.0, numbers);
-        }
-        *end = numbers.len();
-    }
-    for ((at, &end), word) in (1..).zip(ends.iter()).zip(words.iter_mut()) {
-        *word = match end > start {
-            true => &numbers[start..end],
-            false => lua.bytes(at).unwrap_or_default(),
-        };
-        start = end;
-    }
-    work(words)
 }
 
 /// `redis.error_reply(text)`.
@@ -322,14 +291,17 @@ fn set_replication(lua: Lua<'_>) -> Outcome {
 
 /// `redis.acl_check_cmd(..)`.
 fn may_call(lua: Lua<'_>) -> Outcome {
-    words_are_texts(lua)?;
+    if lua.top() == 0 {
+        return Err(push_error(lua, NO_WORDS));
+    }
     let answer = with_words(lua, |words| lua.shared().host(|host| host.may_call(words)));
     match answer {
-        Some(Some(may)) => lua.push_boolean(may),
-        Some(None) => {
+        Ok(Some(Some(may))) => lua.push_boolean(may),
+        Ok(Some(None)) => {
             return Err(push_error(lua, "Invalid command passed to redis.acl_check_cmd()"));
         }
-        None => return stopped(lua),
+        Ok(None) => return stopped(lua),
+        Err(refusal) => return Err(push_error(lua, refusal)),
     }
     Ok(1)
 }

@@ -5,6 +5,7 @@ use mlua_sys as ffi;
 
 use crate::lua::{ALL, Kind, Lua, Outcome, Raised, Status};
 use crate::sandbox::{READ_ONLY, behind};
+use crate::stop;
 
 /// Pushes each function and gives its name to `take`, which takes it.
 pub(crate) fn each(lua: Lua<'_>, take: impl Fn(&str)) {
@@ -337,12 +338,9 @@ pub(crate) fn restore_collector(lua: Lua<'_>) {
 
 /// Has garbage collected as usual.
 pub(crate) fn set_collector(lua: Lua<'_>) {
-    lua.collect(ffi::LUA_GCSETPAUSE, PAUSE_PERCENT);
+    stop::set_pause(lua);
     lua.collect(ffi::LUA_GCSETSTEPMUL, STEP_PERCENT);
 }
-
-/// How much may come until the next collection begins: as much as lives, as Lua has it.
-pub(crate) const PAUSE_PERCENT: i32 = 200;
 
 /// How hard each step of a collection works: ten times as hard as Lua has it, so that garbage
 /// of few long strings goes before the limit of memory is reached.

@@ -684,6 +684,7 @@ unsafe extern "C-unwind" fn die(_: *mut ffi::lua_State) -> c_int {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::number::NumberText;
 
     #[test]
     fn a_panic_does_not_go_through_lua() {
@@ -704,6 +705,29 @@ mod tests {
         assert_eq!(status, Status::Failed);
         lua.set_top(0);
         assert!(engine.shared().panic.take().is_some());
+    }
+
+    #[test]
+    fn numbers_become_text_as_the_c_library_writes_them() {
+        let mut engine = Engine::new(MEMORY_MIN_BYTES).unwrap();
+        let lua = engine.enter();
+        let edges = [0.0, -0.0, 0.5, 9e15, f64::MAX, f64::MIN_POSITIVE, f64::NAN, f64::INFINITY];
+        let near = |power: i32| [-1.0, 0.0, 0.25, 1.0].map(|step| 10_f64.powi(power) + step);
+        let powers = (0..18).flat_map(near);
+        let mut random = 1_u64;
+        let random = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            // Every other one is whole.
+            let bits = f64::from_bits(random);
+            if random >> 63 == 0 { bits } else { (random as i64 >> (random % 60)) as f64 }
+        });
+        let numbers = edges.into_iter().chain(powers).chain(random.take(20_000));
+        for number in numbers.flat_map(|number| [number, -number]) {
+            lua.push_number(number);
+            let text = lua.text(-1).unwrap();
+            assert_eq!(text, NumberText::general(number, 14).as_bytes(), "{number}");
+            lua.set_top(0);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use protocol::{Dialect, Reply};
+use protocol::{Dialect, Reply, Words};
 
 /// Why a script stops when a client has asked to kill it.
 pub const KILLED: &str = "Script killed by user with SCRIPT KILL...";
@@ -28,10 +28,10 @@ pub trait Host {
     /// Runs a command and writes its reply, or its refusal, into `reply`, which speaks the
     /// dialect that the script has asked for. An [`Reply::error`] is what makes `redis.call`
     /// raise; its text begins with its code.
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called;
+    fn call(&mut self, words: Words<'_>, call: Call, reply: &mut Reply<'_>) -> Called;
 
     /// Whether the user may run a command; `None` if there is no such command.
-    fn may_call(&mut self, words: &[&[u8]]) -> Option<bool>;
+    fn may_call(&mut self, words: Words<'_>) -> Option<bool>;
 
     /// Told of each error in what the script returns, and whether it is one of a command, which
     /// has been counted when that ran.

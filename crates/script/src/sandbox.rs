@@ -157,6 +157,11 @@ fn hide_string_metatable(lua: Lua<'_>, scripts: c_int) {
     close(lua);
     let of_globals = lua.keep();
     lua.shared().shown_metatables.set((of_strings, of_globals));
+    let [name, text] = [b"ok", b"OK"].map(|word| {
+        lua.push_bytes(word);
+        lua.keep()
+    });
+    lua.shared().ok.set((name, text));
 }
 
 fn finish(lua: Lua<'_>, scripts: c_int, functions: c_int) -> Kept {

@@ -5,8 +5,8 @@
 //!
 //! # Safety contract
 //!
-//! [`allocate`] is given by Lua exactly the sizes that it asked for earlier, so that a block's
-//! layout is known when it is given back. The host is lent for the time of one run:
+//! [`allocate`] is given by Lua exactly the sizes that it asked for earlier, which is what
+//! [`Blocks`] wants. The host is lent for the time of one run:
 //! [`Shared::lend`] takes it back before it returns, and only [`Shared::host`] uses it, never
 //! twice at once, because a host has no way back into Lua.
 //!
@@ -14,7 +14,6 @@
 //!
 //! 1. A cell is borrowed only where nothing can raise: see the contract of `lua`.
 
-use std::alloc::{self, Layout};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
@@ -23,17 +22,17 @@ use std::ptr::{self, NonNull};
 
 use protocol::{Dialect, Output};
 
+use crate::blocks::Blocks;
+use crate::gathered::Gathered;
 use crate::host::{Host, Replicate};
 use crate::library::Registered;
-
-/// What every block of Lua's is aligned to, in bytes.
-const ALIGN: usize = 16;
 
 /// The largest scratch buffer that is kept between two uses, in bytes.
 const SCRATCH_KEPT_BYTES: usize = 64 * 1024;
 
 /// What the engine and the functions that Lua calls have in common.
 pub(crate) struct Shared {
+    blocks: Blocks,
     /// How many bytes Lua has, and may have.
     pub(crate) used_bytes: Cell<usize>,
     pub(crate) limit_bytes: Cell<usize>,
@@ -65,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) closed: RefCell<Vec<(*const c_void, c_int)>>,
     /// What `getmetatable` says of strings and of the globals.
     pub(crate) shown_metatables: Cell<(c_int, c_int)>,
+    /// The strings `ok` and `OK`, of which most replies are made.
+    pub(crate) ok: Cell<(c_int, c_int)>,
     /// The environments whose metatable is shown.
     pub(crate) environments: Cell<[*const c_void; 2]>,
     /// How `cjson` works.
@@ -74,11 +75,13 @@ pub(crate) struct Shared {
     /// What a command has replied.
     pub(crate) answer: RefCell<Output>,
     scratch: RefCell<Vec<u8>>,
+    words: RefCell<Gathered>,
 }
 
 impl Shared {
     pub(crate) fn new(limit_bytes: usize) -> Self {
         Self {
+            blocks: Blocks::new(),
             used_bytes: Cell::new(0),
             limit_bytes: Cell::new(limit_bytes),
             collected_bytes: Cell::new(0),
@@ -96,11 +99,13 @@ impl Shared {
             protected: Cell::new(0),
             closed: RefCell::new(Vec::new()),
             shown_metatables: Cell::new((0, 0)),
+            ok: Cell::new((0, 0)),
             environments: Cell::new([ptr::null(); 2]),
             json: Cell::new(crate::cjson::Options::DEFAULT),
             registered: RefCell::new(None),
             answer: RefCell::new(Output::new()),
             scratch: RefCell::new(Vec::new()),
+            words: RefCell::new(Gathered::new()),
         }
     }
 
@@ -162,6 +167,12 @@ impl Shared {
         work(&mut self.scratch.borrow_mut())
     }
 
+    /// Works on the words of a call, without a call of Lua that may raise.
+    #[inline(never)]
+    pub(crate) fn words<T>(&self, work: impl FnOnce(&mut Gathered) -> T) -> T {
+        work(&mut self.words.borrow_mut())
+    }
+
     /// How much is in the scratch buffer.
     pub(crate) fn scratch_len(&self) -> usize {
         self.scratch.borrow().len()
@@ -207,22 +218,16 @@ pub(crate) unsafe extern "C" fn allocate(
     if new_len > old_len && !shared.has_room(new_len - old_len) {
         return ptr::null_mut();
     }
-    let (Ok(old), Ok(new)) =
-        (Layout::from_size_align(old_len, ALIGN), Layout::from_size_align(new_len, ALIGN))
-    else {
-        return ptr::null_mut();
-    };
-    let moved: *mut u8 = match (old_len, new_len) {
-        (0, 0) => ptr::null_mut(),
-        // SAFETY: the layout is not empty.
-        (0, _) => unsafe { alloc::alloc(new) },
-        (_, 0) => {
+    let moved = match (NonNull::new(block.cast::<u8>()), new_len) {
+        (None, 0) => ptr::null_mut(),
+        (None, _) => shared.blocks.get(new_len),
+        (Some(block), 0) => {
             // SAFETY: Lua gives back what it got, with its length.
-            unsafe { alloc::dealloc(block.cast(), old) };
+            unsafe { shared.blocks.give_back(block, old_len) };
             ptr::null_mut()
         }
-        // SAFETY: as above, and the new length is not zero.
-        _ => unsafe { alloc::realloc(block.cast(), old, new_len) },
+        // SAFETY: as above, and neither length is zero.
+        (Some(block), _) => unsafe { shared.blocks.change(block, old_len, new_len) },
     };
     if new_len == 0 || !moved.is_null() {
         shared.used_bytes.set(shared.used_bytes.get() - old_len + new_len);

@@ -23,6 +23,19 @@ impl Hash for ScriptId {
     }
 }
 
+/// What each byte is worth as a hexadecimal digit; 255 if it is none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = HEX[value];
+        digits[digit as usize] = value as u8;
+        digits[digit.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+
 impl ScriptId {
     /// The name of a source.
     #[must_use]
@@ -34,12 +47,13 @@ impl ScriptId {
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let digits: &[u8; 40] = text.try_into().ok()?;
-        let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
-        let mut id = [0; 20];
+        let (mut id, mut all) = ([0; 20], 0);
         for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+            let [high, low] = [pair[0], pair[1]].map(|digit| DIGITS[usize::from(digit)]);
+            *byte = high << 4 | low;
+            all |= high | low;
         }
-        Some(Self(id))
+        (all < 16).then_some(Self(id))
     }
 
     /// As 40 hexadecimal digits.

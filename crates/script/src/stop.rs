@@ -12,7 +12,6 @@
 
 use mlua_sys as ffi;
 
-use crate::base::PAUSE_PERCENT;
 use crate::error::push_error;
 use crate::fiber;
 use crate::host::Verdict;
@@ -55,6 +54,9 @@ pub(crate) fn look(lua: Lua<'_>) -> Result<(), Raised> {
         }
         None => {
             collect_early(lua);
+            if !lua.shared().is_collector_changed.get() {
+                set_pause(lua);
+            }
             lua.set_hook(LOOK_EVERY);
             Ok(())
         }
@@ -124,9 +126,27 @@ pub(crate) fn collect_little(lua: Lua<'_>, is_time: bool) {
     let begin_percent = (little + little / 4) * 100 / used.get().clamp(1, little);
     lua.collect(ffi::LUA_GCSETPAUSE, i32::try_from(begin_percent).unwrap_or(PAUSE_PERCENT));
     lua.collect(ffi::LUA_GCCOLLECT, 0);
-    lua.collect(ffi::LUA_GCSETPAUSE, PAUSE_PERCENT);
+    set_pause(lua);
     shared.lives_much.set(used.get() > little / 2);
 }
+
+/// When Lua's own collections begin: when as much has come as lives, as Lua has it; where little
+/// lives, which is some 40 KiB without large libraries, only after ten times as much, since
+/// each goes through all that lives.
+pub(crate) fn set_pause(lua: Lua<'_>) {
+    let shared = lua.shared();
+    let is_small = shared.used_bytes.get() <= SMALL_BYTES.min(shared.limit_bytes.get() / 64);
+    let percent = if is_small { SMALL_PAUSE_PERCENT } else { PAUSE_PERCENT };
+    lua.collect(ffi::LUA_GCSETPAUSE, percent);
+}
+
+/// With how much in use, garbage included, a Lua is small, in bytes; a 64th of the limit if that
+/// is less, so that ten times as much is far from it.
+const SMALL_BYTES: usize = 1 << 20;
+
+/// How large all may be when a collection begins, in percent of what lived after the last one.
+const PAUSE_PERCENT: i32 = 200;
+const SMALL_PAUSE_PERCENT: i32 = 1_000;
 
 /// Makes room for `more` bytes if garbage can give it.
 pub(crate) fn make_room(lua: Lua<'_>, more: usize) {

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use common::{MEMORY_BYTES, Restless, Small, bytes, resume_elsewhere, run_in, show};
-use protocol::{Dialect, Reply};
+use protocol::{Dialect, Reply, Words};
 use script::{
     Call, Called, Engine, Finished, Host, KILLED, LibrarySource, LogLevel, Paused, Program,
     Progress, Script, Verdict,
@@ -30,14 +30,14 @@ impl Ordered {
 }
 
 impl Host for Ordered {
-    fn call(&mut self, words: &[&[u8]], _: Call, reply: &mut Reply<'_>) -> Called {
+    fn call(&mut self, words: Words<'_>, _: Call, reply: &mut Reply<'_>) -> Called {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        assert_ne!(words[0], b"panic", "a bug of the host");
+        assert_ne!(&words[0], b"panic", "a bug of the host");
         reply.ok();
         Called::Answered
     }
 
-    fn may_call(&mut self, _: &[&[u8]]) -> Option<bool> {
+    fn may_call(&mut self, _: Words<'_>) -> Option<bool> {
         None
     }
 

@@ -896,6 +896,12 @@ impl<'a> Batch<'a> {
         self.worker.note_latency(self.settings, event, nanos / 1000);
     }
 
+    /// How long a command of this kind took until now, on average, in ns.
+    pub fn usual_nanos(&self, entry: &CommandEntry, command: &'static Command) -> u64 {
+        let each = &self.worker.stats().each[entry.number_of(command)];
+        each.nanos.get().checked_div(each.calls.get()).unwrap_or(0)
+    }
+
     /// Counts what a transaction did, and drops what it left where that disturbs nobody.
     #[inline]
     pub fn settle(&self, tally: Tally, command: &Command) {

@@ -189,6 +189,8 @@ pub struct Scripts {
     /// Those that EVAL and SCRIPT LOAD have brought.
     pub registry: Registry,
     running: Mutex<Vec<Arc<Running>>>,
+    /// How many run, for those who only want to know that: every script does.
+    count: AtomicUsize,
     /// How many of those that run hold every shard.
     whole: AtomicUsize,
     /// Interpreters that nobody has at hand.
@@ -244,6 +246,7 @@ impl Scripts {
     /// Enters one among those that run.
     fn register(&self, running: &Arc<Running>) {
         self.running().push(Arc::clone(running));
+        self.count.fetch_add(1, Ordering::Relaxed);
         self.whole.fetch_add(usize::from(running.is_whole()), Ordering::Relaxed);
     }
 
@@ -299,13 +302,14 @@ impl Scripts {
 
     fn unregister(&self, running: &Arc<Running>) {
         self.running().retain(|one| !Arc::ptr_eq(one, running));
+        self.count.fetch_sub(1, Ordering::Relaxed);
         self.whole.fetch_sub(usize::from(running.is_whole()), Ordering::Relaxed);
     }
 
     /// Whether so many run that none may leave its worker.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.running().len() >= RUNNING_MAX
+        self.count.load(Ordering::Relaxed) >= RUNNING_MAX
     }
 
     /// Whether one that runs holds every shard: then the server does nothing else.

@@ -115,12 +115,14 @@ impl Session {
     }
 
     /// The session in which a script of another one runs commands: of the same client and user, in
-    /// the same database. What it changes ends with the script.
+    /// the same database. What it changes ends with the script. `known` is taken in the place of
+    /// another count of the user, if it is the same.
     #[must_use]
-    pub fn for_script(caller: &Session) -> Session {
+    pub fn for_script(caller: &Session, known: Option<Arc<User>>) -> Session {
+        let known = known.filter(|known| Arc::ptr_eq(known, &caller.user));
         Session {
             client: Arc::clone(&caller.client),
-            user: Arc::clone(&caller.user),
+            user: known.unwrap_or_else(|| Arc::clone(&caller.user)),
             tracking: caller.tracking.clone(),
             is_in_script: true,
             away: None,

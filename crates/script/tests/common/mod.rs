@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use protocol::{Dialect, Output, Reply};
+use protocol::{Dialect, Output, Reply, Words};
 use script::{
     Call, Called, Engine, Failure, Host, KILLED, LibrarySource, LogLevel, Paused, Program,
     Progress, Script, UNKNOWN_COMMAND, Verdict, WRONG_ARITY,
@@ -26,8 +26,9 @@ pub(crate) struct Small {
 }
 
 impl Host for Small {
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
+    fn call(&mut self, words: Words<'_>, call: Call, reply: &mut Reply<'_>) -> Called {
         self.calls.push(call);
+        let words: Vec<_> = words.iter().collect();
         let name = words[0].to_ascii_lowercase();
         match (name.as_slice(), &words[1..]) {
             (b"ping", []) => reply.simple("PONG"),
@@ -69,8 +70,8 @@ impl Host for Small {
         Called::Answered
     }
 
-    fn may_call(&mut self, words: &[&[u8]]) -> Option<bool> {
-        match words[0] {
+    fn may_call(&mut self, words: Words<'_>) -> Option<bool> {
+        match &words[0] {
             b"get" => Some(true),
             b"set" => Some(false),
             _ => None,
@@ -185,12 +186,12 @@ impl Restless {
 }
 
 impl Host for Restless {
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
+    fn call(&mut self, words: Words<'_>, call: Call, reply: &mut Reply<'_>) -> Called {
         self.1 = !self.1;
         if self.1 { Called::Later } else { self.0.call(words, call, reply) }
     }
 
-    fn may_call(&mut self, words: &[&[u8]]) -> Option<bool> {
+    fn may_call(&mut self, words: Words<'_>) -> Option<bool> {
         self.0.may_call(words)
     }
 

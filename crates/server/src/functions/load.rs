@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::Reply;
+use protocol::{Reply, Words};
 use script::{
     Call, Called, Engine, Failure, Host, LOAD_TIMEOUT, LibrarySource, LogLevel, NOT_ALLOWED,
     Verdict,
@@ -50,12 +50,12 @@ struct Loading<'a> {
 
 impl Host for Loading<'_> {
     /// The engine shows no way here before functions run.
-    fn call(&mut self, _: &[&[u8]], _: Call, reply: &mut Reply<'_>) -> Called {
+    fn call(&mut self, _: Words<'_>, _: Call, reply: &mut Reply<'_>) -> Called {
         reply.error(NOT_ALLOWED);
         Called::Answered
     }
 
-    fn may_call(&mut self, _: &[&[u8]]) -> Option<bool> {
+    fn may_call(&mut self, _: Words<'_>) -> Option<bool> {
         None
     }
 

@@ -12,16 +12,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use command::{Command, CommandError, Flags, Tried};
+use command::{Command, CommandError, Flags, Shape, Tried};
 use keyspace::{Frame, Mode, Plan, View};
-use protocol::{Output, Reply};
+use protocol::{Output, Reply, Words};
 use script::{
     Call, Called, Host, KILLED, LogLevel, NOT_ALLOWED, READ_ONLY, UNKNOWN_COMMAND, Verdict,
     WRONG_ARITY,
 };
 use smallvec::SmallVec;
 
-use super::interpreter::Gathered;
+use super::interpreter::Kit;
 use super::{Kind, Running, joined};
 use crate::acl::Context;
 use crate::connection::look_up;
@@ -57,7 +57,7 @@ pub struct Terms {
     /// Shared if it may change nothing.
     pub mode: Mode,
     /// The hashes of the keys that it is given.
-    pub keys: SmallVec<[u64; 16]>,
+    pub keys: SmallVec<[u64; 4]>,
     /// It is known to keep to its keys.
     pub is_trusted: bool,
     /// Others may come between its calls: it holds no shard from one to the next.
@@ -75,33 +75,39 @@ pub enum Place {
 
 /// See the module's page.
 pub struct ScriptHost {
-    executor: Box<Executor>,
-    words: Gathered,
+    kit: Box<Kit>,
     settings: Arc<Settings>,
     session: Session,
     run: Run,
 }
 
 /// What a run has entered and done.
-pub(super) struct Run {
+struct Run {
     /// What is entered, but for a script that is not atomic.
-    pub(super) view: Option<View<'static>>,
-    pub(super) terms: Terms,
+    view: Option<View<'static>>,
+    terms: Terms,
     place: Place,
     /// Whether memory was short when it began.
     is_short: bool,
-    pub(super) began_nanos: u64,
     running: Option<Arc<Running>>,
     /// The number of the interpreter.
     number: usize,
     /// It has done something that cannot be undone.
     has_acted: bool,
+    went: Went,
+}
+
+/// How a run went, beside what it returned.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Went {
     /// What it has returned is an error, or has one in it.
     pub(super) has_failed: bool,
     /// It has used a key that it was not given.
     pub(super) has_strayed: bool,
     /// It has found that it needs more than it holds, and begins anew.
     pub(super) must_restart: bool,
+    /// When it began.
+    pub(super) began_nanos: u64,
 }
 
 /// Why a command of a script is not answered as it should be.
@@ -120,89 +126,129 @@ type Named<'a> = (&'a CommandEntry, &'static Command);
 impl ScriptHost {
     /// The host of a script that runs now, for the caller's session.
     pub(super) fn new(
-        (executor, words): (Box<Executor>, Gathered),
+        mut kit: Box<Kit>,
         number: usize,
         view: Option<View<'static>>,
         caller: &Session,
         terms: Terms,
         place: Place,
     ) -> Box<ScriptHost> {
-        let settings = executor.settings();
+        let settings = kit.executor.settings();
+        let began_nanos = kit.executor.server.clock.nanos();
         let mut run = Run {
             view,
             terms,
             place,
             is_short: false,
-            began_nanos: executor.server.clock.nanos(),
             running: None,
             number,
             has_acted: false,
-            has_failed: false,
-            has_strayed: false,
-            must_restart: false,
+            went: Went { began_nanos, ..Went::default() },
         };
-        let session = Session::for_script(caller);
-        run.is_short = run.batch(&executor, &settings).is_out_of_memory();
-        let mut host = Box::new(ScriptHost { executor, words, settings, session, run });
+        let session = Session::for_script(caller, kit.user.take());
+        run.is_short = run.batch(&kit.executor, &settings).is_out_of_memory();
+        let mut host = Box::new(ScriptHost { kit, settings, session, run });
         if place == Place::Apart {
-            host.run.leave_worker(&host.executor);
+            host.run.leave_worker(&host.kit.executor);
         }
         host
     }
 
     /// Publishes what it did and leaves its shards; returns how it went and what belongs to the
     /// interpreter.
-    pub(super) fn end(mut self) -> (Run, (Box<Executor>, Gathered)) {
-        let batch = self.run.batch(&self.executor, &self.settings);
+    pub(super) fn end(mut self: Box<Self>) -> (Went, Box<Kit>) {
+        let batch = self.run.batch(&self.kit.executor, &self.settings);
         if let Some(view) = self.run.view.take() {
             batch.settle(view.publish(), &Command::BASE);
         }
         self.leave()
     }
 
-    /// The same, but what it has entered is left as it is.
-    pub(super) fn leave(self) -> (Run, (Box<Executor>, Gathered)) {
-        if let Some(running) = &self.run.running {
-            self.executor.server.scripts.unregister(running);
+    /// What it has entered, to be gone on with.
+    pub(super) fn take_view(&mut self) -> Option<View<'static>> {
+        self.run.view.take()
+    }
+
+    /// As [`ScriptHost::end`], but nothing is published: what it had entered is taken back.
+    pub(super) fn leave(self: Box<Self>) -> (Went, Box<Kit>) {
+        let ScriptHost { mut kit, session, run, .. } = *self;
+        if let Some(running) = &run.running {
+            kit.executor.server.scripts.unregister(running);
         }
-        (self.run, (self.executor, self.words))
+        kit.user = Some(session.user);
+        (run.went, kit)
     }
 
     fn try_call(
         &mut self,
-        words: &[&[u8]],
+        words: Words<'_>,
         call: Call,
         output: &mut Output,
     ) -> Result<(), Refusal> {
-        let ScriptHost { executor, words: gathered, settings, session, run } = self;
-        if run.must_restart || !gathered.fill(words) {
+        let ScriptHost { kit, settings, session, run } = self;
+        let Kit { executor, brief_calls, .. } = &mut **kit;
+        if run.went.must_restart {
             return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
         }
         session.dialect = call.dialect;
         let batch = run.batch(executor, settings);
-        let request = look_up(batch.server, gathered.words());
+        let request = look_up(batch.server, words);
         let named = admit(batch, request, session)?;
-        let (entry, command) = named;
+        let command = named.1;
         run.permit(batch, command)?;
         let on_keyspace = !matches!(command.run, command::Run::Session | command::Run::Container);
         if on_keyspace {
-            run.reach(batch, command, request)?;
+            run.reach(batch, named, request)?;
             run.stay_brief(batch, named, request)?;
         }
         if changes(command) || !(on_keyspace || is_harmless(command)) {
             run.be_trusted(batch)?;
             run.note_act()?;
         }
-        let began = batch.server.clock.nanos();
+        let meter = Meter::start(batch, named, request, brief_calls);
         let done = if on_keyspace {
             run.run_on_keyspace(batch, request, named, session, output)
         } else {
             run_on_session(batch, request, named, session, output)
         };
-        let nanos = batch.server.clock.nanos() - began;
-        batch.book_run(entry, command, (1, nanos));
+        let nanos = meter.finish(batch, named);
         batch.note_slow(request, session, nanos / 1000);
         done
+    }
+}
+
+/// Measures a command of a script. Reading the clock twice costs as much as a brief command does,
+/// and with Lua between them they cannot be measured together; so of brief ones each eighth is,
+/// and the others are taken to be as long as their kind was until now.
+struct Meter {
+    /// When it began, if it is measured.
+    began_nanos: Option<u64>,
+}
+
+/// Of how many brief commands one is measured.
+const BRIEF_PER_MEASURED: u32 = 8;
+
+impl Meter {
+    fn start(
+        batch: Batch<'_>,
+        (entry, _): Named<'_>,
+        request: Request<'_>,
+        brief_calls: &mut u32,
+    ) -> Meter {
+        let is_brief = entry.is_brief(request.words.len()) && !batch.settings.measures_each();
+        *brief_calls = brief_calls.wrapping_add(u32::from(is_brief));
+        let is_measured = !is_brief || brief_calls.is_multiple_of(BRIEF_PER_MEASURED);
+        Meter { began_nanos: is_measured.then(|| batch.server.clock.nanos()) }
+    }
+
+    /// Books it, and returns how long it took, in ns.
+    fn finish(self, batch: Batch<'_>, (entry, command): Named<'_>) -> u64 {
+        let nanos = match self.began_nanos {
+            Some(began) => batch.server.clock.nanos() - began,
+            None => batch.usual_nanos(entry, command),
+        };
+        batch.book_run(entry, command, (1, nanos));
+        nanos
     }
 }
 
@@ -220,7 +266,7 @@ impl Run {
             true => Plan::Some(SmallVec::new()),
             false => terms.plan.clone(),
         };
-        let running = Running::new(terms.kind, self.number, self.began_nanos, plan);
+        let running = Running::new(terms.kind, self.number, self.went.began_nanos, plan);
         if self.has_acted {
             // Nobody knows it yet, so nobody has killed it.
             let _ = running.note_act();
@@ -249,15 +295,19 @@ impl Run {
     fn reach(
         &mut self,
         batch: Batch<'_>,
-        command: &Command,
+        (entry, command): Named<'_>,
         request: Request<'_>,
     ) -> Result<(), Refusal> {
+        if self.went.has_strayed && self.view.as_ref().is_none_or(View::is_whole) {
+            return Ok(());
+        }
         let needs_all = command.enter.is_all(request.words);
-        let positions = command.key_positions(request.words).unwrap_or_default();
-        let keys = positions.iter().filter_map(|&at| request.words.get(at));
-        let hashes: SmallVec<[u64; 8]> = keys.map(|key| batch.server.keyspace.hash(key)).collect();
+        let hashes = match entry.shape {
+            Shape::FirstWord if request.words.len() > 1 => SmallVec::from_slice(&[request.hash]),
+            _ => hashes_of(batch, command, request),
+        };
         let strays = needs_all || hashes.iter().any(|hash| !self.terms.keys.contains(hash));
-        self.has_strayed |= strays;
+        self.went.has_strayed |= strays;
         let Some(view) = self.view.as_ref().filter(|view| strays && !view.is_whole()) else {
             return Ok(());
         };
@@ -265,7 +315,7 @@ impl Run {
             return Ok(());
         }
         if !self.has_acted {
-            self.must_restart = true;
+            self.went.must_restart = true;
             return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
         }
         let plan = if needs_all { Plan::All } else { batch.server.keyspace.plan(hashes) };
@@ -305,7 +355,7 @@ impl Run {
             return Ok(());
         }
         if !self.enter_more(&Plan::All)? {
-            self.must_restart = true;
+            self.went.must_restart = true;
             return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
         }
         self.note_shards(batch, &Plan::All);
@@ -371,6 +421,13 @@ impl Run {
             None => Ok(keyspace.enter_blocking(&plan, mode, frame)),
         }
     }
+}
+
+/// The hashes of the keys of a request.
+fn hashes_of(batch: Batch<'_>, command: &Command, request: Request<'_>) -> SmallVec<[u64; 8]> {
+    let positions = command.key_positions(request.words).unwrap_or_default();
+    let keys = positions.iter().filter_map(|&at| request.words.get(at));
+    keys.map(|key| batch.server.keyspace.hash(key)).collect()
 }
 
 /// The command of a request, if scripts and this user may run it.
@@ -442,13 +499,13 @@ fn is_harmless(command: &Command) -> bool {
 }
 
 impl Host for Box<ScriptHost> {
-    fn call(&mut self, words: &[&[u8]], call: Call, reply: &mut Reply<'_>) -> Called {
+    fn call(&mut self, words: Words<'_>, call: Call, reply: &mut Reply<'_>) -> Called {
         let mark = reply.output().mark();
         let (error, rejected) = match self.try_call(words, call, reply.output()) {
             Ok(()) => return Called::Answered,
             Err(Refusal::Later) => {
                 reply.output().rollback(mark);
-                self.run.leave_worker(&self.executor);
+                self.run.leave_worker(&self.kit.executor);
                 return Called::Later;
             }
             Err(Refusal::Rejected(error)) => (error, true),
@@ -456,23 +513,20 @@ impl Host for Box<ScriptHost> {
         };
         reply.output().rollback(mark);
         reply.error(&error);
-        if self.run.must_restart {
+        if self.run.went.must_restart {
             // Nobody is told of it.
             return Called::Answered;
         }
-        let request = look_up(&self.executor.server, self.words.words());
+        let request = look_up(&self.kit.executor.server, words);
         let number =
             request.entry.map(|entry| entry.number_of(called(entry.command, request.words)));
-        self.executor.count_error(number, rejected, &error);
+        self.kit.executor.count_error(number, rejected, &error);
         Called::Answered
     }
 
-    fn may_call(&mut self, words: &[&[u8]]) -> Option<bool> {
-        if !self.words.fill(words) {
-            return None;
-        }
-        let batch = self.run.batch(&self.executor, &self.settings);
-        let request = look_up(batch.server, self.words.words());
+    fn may_call(&mut self, words: Words<'_>) -> Option<bool> {
+        let batch = self.run.batch(&self.kit.executor, &self.settings);
+        let request = look_up(batch.server, words);
         let entry = request.entry?;
         let command = match entry.command.subcommands {
             [] => entry.command,
@@ -483,36 +537,39 @@ impl Host for Box<ScriptHost> {
     }
 
     fn note_returned(&mut self, error: &[u8], is_counted: bool) {
-        if self.run.must_restart {
+        if self.run.went.must_restart {
             return;
         }
-        self.run.has_failed = true;
+        self.run.went.has_failed = true;
         if !is_counted {
             let error = CommandError::text(String::from_utf8_lossy(error));
-            self.executor.count_error(None, false, &error);
+            self.kit.executor.count_error(None, false, &error);
         }
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
-        if self.run.must_restart {
+        if self.run.went.must_restart {
             return;
         }
         log::of_script(level, message);
     }
 
     fn seed(&mut self) -> u32 {
-        self.executor.chance() as u32
+        self.kit.executor.chance() as u32
     }
 
     fn look(&mut self) -> Verdict {
-        let ScriptHost { executor, run, .. } = &mut **self;
-        if run.must_restart || executor.server.is_stopping() {
+        let ScriptHost { kit, run, .. } = &mut **self;
+        let executor = &kit.executor;
+        if run.went.must_restart || executor.server.is_stopping() {
             return Verdict::Stop(STOPPED);
         }
         match &run.running {
             Some(running) if running.is_killed() => Verdict::Stop(KILLED),
             Some(_) => Verdict::GoOn,
-            None if executor.server.clock.nanos() - run.began_nanos < BRIEF_NANOS => Verdict::GoOn,
+            None if executor.server.clock.nanos() - run.went.began_nanos < BRIEF_NANOS => {
+                Verdict::GoOn
+            }
             None => {
                 run.leave_worker(executor);
                 Verdict::Pause

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use command::CommandError;
-use protocol::{Span, Words};
 use script::{Engine, Failure, Function, LibrarySource, ScriptId};
 
 use super::registry::{Conduct, Known};
+use crate::acl::User;
 use crate::executor::Executor;
 use crate::server::Server;
 use crate::stats::Histogram;
@@ -43,12 +43,21 @@ pub struct RememberedFunction {
 pub struct Interpreter {
     /// Lua.
     pub engine: Box<Engine>,
-    /// As who it runs commands.
-    pub executor: Box<Executor>,
-    /// The words of the command that is called.
-    pub words: Gathered,
+    /// With what its scripts run commands.
+    pub kit: Box<Kit>,
     /// What it knows of scripts.
     pub memory: Box<Memory>,
+}
+
+/// What scripts run commands with, from one to the next.
+pub struct Kit {
+    /// As who they do.
+    pub executor: Executor,
+    /// The user of the last script: mostly that of the next, who is then not counted again in a
+    /// line of memory that all workers write.
+    pub user: Option<Arc<User>>,
+    /// How many brief commands have run.
+    pub brief_calls: u32,
 }
 
 /// What an interpreter remembers, so that it asks nobody.
@@ -59,40 +68,6 @@ pub struct Memory {
     functions: HashMap<Box<[u8]>, Arc<RememberedFunction>>,
     flushes_seen: u64,
     libraries_seen: u64,
-}
-
-/// Words one behind the other, as a request has them.
-#[derive(Default)]
-pub struct Gathered {
-    bytes: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-/// Bytes that are kept from one call to the next.
-const GATHERED_KEPT_BYTES: usize = 64 << 10;
-
-impl Gathered {
-    /// Puts these words in the place of the last ones; `false`: they are more than 4 GiB.
-    pub fn fill(&mut self, words: &[&[u8]]) -> bool {
-        self.bytes.clear();
-        self.spans.clear();
-        if self.bytes.capacity() > GATHERED_KEPT_BYTES {
-            self.bytes.shrink_to(GATHERED_KEPT_BYTES);
-        }
-        for word in words {
-            let start = self.bytes.len();
-            let Ok(end) = u32::try_from(start + word.len()) else { return false };
-            self.bytes.extend_from_slice(word);
-            self.spans.push(Span { start: start as u32, end });
-        }
-        true
-    }
-
-    /// The words.
-    #[must_use]
-    pub fn words(&self) -> Words<'_> {
-        Words::new(&self.bytes, &self.spans)
-    }
 }
 
 impl Interpreter {
@@ -110,8 +85,8 @@ impl Interpreter {
             flushes_seen: 0,
             libraries_seen: 0,
         };
-        let (executor, memory) = (Box::new(executor), Box::new(memory));
-        Ok(Interpreter { engine, executor, words: Gathered::default(), memory })
+        let kit = Kit { executor, user: None, brief_calls: 0 };
+        Ok(Interpreter { engine, kit: Box::new(kit), memory: Box::new(memory) })
     }
 
     /// The script of this name, if it is known.
@@ -119,7 +94,7 @@ impl Interpreter {
         if let Some(known) = self.memory.scripts.get(&id).filter(|one| !one.known.is_gone()) {
             return Some(Arc::clone(known));
         }
-        let known = self.executor.server.scripts.registry.find(id);
+        let known = self.kit.executor.server.scripts.registry.find(id);
         known.map(|known| self.remember(known))
     }
 
@@ -136,7 +111,7 @@ impl Interpreter {
     }
 
     fn forget_flushed(&mut self) {
-        let flushes = self.executor.server.scripts.registry.flushes();
+        let flushes = self.kit.executor.server.scripts.registry.flushes();
         if std::mem::replace(&mut self.memory.flushes_seen, flushes) != flushes {
             self.memory.scripts.clear();
             self.engine.forget_scripts();
@@ -152,7 +127,7 @@ impl Interpreter {
         if let Some(found) = self.memory.functions.get(name) {
             return Ok(Arc::clone(found));
         }
-        let server = &self.executor.server;
+        let server = &self.kit.executor.server;
         let found = server.functions.find(name);
         let (library, function) =
             found.ok_or_else(|| CommandError::text("ERR Function not found"))?;
@@ -167,7 +142,7 @@ impl Interpreter {
 
     /// Forgets the libraries that are gone or others now; what the rest keeps in its locals stays.
     fn forget_libraries(&mut self) {
-        let known = &self.executor.server.functions;
+        let known = &self.kit.executor.server.functions;
         let version = known.version();
         if std::mem::replace(&mut self.memory.libraries_seen, version) == version {
             return;

@@ -24,7 +24,7 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Kind;
-use super::host::{Place, ScriptHost, Terms};
+use super::host::{Place, ScriptHost, Terms, Went};
 use super::interpreter::{Interpreter, Memory, Remembered, RememberedFunction};
 use crate::connection::look_up;
 use crate::execute::{Batch, Ran, Request, panicked};
@@ -56,8 +56,8 @@ enum Called {
 struct Order<'a> {
     called: Called,
     terms: Terms,
-    keys: SmallVec<[&'a [u8]; 8]>,
-    arguments: SmallVec<[&'a [u8]; 8]>,
+    keys: SmallVec<[&'a [u8]; 4]>,
+    arguments: SmallVec<[&'a [u8]; 4]>,
 }
 
 /// How a run has ended.
@@ -90,7 +90,7 @@ impl Called {
     }
 
     /// Notes how it went.
-    fn note(&self, run: &super::host::Run, is_done: bool, nanos: u64) {
+    fn note(&self, went: Went, is_done: bool, nanos: u64) {
         let conduct = match self {
             Called::Script(script) => {
                 script.latency.record(nanos, 1);
@@ -98,7 +98,7 @@ impl Called {
             }
             Called::Function(function) => &function.conduct,
         };
-        if run.has_strayed {
+        if went.has_strayed {
             conduct.note_strayed();
         } else if is_done {
             conduct.note_kept();
@@ -194,7 +194,7 @@ impl<'a> Batch<'a> {
     ) -> Ran {
         let (sender, receiver) = oneshot::channel();
         let mark = output.mark();
-        let stand_in = Session::for_script(session);
+        let stand_in = Session::for_script(session, None);
         let mut session_away = std::mem::replace(session, stand_in);
         let seed = self.worker.chance();
         let executor = self.server.scripts.executor(&self.worker.server, seed);
@@ -247,9 +247,9 @@ impl<'a> Batch<'a> {
         let Order { called, mut terms, keys, arguments } = order;
         // Nobody comes between the requests of a transaction.
         (terms.plan, terms.is_not_atomic) = (Plan::All, false);
-        let Interpreter { mut engine, executor, words, memory } = interpreter;
-        let (parts, entered) = ((executor, words), Some(view.take()));
-        let mut host = ScriptHost::new(parts, memory.number, entered, session, terms, Place::Apart);
+        let Interpreter { mut engine, kit, memory } = interpreter;
+        let entered = Some(view.take());
+        let mut host = ScriptHost::new(kit, memory.number, entered, session, terms, Place::Apart);
         self.server.scripts.describe(memory.number, called.name(), request.words);
         let mark = output.mark();
         let mut reply = Reply::new(output, session.dialect);
@@ -259,15 +259,15 @@ impl<'a> Batch<'a> {
                 engine.call(library, name, &keys, &arguments, &mut host, &mut reply)
             }
         };
-        let (mut run, (executor, words)) = host.leave();
-        if let Some(entered) = run.view.take() {
+        if let Some(entered) = host.take_view() {
             *view = entered;
         }
-        let nanos = self.server.clock.nanos() - run.began_nanos;
-        called.note(&run, done.is_ok(), nanos);
-        self.put_back(Interpreter { engine, executor, words, memory });
+        let (went, kit) = host.leave();
+        let nanos = self.server.clock.nanos() - went.began_nanos;
+        called.note(went, done.is_ok(), nanos);
+        self.put_back(Interpreter { engine, kit, memory });
         match done {
-            Ok(()) if run.has_failed => self.count_failed(request),
+            Ok(()) if went.has_failed => self.count_failed(request),
             Ok(()) => {}
             Err(failure) => self.fail(request, &failure, session, output, mark),
         }
@@ -361,9 +361,8 @@ impl<'a> Batch<'a> {
             Kind::Function => Some(interpreter.find_function(first)?),
             Kind::Script => None,
         };
-        if command.name.starts_with("EVALSHA") && ScriptId::parse(first).is_none() {
-            return Err(no_script());
-        }
+        let by_name = command.name.starts_with("EVALSHA");
+        let id = if by_name { Some(ScriptId::parse(first).ok_or_else(no_script)?) } else { None };
         let count = count_of(words, kind)?;
         let (called, flags) = match function {
             Some(found) => {
@@ -371,14 +370,14 @@ impl<'a> Batch<'a> {
                 (Called::Function(found), flags)
             }
             None => {
-                let found = self.script(first, command, interpreter)?;
+                let found = self.script(first, id, interpreter)?;
                 let flags = found.known.script.flags();
                 (Called::Script(found), flags)
             }
         };
         let only_reads = command.name.ends_with("_RO");
         let mut terms = self.terms(kind, flags, only_reads)?;
-        let keys: SmallVec<[&[u8]; 8]> = words.iter().skip(3).take(count).collect();
+        let keys: SmallVec<[&[u8]; 4]> = words.iter().skip(3).take(count).collect();
         let arguments = words.iter().skip(3 + count).collect();
         terms.keys = keys.iter().map(|key| self.server.keyspace.hash(key)).collect();
         let conduct = match &called {
@@ -399,23 +398,21 @@ impl<'a> Batch<'a> {
         Ok(Order { called, terms, keys, arguments })
     }
 
-    /// The script that EVAL brings or EVALSHA names.
+    /// The script that EVALSHA names, or EVAL brings.
     fn script(
         &self,
         word: &[u8],
-        command: &Command,
+        name: Option<ScriptId>,
         interpreter: &mut Interpreter,
     ) -> Result<Arc<Remembered>, CommandError> {
-        let by_name = command.name.starts_with("EVALSHA");
-        let id = if by_name { ScriptId::parse(word) } else { Some(ScriptId::of(word)) };
-        if let Some(found) = id.and_then(|id| interpreter.find(id)) {
+        if let Some(found) = interpreter.find(name.unwrap_or_else(|| ScriptId::of(word))) {
             found.known.touch(self.now);
             return Ok(found);
         }
-        if by_name {
-            return Err(no_script());
+        match name {
+            Some(_) => Err(no_script()),
+            None => self.keep(word, false, interpreter),
         }
-        self.keep(word, false, interpreter)
     }
 
     /// On what terms a script runs that says this of itself; `None`: nothing.
@@ -553,9 +550,9 @@ impl<'a> Batch<'a> {
         if let Some(view) = view.as_ref().filter(|_| terms.keys.len() > 1) {
             view.prefetch(&terms.keys);
         }
-        let Interpreter { engine, executor, words, memory } = interpreter;
-        let (parts, number) = ((executor, words), memory.number);
-        let host = ScriptHost::new(parts, number, view, session, terms, Place::Worker);
+        let Interpreter { engine, kit, memory } = interpreter;
+        let number = memory.number;
+        let host = ScriptHost::new(kit, number, view, session, terms, Place::Worker);
         let dialect = session.dialect;
         match engine.start(called.program(), &keys, &arguments, dialect, host) {
             Progress::Done(finished) => {
@@ -710,16 +707,16 @@ fn conclude(
     memory: Box<Memory>,
 ) -> (Interpreter, Outcome) {
     let Finished { mut engine, host, done } = finished;
-    let (run, (executor, words)) = host.end();
-    let nanos = executor.server.clock.nanos() - run.began_nanos;
-    called.note(&run, done.is_ok(), nanos);
+    let (went, kit) = host.end();
+    let nanos = kit.executor.server.clock.nanos() - went.began_nanos;
+    called.note(went, done.is_ok(), nanos);
     let done = done.map(|()| std::mem::take(engine.reply()));
     let outcome = Outcome {
         // What fails beside its reply is counted with that.
-        has_failed: run.has_failed && done.is_ok(),
+        has_failed: went.has_failed && done.is_ok(),
         done,
-        must_restart: run.must_restart,
-        began_nanos: run.began_nanos,
+        must_restart: went.must_restart,
+        began_nanos: went.began_nanos,
     };
-    (Interpreter { engine, executor, words, memory }, outcome)
+    (Interpreter { engine, kit, memory }, outcome)
 }
