@@ -270,3 +270,32 @@ fn more_than_was_announced_is_an_error_and_no_panic() {
     (0..2_000).for_each(|at| sorted.scored(at.to_string().as_bytes(), 1.0));
     assert_eq!(sorted.finish(), Err(RdbError::Count));
 }
+
+/// The bytes behind the groups, which the layout draws.
+#[test]
+fn messages_of_producers_stand_behind_the_groups() {
+    let id = StreamId { ms: 1, seq: 0 };
+    let producer = |name: &str, message: &str| Producer {
+        name: name.into(),
+        messages: vec![(message.into(), id)],
+    };
+    let producers = Producers {
+        seconds: 100,
+        messages_max: 10,
+        each: vec![producer("p", "m"), producer("q", "7")],
+        added: 5,
+        duplicates: 2,
+    };
+    let state = StreamState { last_id: id, entries_added: 1, ..StreamState::default() };
+    let stream = Stream { state, producers: Some(producers), ..Stream::default() };
+    for (format, kind) in [(Format::Redis13, 26), (Format::Redis14, 27)] {
+        let mut payload = Vec::new();
+        let options = Options { format, compress: false };
+        Value::Stream(stream.clone()).encode(options, &mut payload).expect("it has a place");
+        let behind = b"\x40\x64\x0a\x02\x01p\x01\x01m\x01\0\x01q\x01\xc0\x07\x01\0\x05\x02";
+        // A length, three ids, entries ever added, and no group.
+        let before = b"\0\x01\0\0\0\0\0\x01\0";
+        assert_eq!(payload[0], kind);
+        assert!(payload.ends_with(&[&before[..], behind].concat()), "{payload:02x?}");
+    }
+}
