@@ -35,7 +35,7 @@ pub(super) const SORT: Command = Command {
     name: "SORT",
     work: Some(|args, keys| work::SORT_STEPS * work::whole(args, keys)),
     run: Run::Write(sort),
-    prepare: Some(|args, keys, reply| prepare(args, keys, reply)),
+    prepare: Some(prepare),
     arity: Arity::AtLeast(2),
     keys: &[
         KeySpec::one(1, KeyUse::READ),
@@ -84,7 +84,7 @@ fn sort(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 
 /// Sorting reads what patterns name, too, so its result is put at once if there are any.
 fn prepare<'p>(
-    args: Args<'_>,
+    args: Args<'p>,
     keys: &View<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<Prepared<'p>, CommandError> {
