@@ -1,5 +1,5 @@
-//! Streams and hashes of templates through DUMP and RESTORE: those of real servers come back as they
-//! were, and damaged ones are refused or are another stream, never a panic.
+//! Streams and hashes of templates through DUMP and RESTORE: those of real servers come back as
+//! they were, and damaged ones are refused or are another stream, never a panic.
 
 mod in_process;
 

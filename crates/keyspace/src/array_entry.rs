@@ -33,8 +33,8 @@ impl View<'_> {
         Ok(self.collection(key, Type::Array)?.and_then(array_of))
     }
 
-    /// Puts an array over whatever a key holds; `expiry` says what becomes of its deadline. An empty
-    /// one removes the key, which tells `del`.
+    /// Puts an array over whatever a key holds; `expiry` says what becomes of its deadline. An
+    /// empty one removes the key, which tells `del`.
     ///
     /// # Errors
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.

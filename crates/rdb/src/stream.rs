@@ -31,8 +31,8 @@
 //! 3. What pends in a group pends at one of its consumers and no more than one, or it was given
 //!    back.
 //!
-//! No server with layouts 4 and 5 was at hand; what is said of them is what librdb reads, the library
-//! that Redis' makers publish for this.
+//! No server with layouts 4 and 5 was at hand; what is said of them is what librdb reads, the
+//! library that Redis' makers publish for this.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

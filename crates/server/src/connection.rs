@@ -56,8 +56,8 @@ const TAIL_KEPT_BYTES: usize = 16 << 10;
 /// A tail buffer larger than this is given back in the background.
 const TAIL_DROPPED_BYTES_MAX: usize = 1 << 20;
 
-/// Once so much of a request has come, room is made at once for a word that is longer still: a buffer
-/// that doubles would copy hundreds of MiB in one go.
+/// Once so much of a request has come, room is made at once for a word that is longer still: a
+/// buffer that doubles would copy hundreds of MiB in one go.
 const TAIL_GROWN_BYTES_MAX: usize = 1 << 20;
 
 /// The memory of an idle connection beside its [`crate::client::Client`], in bytes: its task, and

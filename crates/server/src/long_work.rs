@@ -338,8 +338,8 @@ struct Found {
     ends: Vec<usize>,
 }
 
-/// Keeps the keys of a shard that are told. Nobody waits for its lock: it is taken under the shard's
-/// gate, and at the end.
+/// Keeps the keys of a shard that are told. Nobody waits for its lock: it is taken under the
+/// shard's gate, and at the end.
 struct Sieve {
     db: DbIndex,
     due_before: Millis,

@@ -215,7 +215,9 @@ proptest! {
     }
 
     #[test]
-    fn what_was_given_back_has_a_place_in_newer_formats(stream in stream(), compress in any::<bool>()) {
+    fn what_was_given_back_has_a_place_in_newer_formats(
+        stream in stream(), compress in any::<bool>(),
+    ) {
         let value = disowned(Value::Stream(stream));
         let format = Format::Redis14;
         let again = round_trip(&value, Options { format, compress });
