@@ -171,8 +171,11 @@ pub struct WorkerStats {
     pub timeouts: Counter,
     pub output_overflows: Counter,
     pub query_overflows: Counter,
+    pub evicted_clients: Counter,
     pub expire_cycles_capped: Counter,
-    pub expire_micros: Counter,
+    pub expire_nanos: Counter,
+    /// The most requests that came together.
+    pub batch_max: Counter,
     pub error_codes: ErrorCodes,
     /// By the numbers of the command table.
     pub each: Box<[CommandStats]>,
@@ -198,7 +201,7 @@ impl WorkerStats {
     }
 
     /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 24] {
+    fn counters(&self) -> [&Counter; 25] {
         let WorkerStats {
             connections,
             commands,
@@ -222,8 +225,10 @@ impl WorkerStats {
             timeouts,
             output_overflows,
             query_overflows,
+            evicted_clients,
             expire_cycles_capped,
-            expire_micros,
+            expire_nanos,
+            batch_max: _,
             error_codes: _,
             each: _,
         } = self;
@@ -250,8 +255,9 @@ impl WorkerStats {
             timeouts,
             output_overflows,
             query_overflows,
+            evicted_clients,
             expire_cycles_capped,
-            expire_micros,
+            expire_nanos,
         ]
     }
 }

@@ -235,6 +235,26 @@ impl Tracking {
         }
     }
 
+    /// Forgets keys until at most so many are left, 0: any number; who loses one is told.
+    pub fn limit(&self, keys_max: usize) {
+        if keys_max == 0 {
+            return;
+        }
+        let followers = self.followers();
+        for table in &self.tables {
+            lock(table).retain(|key, readers| {
+                if self.keys.load(Ordering::Relaxed) <= keys_max {
+                    return true;
+                }
+                self.count_out(readers);
+                let message = invalidation(&[key]);
+                let readers = readers.iter().filter_map(|id| followers.get(id));
+                readers.for_each(|follower| follower.tell(&message));
+                false
+            });
+        }
+    }
+
     /// Notes one key. Returns another one that had to go for it, with its readers.
     fn remember_one(
         &self,
