@@ -213,15 +213,46 @@ pub fn parse_integer(raw: &[u8]) -> Option<i64> {
         [b'1'..=b'9', ..] if digits.len() <= 19 => {}
         _ => return None,
     }
-    let mut sum = 0_u64;
+    let number = match digits.len() {
+        4..=8 => sum_at_once(digits)?,
+        _ => sum(digits)?,
+    };
+    if negative { 0_i64.checked_sub_unsigned(number) } else { i64::try_from(number).ok() }
+}
+
+/// The number of up to 19 digits, which are below 2^64.
+#[inline]
+fn sum(digits: &[u8]) -> Option<u64> {
+    let mut sum = 0;
     for &digit in digits {
         if !digit.is_ascii_digit() {
             return None;
         }
-        // 19 digits are below 2^64.
         sum = sum * 10 + u64::from(digit - b'0');
     }
-    if negative { 0_i64.checked_sub_unsigned(sum) } else { i64::try_from(sum).ok() }
+    Some(sum)
+}
+
+/// The same of four to eight digits, as a word in which neighbours are joined: first digits, then
+/// pairs, then fours.
+#[inline]
+fn sum_at_once(digits: &[u8]) -> Option<u64> {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    let first = u64::from(u32::from_le_bytes(*digits.first_chunk()?));
+    let last = u64::from(u32::from_le_bytes(*digits.last_chunk()?));
+    let missing = 8 * (8 - u32::try_from(digits.len()).ok()?);
+    // What both of them have lies in the same place of either.
+    let word = first << missing | last << 32 | ZEROS & !(u64::MAX << missing);
+    // A digit has the upper half of `0`, and so has what is six more.
+    const UPPER: u64 = u64::from_le_bytes([0xf0; 8]);
+    let above = word.wrapping_add(u64::from_le_bytes([6; 8]));
+    if (word & UPPER) != ZEROS || (above & UPPER) != ZEROS {
+        return None;
+    }
+    let digits = word - ZEROS;
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
 /// A count of at least 1.
@@ -329,6 +360,27 @@ mod tests {
         let bad = ["", "-", "-0", "+1", "01", " 1", "1 ", "1.0", "0x1", "9223372036854775808"];
         for text in bad.into_iter().chain(["-9223372036854775809", "18446744073709551616"]) {
             assert_eq!(parse_integer(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_of_any_length_are_what_they_say() {
+        let model = |text: &[u8]| -> Option<i64> {
+            let text = std::str::from_utf8(text).ok()?;
+            text.parse().ok().filter(|number: &i64| number.to_string() == text)
+        };
+        for len in 1..=20 {
+            for digit in b'0'..=b'9' {
+                let text = vec![digit; len];
+                assert_eq!(parse_integer(&text), model(&text), "{text:?}");
+            }
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut text = b"12345678901234567890"[..len].to_vec();
+                    text[at] = byte;
+                    assert_eq!(parse_integer(&text), model(&text), "{text:?}");
+                }
+            }
         }
     }
 

@@ -285,8 +285,30 @@ impl Database {
         Ok(at)
     }
 
-    /// Writes a value and a deadline over those of an entry, in one move.
+    /// Writes a short string over one, as [`Database::replace`] does, which leaves nothing behind.
+    /// `None`: nothing was done, as it is not that simple.
     #[inline]
+    pub(crate) fn replace_short(
+        &mut self,
+        hash: u64,
+        at: At,
+        (bytes, raw): (&[u8], bool),
+        expiry: Expiry,
+    ) -> Option<Result<At, Refused>> {
+        let old = Handle::from_bits(at.handle());
+        let had = self.records.deadline(old);
+        let deadline = expiry.after(had);
+        let new = match self.records.replace_short(old, bytes, raw, deadline)? {
+            Ok(new) => new,
+            Err(full) => return Some(Err(full.into())),
+        };
+        if deadline != had {
+            self.count_change(hash, had, deadline);
+        }
+        Some(Ok(self.moved(hash, at, new)))
+    }
+
+    /// Writes a value and a deadline over those of an entry, in one move.
     pub(crate) fn replace(
         &mut self,
         hash: u64,

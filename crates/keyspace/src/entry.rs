@@ -49,7 +49,7 @@ impl StrEntry<'_> {
 
     /// The string, if there is one.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn get(&self) -> Option<Str<'_>> {
         let record = self.writing.database()?.records.at(self.handle()?);
         (record.kind() == Kind::Str).then(|| Str(record.str()))
@@ -221,6 +221,11 @@ impl StrEntry<'_> {
         let hash = self.hash;
         let value = NewValue::Str { bytes, raw };
         let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
+        let database = self.writing.database_mut();
+        if let Some(replaced) = database.replace_short(hash, at, (bytes, raw), expiry) {
+            self.at = Some(replaced?);
+            return Ok(());
+        }
         let (at, remains) = self.writing.database_mut().replace(hash, at, value, expiry)?;
         self.at = Some(at);
         self.writing.discard(remains);

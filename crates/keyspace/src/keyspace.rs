@@ -17,7 +17,7 @@ use crate::changes::{Listener, Sink};
 use crate::database::Database;
 use crate::shard::{Shard, ShardId};
 use crate::sizes::Sizes;
-use crate::view::{Entered, Frame, Guard, View};
+use crate::view::{Entered, Frame, Guard, Tally, View};
 use crate::widen::Widening;
 use crate::{DbIndex, Lengths, Millis};
 use value::KeyHasher;
@@ -281,11 +281,29 @@ impl Keyspace {
         }
     }
 
-    /// [`Keyspace::try_enter`] for one shard.
+    /// Runs something in one shard, publishes what it has changed, and has it settled once the gate is
+    /// left; `None` if the gate is busy for longer than a short spin.
+    ///
+    /// Neither the view nor the tally is moved on the way, which would take as long as a good part of
+    /// a brief command.
     #[inline(always)]
-    pub fn try_enter_one(&self, frame: Frame, id: ShardId, mode: Mode) -> Option<View<'_>> {
-        let guard = self.try_one(id, mode)?;
-        Some(View::new(self, frame, Entered::One(id, guard)))
+    pub fn try_in_one<T>(
+        &self,
+        frame: Frame,
+        id: ShardId,
+        mode: Mode,
+        run: impl FnOnce(&mut View<'_>) -> T,
+        settle: impl FnOnce(Tally),
+    ) -> Option<T> {
+        let (done, tally);
+        {
+            let guard = self.try_one(id, mode)?;
+            let mut view = View::new(self, frame, Entered::One(id, guard));
+            done = run(&mut view);
+            tally = view.conclude();
+        }
+        settle(tally);
+        Some(done)
     }
 
     /// Enters without waiting longer than a short spin; `None` if a gate is busy.

@@ -84,10 +84,9 @@ impl Keyspace {
     pub fn clear(&self, overdue: Overdue, mut settle: impl FnMut(Tally)) {
         for (db, key) in overdue.keys.into_inner() {
             let (id, frame) = (self.shard_of(self.hash(&key)), Frame { db, ..overdue.frame });
-            if let Some(mut view) = self.try_enter_one(frame, id, Mode::Exclusive) {
-                view.expire_found(id, &key);
-                settle(view.publish());
-            }
+            let expire = |view: &mut View<'_>| view.expire_found(id, &key);
+            // Left to maintenance if it is busy.
+            let _ = self.try_in_one(frame, id, Mode::Exclusive, expire, &mut settle);
         }
     }
 

@@ -263,12 +263,24 @@ impl<'g> View<'g> {
     /// Asks for the memory that look-ups of the keys with these hashes will read: their buckets
     /// first, then the records, so that the waits for many keys are one.
     pub fn prefetch(&self, hashes: &[u64]) {
-        let databases = || {
-            let of = |hash| self.shard(self.keyspace.shard_of(hash)).database(self.frame.db);
-            hashes.iter().filter_map(move |&hash| Some((hash, of(hash)?)))
-        };
-        databases().for_each(|(hash, database)| database.prefetch_bucket(hash));
-        databases().for_each(|(hash, database)| database.prefetch_record(hash));
+        self.prefetch_buckets(hashes);
+        self.prefetch_records(hashes);
+    }
+
+    /// The first half of [`View::prefetch`], for who has something to do before the second.
+    pub fn prefetch_buckets(&self, hashes: &[u64]) {
+        self.homes(hashes).for_each(|(hash, database)| database.prefetch_bucket(hash));
+    }
+
+    /// The second half.
+    pub fn prefetch_records(&self, hashes: &[u64]) {
+        self.homes(hashes).for_each(|(hash, database)| database.prefetch_record(hash));
+    }
+
+    /// Where the keys with these hashes lie, with each.
+    fn homes(&self, hashes: &[u64]) -> impl Iterator<Item = (u64, &Database)> {
+        let of = |hash| self.shard(self.keyspace.shard_of(hash)).database(self.frame.db);
+        hashes.iter().filter_map(move |&hash| Some((hash, of(hash)?)))
     }
 
     /// What the transaction takes as given.
@@ -563,7 +575,7 @@ impl<'g> View<'g> {
     ///
     /// # Errors
     /// [`Refused::WrongType`] if the key holds something else.
-    #[inline]
+    #[inline(always)]
     pub fn str_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<StrEntry<'v>, Refused> {
         let hash = self.hash(key);
         let id = self.keyspace.shard_of(hash);
@@ -820,19 +832,30 @@ impl<'g> View<'g> {
     }
 
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
-    #[inline(always)]
     pub fn publish(mut self) -> Tally {
+        self.conclude()
+    }
+
+    /// Tells everybody concerned what was changed, and says what was done. The gates are to be left
+    /// next.
+    #[inline(always)]
+    pub(crate) fn conclude(&mut self) -> Tally {
         if self.log.ready.is_some() {
             self.serve_waiters();
         }
         if self.log.notes.get_mut().is_some() {
             self.announce();
         }
-        let View { entered, log, .. } = self;
-        drop(entered);
-        let Log { hits, misses, changes, expired, lapsed, garbage, overdue, .. } = log;
-        let (hits, misses) = (hits.into_inner(), misses.into_inner());
-        Tally { hits, misses, changes, expired, lapsed, garbage, overdue: overdue.into_inner() }
+        let Log { hits, misses, changes, expired, lapsed, garbage, overdue, .. } = &mut self.log;
+        Tally {
+            hits: hits.get(),
+            misses: misses.get(),
+            changes: *changes,
+            expired: *expired,
+            lapsed: *lapsed,
+            garbage: garbage.take(),
+            overdue: overdue.take(),
+        }
     }
 }
 

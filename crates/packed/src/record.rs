@@ -341,12 +341,13 @@ impl Head {
 }
 
 /// What becomes of the value when a record is laid out anew.
-#[derive(Clone, Copy)]
 enum Content<'a> {
     /// It stays; its end is cut off or zeros are added, up to this length.
     Kept(usize),
     /// It is replaced.
     New(&'a [u8]),
+    /// These bytes come in the place of a part of it.
+    Spliced(Range<usize>, &'a [u8]),
 }
 
 /// A record, to be read. It borrows the [`Records`], so nothing changes meanwhile
@@ -388,7 +389,7 @@ impl<'a> Record<'a> {
     }
 
     /// The string, or the bytes of a packed collection.
-    #[inline]
+    #[inline(always)]
     pub fn str(self) -> StrRef<'a> {
         let value = &self.body[self.head.value()];
         if self.head.form().external {
@@ -657,6 +658,30 @@ impl Records {
         true
     }
 
+    /// Replaces a short string by another one and the deadline: the short way of
+    /// [`Records::replace`], which leaves nothing behind. `None`: nothing was done, as there is no
+    /// string, or one of the two is long.
+    #[inline]
+    pub fn replace_short(
+        &mut self,
+        handle: Handle,
+        bytes: &[u8],
+        raw: bool,
+        deadline: Option<u64>,
+    ) -> Option<Result<Handle, Full>> {
+        let head = self.at(handle).head;
+        let Form { kind, external, .. } = head.form();
+        if kind != Kind::Str || external || bytes.len() > INLINE_MAX {
+            return None;
+        }
+        let form = Form::of_kind(Kind::Str, false, raw);
+        let replaced = self.reshape(handle, form, deadline, Content::New(bytes));
+        if replaced.is_ok() {
+            self.lengths.change(Some(head.value_len()), Some(bytes.len()));
+        }
+        Some(replaced)
+    }
+
     /// Replaces value and deadline. Key, access clock and stickiness stay. What the
     /// old value leaves behind is given back.
     #[inline]
@@ -870,13 +895,7 @@ impl Records {
             return self.edit_outside(handle, len, splice);
         }
         let (before, deadline, form) = (record.str_len(), record.deadline(), record.head.form());
-        let mut image = [0; INLINE_MAX];
-        let (head, rest) = image[..len].split_at_mut(part.start);
-        let (middle, tail) = rest.split_at_mut(bytes.len());
-        head.copy_from_slice(&old[..part.start]);
-        middle.copy_from_slice(bytes);
-        tail.copy_from_slice(&old[part.end..]);
-        let handle = self.reshape(handle, form, deadline, Content::New(&image[..len]))?;
+        let handle = self.reshape(handle, form, deadline, Content::Spliced(part, bytes))?;
         self.lengths.change(before, before.map(|_| len));
         Ok(handle)
     }
@@ -908,22 +927,32 @@ impl Records {
         content: Content<'_>,
     ) -> Result<Handle, Full> {
         let old = self.at(handle).head;
-        let (len, kept) = match content {
-            Content::Kept(len) => (len, len.min(old.value_len())),
+        let (len, kept) = match &content {
+            Content::Kept(len) => (*len, old.value_len().min(*len)),
             Content::New(bytes) => (bytes.len(), 0),
+            Content::Spliced(part, bytes) => {
+                (old.value_len() - part.len() + bytes.len(), part.start)
+            }
         };
         let new = old.reshaped(form, deadline.is_some(), len);
         let stays = class_of(new.record_len()) == self.slabs.class(handle);
         let to = if stays { handle } else { self.slabs.alloc(new.record_len())? };
 
+        if let Content::Spliced(part, bytes) = &content {
+            // What lies behind the part makes room first.
+            let (from, to_at) = (old.value_at() + part.end, new.value_at() + kept + bytes.len());
+            self.slabs.copy((handle, from), (to, to_at), old.value_len() - part.end);
+        }
         if !stays || old.key_at() != new.key_at() {
             let moved = old.value_at() + kept - old.key_at();
             self.slabs.copy((handle, old.key_at()), (to, new.key_at()), moved);
         }
         let body = write_head(&mut self.slabs, to, new, deadline);
+        let value = &mut body[new.value()];
         match content {
-            Content::Kept(_) => body[new.value()][kept..].fill(0),
-            Content::New(bytes) => body[new.value()].copy_from_slice(bytes),
+            Content::Kept(_) => value[kept..].fill(0),
+            Content::New(bytes) => value.copy_from_slice(bytes),
+            Content::Spliced(_, bytes) => value[kept..][..bytes.len()].copy_from_slice(bytes),
         }
         if !stays {
             self.release(handle);

@@ -50,6 +50,30 @@ pub struct Deferred {
 /// What stands where a deferred header will be: as long as the shortest one.
 const HOLE: &[u8] = b"*0\r\n";
 
+/// The longest string that is written in one piece with what stands around it.
+const SHORT_MAX: usize = 32;
+
+/// Bytes that are enough for a short string with its header of up to five and its end of two,
+/// a whole number of words.
+const SHORT_ROOM: usize = 40;
+
+/// The headers of short strings, by their lengths.
+static SHORT_HEADERS: [[u8; 8]; SHORT_MAX + 1] = short_headers();
+
+const fn short_headers() -> [[u8; 8]; SHORT_MAX + 1] {
+    let mut headers = [[0; 8]; SHORT_MAX + 1];
+    let mut len = 0;
+    while len <= SHORT_MAX {
+        let (tens, ones) = (b'0' + (len / 10) as u8, b'0' + (len % 10) as u8);
+        headers[len] = match len {
+            ..10 => [b'$', ones, b'\r', b'\n', 0, 0, 0, 0],
+            _ => [b'$', tens, ones, b'\r', b'\n', 0, 0, 0],
+        };
+        len += 1;
+    }
+    headers
+}
+
 /// Writes one reply into the output of a connection.
 #[derive(Debug)]
 pub struct Reply<'a> {
@@ -128,10 +152,29 @@ impl<'a> Reply<'a> {
     /// A string of bytes.
     #[inline]
     pub fn bulk(&mut self, value: &[u8]) {
+        if value.len() <= SHORT_MAX {
+            return self.short_bulk(value);
+        }
         self.out.bytes_mut().reserve(value.len() + 16);
         self.header(b'$', value.len());
         self.push_bytes(value);
         self.push_bytes(b"\r\n");
+    }
+
+    /// A short string of bytes. Most replies of many elements are made of such, so room is made
+    /// once for all parts of one, and no part is copied by a call.
+    #[inline]
+    fn short_bulk(&mut self, value: &[u8]) {
+        let bytes = self.out.bytes_mut();
+        let start = bytes.len();
+        bytes.extend_from_slice(&[0; SHORT_ROOM]);
+        let room = &mut bytes[start..];
+        let header = if value.len() < 10 { 4 } else { 5 };
+        let end = header + value.len();
+        room[..8].copy_from_slice(&SHORT_HEADERS[value.len()]);
+        copy_short(value, &mut room[header..end]);
+        room[end..end + 2].copy_from_slice(b"\r\n");
+        bytes.truncate(start + end + 2);
     }
 
     /// A part of a string of bytes, referenced if it is longer than [`SHARE_MIN`].
@@ -350,6 +393,24 @@ impl<'a> Reply<'a> {
     fn push_bytes(&mut self, bytes: &[u8]) {
         self.out.bytes_mut().extend_from_slice(bytes);
     }
+}
+
+/// Copies up to [`SHORT_MAX`] bytes: their beginning and their end, which may overlap.
+#[inline]
+fn copy_short(from: &[u8], to: &mut [u8]) {
+    copy_ends::<16>(from, to)
+        .or_else(|| copy_ends::<8>(from, to))
+        .or_else(|| copy_ends::<4>(from, to))
+        .or_else(|| copy_ends::<2>(from, to))
+        .or_else(|| copy_ends::<1>(from, to));
+}
+
+/// Copies the first and the last `N` bytes, if there are so many.
+#[inline]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) -> Option<()> {
+    *to.first_chunk_mut()? = *from.first_chunk::<N>()?;
+    *to.last_chunk_mut()? = *from.last_chunk::<N>()?;
+    Some(())
 }
 
 /// A marker, a number of up to 20 characters, CR LF.

@@ -302,6 +302,19 @@ fn what_no_server_sends_is_refused() {
 }
 
 #[test]
+fn strings_of_every_length_are_what_they_are() {
+    let text: Vec<u8> = (0..200).collect();
+    for len in 0..text.len() {
+        let expected = [format!("${len}\r\n").as_bytes(), &text[..len], b"\r\n"].concat();
+        let twice = written(Dialect::Resp2, |reply| {
+            reply.bulk(&text[..len]);
+            reply.bulk(&text[..len]);
+        });
+        assert_eq!(twice, expected.repeat(2), "{len}");
+    }
+}
+
+#[test]
 fn nesting_has_a_limit() {
     let nested = |depth: usize| [b"*1\r\n".repeat(depth), b":1\r\n".to_vec()].concat();
     assert!(matches!(decode(&nested(DEPTH_MAX)), Ok(Some(_))));

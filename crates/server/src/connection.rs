@@ -337,7 +337,7 @@ impl Connection {
     async fn wait(&mut self, ran: Ran) {
         let server = Arc::clone(&self.worker.server);
         match ran {
-            Ran::Done | Ran::Refused | Ran::Queued => {}
+            Ran::Done | Ran::Brief | Ran::Refused | Ran::Queued => {}
             Ran::Rest(millis) => self.rest(millis).await,
             Ran::Paused(millis) | Ran::Later(millis) => {
                 let client = Arc::clone(&self.session.client);
@@ -516,13 +516,14 @@ impl Connection {
         let request = look_up(server, held.words());
         let before = self.output.len();
         let ran = batch.run_waiting(request, &held, &mut self.session, &mut self.output).await;
-        let is_run = matches!(ran, Ran::Done | Ran::Refused | Ran::Queued | Ran::Blocked);
+        let is_answered = matches!(ran, Ran::Done | Ran::Brief);
+        let is_run = is_answered || matches!(ran, Ran::Refused | Ran::Queued | Ran::Blocked);
         if is_run {
             let mut meter = Meter::start(batch);
             meter.before(request.entry, self);
             meter.answered(ran, request, self);
             meter.finish(self);
-            if ran == Ran::Done {
+            if is_answered {
                 let written = self.output.len() - before;
                 batch.note_large(request, &self.session, consumed, written);
             }
@@ -708,7 +709,8 @@ impl Connection {
                     // Who writes to one key in a row asks for it once.
                     if planned.is_ahead && ahead.last() != Some(&planned.hash) {
                         ahead.push(planned.hash);
-                        if !is_alone {
+                        // A script has much to do before it comes to its key.
+                        if !is_alone || !planned.keyed {
                             server.keyspace.prefetch_gate(planned.hash);
                         }
                     }
@@ -828,11 +830,11 @@ impl Connection {
             meter.before(planned.entry, self);
             let ran = batch.run(request, &mut self.session, output);
             match ran {
-                Ran::Done | Ran::Refused | Ran::Queued => {
+                Ran::Done | Ran::Brief | Ran::Refused | Ran::Queued => {
                     let (read, before) = (*end - *at, written);
                     *at = *end;
                     written = output.len();
-                    if ran == Ran::Done {
+                    if matches!(ran, Ran::Done | Ran::Brief) {
                         batch.note_large(request, &self.session, read, written - before);
                     }
                     meter.answered(ran, request, self);
@@ -851,7 +853,7 @@ impl Connection {
                 }
                 waits @ (Ran::Rest(_) | Ran::Blocked) => {
                     *at = *end;
-                    meter.after(request, self);
+                    meter.after(waits, request, self);
                     meter.finish(self);
                     return Some(Ended::Waits(waits));
                 }
@@ -1157,7 +1159,7 @@ impl<'a> Meter<'a> {
         if matches!(ran, Ran::Refused | Ran::Queued) {
             return self.refused(request, connection);
         }
-        self.after(request, connection);
+        self.after(ran, request, connection);
     }
 
     #[cold]
@@ -1171,10 +1173,10 @@ impl<'a> Meter<'a> {
     }
 
     #[inline]
-    fn after(&mut self, request: Request<'_>, connection: &Connection) {
+    fn after(&mut self, ran: Ran, request: Request<'_>, connection: &Connection) {
         let Some((entry, calls)) = &mut self.running else { return };
         *calls += 1;
-        let is_brief = entry.is_brief(request.words.len());
+        let is_brief = ran == Ran::Brief || entry.is_brief(request.words.len());
         if !is_brief || self.batch.settings.measures_each() {
             let command = called(entry.command, request.words);
             let micros = self.book(Some(command), connection) / 1000;

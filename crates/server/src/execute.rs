@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use command::{Args, Command, CommandError, Done, Flags, Run, Shape, Tried};
+use command::{Args, Command, CommandError, Done, Flags, Run, Shape, Tried, WORD_STEPS};
 use keyspace::{
     Frame, Import, Intake, Leftovers, Millis, Mode, Overdue, Plan, Tally, View, Waiter,
 };
@@ -28,6 +28,9 @@ use crate::slowlog::{Slow, shortened};
 /// How much of an unknown command's words its error quotes.
 const QUOTED_BYTES_MAX: usize = 128;
 
+/// A request of up to so many steps is brief: some ten microseconds at most.
+const BRIEF_STEPS_MAX: u64 = 128;
+
 /// Values up to this size are dropped where they were replaced.
 const DROP_HERE_BYTES_MAX: usize = 64 << 10;
 
@@ -49,6 +52,8 @@ enum LogKind {
 pub enum Ran {
     /// It is answered.
     Done,
+    /// It is answered, and was brief whatever its row says: it took few steps by the estimate.
+    Brief,
     /// It is answered with an error, before it ran.
     Refused,
     /// It is answered, and will run with EXEC.
@@ -184,30 +189,34 @@ impl<'a> Batch<'a> {
         }
         let mode = if command.writes() { Mode::Exclusive } else { Mode::Shared };
         let id = keyspace.shard_of(request.hash);
-        let Some(mut view) = keyspace.try_enter_one(self.frame(session), id, mode) else {
-            return Ran::Busy;
-        };
-        view.know(request.words.get(1).unwrap_or_default(), request.hash);
-        if self.is_long(command, args, &view) {
-            return Ran::Busy;
-        }
         let mark = output.mark();
-        let mut reply = Reply::new(output, session.dialect);
-        let done = guarded(|| match command.run {
-            Run::Read(read) => read(args, &view, &mut reply),
-            Run::Write(write) => write(args, &mut view, &mut reply),
-            Run::Block(_)
-            | Run::Import(_)
-            | Run::Transaction
-            | Run::Script
-            | Run::Session
-            | Run::Container => Ok(()),
-        });
-        self.settle(view.publish(), command);
-        if let Err(error) = done {
+        let mut failed = None;
+        let run = |view: &mut View<'_>| {
+            view.know(request.words.get(1).unwrap_or_default(), request.hash);
+            let steps = self.steps(command, args, view);
+            if steps.is_some_and(|steps| steps >= self.settings.long_command_steps) {
+                return Ran::Busy;
+            }
+            let mut reply = Reply::new(output, session.dialect);
+            let done = guarded(|| match command.run {
+                Run::Read(read) => read(args, view, &mut reply),
+                Run::Write(write) => write(args, view, &mut reply),
+                Run::Block(_)
+                | Run::Import(_)
+                | Run::Transaction
+                | Run::Script
+                | Run::Session
+                | Run::Container => Ok(()),
+            });
+            failed = done.err();
+            if is_few(steps, args) { Ran::Brief } else { Ran::Done }
+        };
+        let settle = |tally| self.settle(tally, command);
+        let ran = keyspace.try_in_one(self.frame(session), id, mode, run, settle);
+        if let Some(error) = failed {
             self.refuse(request, false, error, session, output, mark);
         }
-        Ran::Done
+        ran.unwrap_or(Ran::Busy)
     }
 
     /// The long way: everything is asked that may stand against the request.
@@ -871,10 +880,30 @@ impl<'a> Batch<'a> {
         self.worker.note_latency(self.settings, event, nanos / 1000);
     }
 
-    /// How long a command of this kind took until now, on average, in ns.
-    pub fn usual_nanos(&self, entry: &CommandEntry, command: &'static Command) -> u64 {
+    /// How many commands of a kind have been booked.
+    pub fn calls_until_now(&self, entry: &CommandEntry, command: &'static Command) -> u64 {
+        self.worker.stats().each[entry.number_of(command)].calls.get()
+    }
+
+    /// Counts a command whose time another one stands for.
+    pub fn book_unmeasured(&self, entry: &CommandEntry, command: &'static Command) {
+        let stats = self.worker.stats();
+        stats.commands.add(1);
+        stats.each[entry.number_of(command)].calls.add(1);
+    }
+
+    /// Books the time of commands that are counted already, so many of `nanos` each.
+    pub fn book_others(
+        &self,
+        entry: &CommandEntry,
+        command: &'static Command,
+        (calls, nanos): (u64, u64),
+    ) {
         let each = &self.worker.stats().each[entry.number_of(command)];
-        each.nanos.get().checked_div(each.calls.get()).unwrap_or(0)
+        each.nanos.add(nanos.wrapping_mul(calls));
+        if self.settings.latency_tracking {
+            each.latency.get_or_init(Default::default).record(nanos, calls);
+        }
     }
 
     /// Counts what a transaction did, and drops what it left where that disturbs nobody.
@@ -977,6 +1006,13 @@ fn intake_of(server: &Server, settings: &Settings) -> Intake {
     let import = if settings.import_mode { Import::On } else { Import::Off };
     let unchecked = server.debugging.checksums_skipped.load(Ordering::Relaxed);
     Intake { import, any_version: settings.any_dump_version, unchecked }
+}
+
+/// Whether a request of which so many steps are estimated, if that was asked, takes few in all.
+#[inline]
+fn is_few(steps: Option<u64>, args: Args<'_>) -> bool {
+    let words = args.len() as u64 * WORD_STEPS;
+    steps.is_some_and(|steps| steps.saturating_add(words) <= BRIEF_STEPS_MAX)
 }
 
 fn mode_of(command: &Command, words: Words<'_>) -> Mode {

@@ -231,9 +231,16 @@ impl<'a> Batch<'a> {
     /// keys hold.
     #[inline]
     pub fn is_long(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> bool {
-        command.work.is_some()
-            && may_leave(command)
-            && self.measure(command, args, view) >= self.settings.long_command_steps
+        let steps = self.steps(command, args, view);
+        steps.is_some_and(|steps| steps >= self.settings.long_command_steps)
+    }
+
+    /// How many steps a request takes, about, beyond what its number of words says; `None` if that
+    /// is no question.
+    #[inline]
+    pub fn steps(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> Option<u64> {
+        let is_asked = command.work.is_some() && may_leave(command);
+        is_asked.then(|| self.measure(command, args, view))
     }
 
     /// Whether it would do so by its number of words alone: then not even its keys are looked for.

@@ -38,34 +38,34 @@ impl<'tree, const L: usize, const I: usize> Range<'tree, L, I> {
     }
 }
 
-/// How many items ahead handles are told.
-const AHEAD: usize = 8;
-
-/// The same walk, by which the caller may ask for the memory of what comes next: handles are told
-/// some items before it is their turn, as far as the same leaf holds them.
-impl<const L: usize, const I: usize> Range<'_, L, I> {
-    /// The next item; `soon` is told handles of those that follow.
+/// The same walk, leaf by leaf: who walks far pays once a leaf, and sees early enough what comes next
+/// to ask for its memory.
+impl<'tree, const L: usize, const I: usize> Range<'tree, L, I> {
+    /// The handles of the next items, in order: all that are left of a leaf's, and at least one.
+    /// `None` if no item is left.
     #[inline]
-    pub fn next_foretold(&mut self, soon: impl FnMut(u32)) -> Option<Item> {
-        let enters = self.front.is_none_or(|(leaf, at)| at >= leaf.len());
-        let item = self.next()?;
-        let (leaf, next) = self.front?;
-        let end = (next + AHEAD).min(leaf.len()).min(next + self.left.len());
-        let told = if enters { next } else { next + AHEAD - 1 };
-        leaf.handles(told.min(end)..end).iter().copied().for_each(soon);
-        Some(item)
+    pub fn next_run(&mut self) -> Option<&'tree [u32]> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let (leaf, at) = self.front_leaf()?;
+        let end = leaf.len().min(at + self.left.len());
+        self.front = Some((leaf, end));
+        self.left.start += end - at;
+        Some(leaf.handles(at..end))
     }
 
-    /// The last item that is left; `soon` is told handles of those before it.
+    /// The handles of the last items that are left, in order: all that are left of a leaf's.
     #[inline]
-    pub fn next_back_foretold(&mut self, soon: impl FnMut(u32)) -> Option<Item> {
-        let enters = self.back.is_none_or(|(_, at)| at == 0);
-        let item = self.next_back()?;
-        let (leaf, behind) = self.back?;
-        let start = behind - AHEAD.min(behind).min(self.left.len());
-        let told = if enters { behind } else { (behind + 1).saturating_sub(AHEAD) };
-        leaf.handles(start..told.max(start)).iter().copied().for_each(soon);
-        Some(item)
+    pub fn next_back_run(&mut self) -> Option<&'tree [u32]> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let (leaf, behind) = self.back_leaf()?;
+        let start = behind - behind.min(self.left.len());
+        self.back = Some((leaf, start));
+        self.left.end -= behind - start;
+        Some(leaf.handles(start..behind))
     }
 }
 
@@ -115,31 +115,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_foretold_comes_and_most_of_what_comes_was_foretold() {
+    fn runs_from_either_end_are_what_the_walk_meets() {
         let items = (0..300).map(|nth| Item { prefix: nth, handle: nth });
         let tree = CountedTree::<20, 4>::from_sorted(items);
-        for (start, end) in [(0, 300), (7, 8), (3, 19), (100, 290), (5, 5)] {
-            let mut there = (tree.range(start..end), Vec::new(), Vec::new());
-            while let Some(item) = there.0.next_foretold(|handle| there.1.push(handle)) {
-                there.2.push(item.handle);
-            }
-            let mut back = (tree.range(start..end), Vec::new(), Vec::new());
-            while let Some(item) = back.0.next_back_foretold(|handle| back.1.push(handle)) {
-                back.2.push(item.handle);
-            }
-            let all: Vec<u32> = (start as u32..end as u32).collect();
-            assert_eq!(there.2, all);
-            assert!(back.2.iter().rev().eq(&all));
-            for mut told in [there.1, back.1] {
-                let count = told.len();
-                told.sort_unstable();
-                told.dedup();
-                assert_eq!(told.len(), count, "nothing is foretold twice");
-                assert!(told.iter().all(|handle| all.contains(handle)));
-                // All but the first of each leaf.
-                let leaves = all.len().div_ceil(10) + 1;
-                assert!(count + leaves >= all.len(), "{count} of {}", all.len());
+        for (start, end) in [(0, 300), (7, 8), (3, 19), (100, 290), (5, 5), (290, 999)] {
+            let expected: Vec<u32> = tree.range(start..end).map(|item| item.handle).collect();
+            for backs in 0..4 {
+                let (mut range, mut fronts, mut behind) = (tree.range(start..end), vec![], vec![]);
+                for _ in 0..backs {
+                    let run = range.next_back_run().unwrap_or_default();
+                    behind.splice(0..0, run.iter().copied());
+                }
+                while let Some(run) = range.next_run() {
+                    assert!(!run.is_empty() && run.len() <= 20);
+                    fronts.extend_from_slice(run);
+                }
+                assert_eq!(range.next_back_run(), None);
+                fronts.append(&mut behind);
+                assert_eq!(fronts, expected, "{start}..{end}, {backs} from behind");
             }
         }
+    }
+
+    #[test]
+    fn a_run_ends_where_single_steps_have_gone_on() {
+        let items = (0..300).map(|nth| Item { prefix: nth, handle: nth });
+        let tree = CountedTree::<20, 4>::from_sorted(items);
+        let mut range = tree.range(5..295);
+        assert_eq!(range.next().map(|item| item.handle), Some(5));
+        assert_eq!(range.next_back().map(|item| item.handle), Some(294));
+        assert_eq!(range.next_run().and_then(|run| run.first()), Some(&6));
+        assert_eq!(range.next_back_run().and_then(|run| run.last()), Some(&293));
     }
 }

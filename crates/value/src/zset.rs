@@ -31,7 +31,7 @@ use std::ops::Range;
 use dash::Cursor;
 use smallvec::SmallVec;
 
-pub use self::big::{Update, ZSet};
+pub use self::big::{Update, Walk, ZSet};
 pub use self::gathered::Gathered;
 pub use self::packed::Patch;
 use self::score::order;
@@ -194,7 +194,7 @@ impl<'a> ZSetRef<'a> {
                 let bytes = entries.as_bytes().get(from..behind).unwrap_or_default();
                 Iter::Packed(Entries::new(bytes).iter())
             }
-            ZSetRef::Big(set, _) => Iter::Big(set, set.tree.range(range)),
+            ZSetRef::Big(set, _) => Iter::Big(set.range(range)),
         }
     }
 
@@ -237,11 +237,7 @@ pub enum Iter<'a> {
     /// Of a small set.
     Packed(entries::Iter<'a>),
     /// Of a large one.
-    Big(&'a ZSet, tree::Range<'a, 127, 35>),
-}
-
-fn pair_of(set: &ZSet, item: tree::Item) -> Pair<'_> {
-    big::pair_of(set.members.member(item.handle))
+    Big(Walk<'a>),
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -251,10 +247,7 @@ impl<'a> Iterator for Iter<'a> {
     fn next(&mut self) -> Option<Pair<'a>> {
         match self {
             Iter::Packed(entries) => Some((entries.next()?, packed::score_of(entries.next()?))),
-            Iter::Big(set, items) => {
-                let item = items.next_foretold(|handle| set.members.prefetch_handle(handle))?;
-                Some(pair_of(set, item))
-            }
+            Iter::Big(walk) => walk.next(),
         }
     }
 }
@@ -267,11 +260,7 @@ impl<'a> DoubleEndedIterator for Iter<'a> {
                 let score = packed::score_of(entries.next_back()?);
                 Some((entries.next_back()?, score))
             }
-            Iter::Big(set, items) => {
-                let item =
-                    items.next_back_foretold(|handle| set.members.prefetch_handle(handle))?;
-                Some(pair_of(set, item))
-            }
+            Iter::Big(walk) => walk.next_back(),
         }
     }
 }

@@ -81,7 +81,7 @@ fn add_to_copy(
     elements: Args<'_>,
     sparse_bytes_max: usize,
 ) -> Result<usize, CommandError> {
-    let mut sketch = Sketch::of(entry.bytes())?;
+    let mut sketch = Sketch::copied(entry.bytes(), Encoding::Sparse);
     let changes = add_all(&mut sketch, elements, sparse_bytes_max)?;
     if changes > 0 {
         sketch.set_stale();

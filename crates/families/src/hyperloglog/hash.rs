@@ -43,18 +43,37 @@ fn murmur64a(bytes: &[u8], seed: u64) -> u64 {
         hash = (hash ^ word.wrapping_mul(FACTOR)).wrapping_mul(FACTOR);
     }
     if !tail.is_empty() {
-        let mut word = [0; 8];
-        word[..tail.len()].copy_from_slice(tail);
-        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR);
+        hash = (hash ^ last_word(bytes, tail)).wrapping_mul(FACTOR);
     }
     hash ^= hash >> SHIFT;
     hash = hash.wrapping_mul(FACTOR);
     hash ^ hash >> SHIFT
 }
 
+/// The last bytes, fewer than eight and at least one, as a number, low bytes first.
+#[inline]
+fn last_word(bytes: &[u8], tail: &[u8]) -> u64 {
+    match bytes.last_chunk::<8>() {
+        // Its upper bytes; to collect them one by one takes longer than all the rest.
+        Some(&last) => u64::from_le_bytes(last) >> (64 - 8 * tail.len()),
+        None => tail.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_word_is_that_of_the_bytes_and_zeros() {
+        let bytes: Vec<u8> = (1..=40).map(|byte| byte * 5).collect();
+        for len in (1..40).filter(|len| len % 8 > 0) {
+            let (_, tail) = bytes[..len].as_chunks::<8>();
+            let mut word = [0; 8];
+            word[..tail.len()].copy_from_slice(tail);
+            assert_eq!(last_word(&bytes[..len], tail), u64::from_le_bytes(word), "{len}");
+        }
+    }
 
     #[test]
     fn a_rank_never_exceeds_the_bits_it_is_counted_in() {

@@ -27,11 +27,15 @@ impl Sketch {
     /// # Errors
     /// If the text has not the form of a HyperLogLog.
     pub(super) fn of(text: &[u8]) -> Result<Sketch, CommandError> {
-        let encoding = header::parse(text)?.encoding;
+        Ok(Sketch::copied(text, header::parse(text)?.encoding))
+    }
+
+    /// A copy of one that is known to have the form of a HyperLogLog in this encoding.
+    pub(super) fn copied(text: &[u8], encoding: Encoding) -> Sketch {
         // An element more lengthens it by a few bytes.
         let mut bytes = Text::with_capacity(text.len() + sparse::GROWTH_MAX);
         bytes.extend_from_slice(text);
-        Ok(Sketch { bytes, encoding })
+        Sketch { bytes, encoding }
     }
 
     /// Its bytes.

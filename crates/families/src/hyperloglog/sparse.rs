@@ -13,7 +13,7 @@
 
 use std::ops::Range;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::{Corrupt, REGISTERS};
 
@@ -157,24 +157,25 @@ pub(super) fn raise(
     if run.value() >= value {
         return Ok(Raised::Not);
     }
-    let split = split(run, first, index, value);
+    let split = Runs::split(run, first, index, value);
+    let split = split.as_bytes();
     let len = text.len() - run.bytes() + split.len();
     if len > text.len() && len > bytes_max {
         return Ok(Raised::TooLong);
     }
-    replace(text, at..at + run.bytes(), &split);
+    replace(text, at..at + run.bytes(), split);
     join(text, before);
     Ok(Raised::Here)
 }
 
-/// Puts bytes in the place of a part.
+/// Puts bytes in the place of a part, up to [`GROWTH_MAX`] more than it has.
 fn replace(text: &mut Text, part: Range<usize>, bytes: &[u8]) {
     let (old, end) = (text.len(), part.start + bytes.len());
-    let new = old - part.len() + bytes.len();
-    text.resize(old.max(new), 0);
+    text.extend_from_slice(&[0; GROWTH_MAX]);
     text.copy_within(part.end..old, end);
-    text.truncate(new);
-    text[part.start..end].copy_from_slice(bytes);
+    text.truncate(old - part.len() + bytes.len());
+    // So few that a call would take longer.
+    text[part.start..end].iter_mut().zip(bytes).for_each(|(to, &byte)| *to = byte);
 }
 
 /// The run that holds a register.
@@ -191,24 +192,38 @@ fn find(text: &[u8], start: usize, index: usize) -> Result<Found, Corrupt> {
     }
 }
 
-/// The bytes of a run that begins at `first`, with the register at `index` of another value.
-fn split(run: Run, first: usize, index: usize, value: u8) -> SmallVec<[u8; 8]> {
-    let mut bytes = smallvec![];
-    push(&mut bytes, run.value(), index - first);
-    push(&mut bytes, value, 1);
-    push(&mut bytes, run.value(), first + run.len() - index - 1);
-    bytes
+/// Up to three runs.
+#[derive(Default)]
+struct Runs {
+    bytes: [u8; 8],
+    len: usize,
 }
 
-/// Adds a run, unless it is empty.
-fn push(bytes: &mut SmallVec<[u8; 8]>, value: u8, len: usize) {
-    let Some(more) = len.checked_sub(1) else { return };
-    if value > 0 {
-        bytes.push(value_byte(value, len));
-    } else if len <= ZERO_LEN_MAX {
-        bytes.push(more as u8);
-    } else {
-        bytes.extend_from_slice(&[0x40 | (more >> 8) as u8 & 0x3f, more as u8]);
+impl Runs {
+    /// The bytes of a run that begins at `first`, with the register at `index` of another value.
+    fn split(run: Run, first: usize, index: usize, value: u8) -> Runs {
+        let mut runs = Runs::default();
+        runs.push(run.value(), index - first);
+        runs.push(value, 1);
+        runs.push(run.value(), first + run.len() - index - 1);
+        runs
+    }
+
+    /// Adds a run, unless it is empty.
+    #[inline]
+    fn push(&mut self, value: u8, len: usize) {
+        let Some(more) = len.checked_sub(1) else { return };
+        let (bytes, count) = match value {
+            0 if len <= ZERO_LEN_MAX => ([more as u8, 0], 1),
+            0 => ([0x40 | (more >> 8) as u8 & 0x3f, more as u8], 2),
+            _ => ([value_byte(value, len), 0], 1),
+        };
+        self.bytes[self.len..self.len + 2].copy_from_slice(&bytes);
+        self.len += count;
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
 
@@ -220,14 +235,18 @@ fn value_byte(value: u8, len: usize) -> u8 {
 fn join(text: &mut Text, mut at: usize) {
     for _ in 0..JOIN_RUNS {
         let Some(run) = text.get(at..).and_then(Run::read) else { return };
-        match (run, text.get(at + 1..).and_then(Run::read)) {
-            (Run::Values { value, len }, Some(Run::Values { value: next, len: more }))
+        let Run::Values { value, len } = run else {
+            at += run.bytes();
+            continue;
+        };
+        match text.get(at + 1..).and_then(Run::read) {
+            Some(Run::Values { value: next, len: more })
                 if value == next && len + more <= VALUE_LEN_MAX =>
             {
                 text[at] = value_byte(value, len + more);
                 text.remove(at + 1);
             }
-            _ => at += run.bytes(),
+            _ => at += 1,
         }
     }
 }
@@ -235,6 +254,7 @@ fn join(text: &mut Text, mut at: usize) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use smallvec::smallvec;
 
     use super::*;
 

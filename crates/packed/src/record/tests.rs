@@ -366,6 +366,47 @@ fn a_packed_value_keeps_its_kind_whatever_is_done_to_its_bytes() {
 }
 
 #[test]
+fn a_short_string_is_replaced_as_any_other_is() {
+    for (before, after) in [(0, 1), (7, 7), (7, 90), (90, 7), (INLINE_MAX, 3), (3, INLINE_MAX)] {
+        for (key_len, raw, deadline) in [(3, false, None), (254, true, Some(5)), (400, true, None)]
+        {
+            let (mut one, mut other) = (Records::new(), Records::new());
+            let key = pattern(key_len);
+            let handles = [&mut one, &mut other].map(|records| {
+                let handle = records.insert(&key, text(&pattern(before)), Some(9)).unwrap();
+                records.set_access(handle, 77);
+                handle
+            });
+            let bytes = pattern(after);
+            let new = NewValue::Str { bytes: &bytes, raw };
+            let short = one.replace_short(handles[0], &bytes, raw, deadline).unwrap().unwrap();
+            let (any, garbage) = other.replace(handles[1], new, deadline).unwrap();
+            assert!(garbage.is_empty());
+            for (records, handle) in [(&one, short), (&other, any)] {
+                assert_eq!((records.key(handle), value(records, handle)), (&key[..], &bytes[..]));
+                assert_eq!((records.deadline(handle), records.is_raw(handle)), (deadline, raw));
+                assert_eq!(records.access(handle), 77);
+            }
+            assert_eq!(one.lengths(), other.lengths());
+            assert_eq!(one.used_bytes(), other.used_bytes());
+        }
+    }
+}
+
+#[test]
+fn what_is_long_or_no_string_is_not_replaced_the_short_way() {
+    let mut records = Records::new();
+    let long = records.insert(b"long", text(&pattern(INLINE_MAX + 1)), None).unwrap();
+    assert!(records.replace_short(long, b"short", false, None).is_none());
+    let short = records.insert(b"short", text(b"short"), None).unwrap();
+    assert!(records.replace_short(short, &pattern(INLINE_MAX + 1), false, None).is_none());
+    let packed = NewValue::Packed { kind: Kind::Set, bytes: b"set" };
+    let set = records.insert(b"set", packed, None).unwrap();
+    assert!(records.replace_short(set, b"string", false, None).is_none());
+    assert_eq!(value(&records, set), b"set");
+}
+
+#[test]
 fn a_splice_does_what_the_same_does_to_a_vector() {
     let mut records = Records::new();
     for len in [0, 1, 40, INLINE_MAX, INLINE_MAX + 1, 3000] {

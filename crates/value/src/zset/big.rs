@@ -23,6 +23,9 @@ const BATCH: usize = 512;
 const SOON: usize = 4;
 const LATER: usize = 8;
 
+/// How many members ahead of its turn the memory of one is asked for.
+const AHEAD: usize = 8;
+
 /// See the module's page.
 #[derive(Clone, Default)]
 pub struct ZSet {
@@ -141,6 +144,11 @@ impl ZSet {
     #[must_use]
     pub fn partition_point(&self, mut before: impl FnMut(&[u8]) -> bool) -> usize {
         self.tree.partition_point(|handle| before(self.members.member(handle).name))
+    }
+
+    /// The members of a range of ranks.
+    pub(super) fn range(&self, range: Range<usize>) -> Walk<'_> {
+        Walk { members: &self.members, runs: self.tree.range(range), front: &[], back: &[] }
     }
 
     /// Gives a member a score, as `decide` says when it is told the one that it has: `None` leaves
@@ -302,6 +310,75 @@ impl ZSet {
         let handle = self.members.insert(hasher, hash, name, &[tail.as_bytes()])?;
         self.tree.append(item(score, handle));
         Ok(())
+    }
+}
+
+/// The members of a range of ranks, from either end. The memory of each is asked for some members
+/// before it is its turn.
+pub struct Walk<'a> {
+    members: &'a Members<Scored>,
+    /// What lies between the two runs.
+    runs: tree::Range<'a, 127, 35>,
+    /// What is left of the runs that were begun at the front and at the back.
+    front: &'a [u32],
+    back: &'a [u32],
+}
+
+impl<'a> Walk<'a> {
+    /// Begins the next run at the front; what is left of that at the back comes last.
+    #[inline]
+    fn begin_front(&mut self) {
+        match self.runs.next_run() {
+            Some(run) => {
+                self.front = run;
+                run.iter().take(AHEAD).for_each(|&handle| self.members.prefetch_handle(handle));
+            }
+            None => self.front = std::mem::take(&mut self.back),
+        }
+    }
+
+    #[inline]
+    fn begin_back(&mut self) {
+        match self.runs.next_back_run() {
+            Some(run) => {
+                self.back = run;
+                let soon = run.iter().rev().take(AHEAD);
+                soon.for_each(|&handle| self.members.prefetch_handle(handle));
+            }
+            None => self.back = std::mem::take(&mut self.front),
+        }
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = (Element<'a>, f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(Element<'a>, f64)> {
+        if self.front.is_empty() {
+            self.begin_front();
+        }
+        let (&handle, rest) = self.front.split_first()?;
+        self.front = rest;
+        if let Some(&soon) = rest.get(AHEAD - 1) {
+            self.members.prefetch_handle(soon);
+        }
+        Some(pair_of(self.members.member(handle)))
+    }
+}
+
+impl<'a> DoubleEndedIterator for Walk<'a> {
+    #[inline]
+    fn next_back(&mut self) -> Option<(Element<'a>, f64)> {
+        if self.back.is_empty() {
+            self.begin_back();
+        }
+        let (&handle, rest) = self.back.split_last()?;
+        self.back = rest;
+        if let Some(&soon) = rest.len().checked_sub(AHEAD).and_then(|at| rest.get(at)) {
+            self.members.prefetch_handle(soon);
+        }
+        Some(pair_of(self.members.member(handle)))
     }
 }
 
