@@ -250,18 +250,6 @@ fn score_mode(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
     renamed(words, &["no", "yes", "relative", "absolute"], &[("relative", "yes")])
 }
 
-/// `log_format`, where `legacy` is Valkey's word for `human`.
-pub(crate) static LOG_FORMAT: Rule = Rule {
-    expects: "one of human, json, logfmt, legacy (the same as human)",
-    many_words: false,
-    repeats: Repeats::Replace,
-    parse: log_format,
-};
-
-fn log_format(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
-    renamed(words, &["human", "json", "logfmt", "legacy"], &[("legacy", "human")])
-}
-
 /// One of some words, a few of which stand for another.
 fn renamed(
     words: &[&[u8]],

@@ -70,7 +70,7 @@ fn values_are_printed_in_one_form() {
         ("shutdown-on-sigterm", "default", "default"),
         ("slowlog-log-slower-than", "-1", "-1"),
         ("table_growth_margin", "0.250", "0.25"),
-        ("log-format", "legacy", "human"),
+        ("log-format", "LOGFMT", "logfmt"),
         ("requirepass", "\u{1}any thing\r\n", "\u{1}any thing\r\n"),
     ];
     for (name, value, printed) in cases {

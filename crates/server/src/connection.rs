@@ -32,7 +32,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::transaction::runs_at_once;
-use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
+use crate::worker::{Arriving, BATCH_MAX, IDLE_MILLIS, READ_BYTES, Scratch, Worker};
 
 /// With so much output waiting, a connection's further requests wait too. A buffer that grows
 /// takes up to three times as much for a moment.
@@ -161,9 +161,9 @@ impl Drop for Connection {
         if let Some(subscriptions) = self.session.subscriptions.take() {
             server.pubsub.leave_all(client, &subscriptions);
         }
-        if client.killed_for_output() {
-            self.worker.stats().output_overflows.add(1);
-        }
+        let stats = self.worker.stats();
+        stats.output_overflows.add(u64::from(client.killed_for_output()));
+        stats.evicted_clients.add(u64::from(client.killed_for_memory()));
         server.clients.leave(client.id);
         if self.session.tracking.is_some() {
             server.tracking.leave(server.keyspace, client);
@@ -194,6 +194,7 @@ impl Connection {
                     break;
                 }
             }
+            self.worker.server.clients.weigh(&self.session.client);
             if self.deliver().is_err() {
                 break;
             }
@@ -261,9 +262,21 @@ impl Connection {
                     let worker = Rc::clone(&self.worker);
                     self.session.keep_up(&worker.server.acl);
                     let ended = if self.session.closing { Ended::Closing } else { ended };
+                    self.give_back();
                     self.keep_to_limits().map(|()| ended)
                 }
             },
+        }
+    }
+
+    /// Gives back the memory in reserve for requests, if there was time to come with one.
+    fn give_back(&mut self) {
+        let now = self.worker.server.clock.now();
+        if self.tail.capacity() > self.tail.len()
+            && self.session.client.idle_millis(now) > IDLE_MILLIS
+        {
+            self.tail.shrink_to_fit();
+            self.note_query();
         }
     }
 
@@ -295,7 +308,7 @@ impl Connection {
         let mut scratch = self.worker.scratch.borrow_mut();
         let read = self.socket.poll_read(context, &mut scratch.input);
         if let Poll::Ready(Ok(count)) = read {
-            self.tail.extend_from_slice(&scratch.input[..count]);
+            keep(&mut self.tail, self.parser.announced(), &scratch.input[..count]);
         }
         read
     }
@@ -412,6 +425,7 @@ impl Connection {
         client.blocked.store(false, Ordering::Relaxed);
         if let Some(answer) = answer.filter(|_| !wait.mute) {
             self.output.push_output(answer);
+            self.drop_outgrown();
         }
         if self.write_waiting().is_err() {
             client.kill(Kill::Now);
@@ -543,6 +557,7 @@ impl Connection {
                 batch.note_large(request, &self.session, consumed, written);
             }
         }
+        self.drop_outgrown();
         self.tail = rest.unwrap_or_else(|| Held::into_bytes(held));
         self.tail.drain(..if is_run { consumed } else { 0 });
         self.obey_kill();
@@ -555,14 +570,20 @@ impl Connection {
             return Ended::Http;
         }
         if !self.tail.is_empty() {
-            return self.run_tail();
+            // A request that is too large is refused even when its end has come.
+            return match self.keep_to_query_limit() {
+                true => self.run_tail(),
+                false => self.finish(Ended::Drained { needs: 0 }),
+            };
         }
         let worker = Rc::clone(&self.worker);
         let mut scratch = worker.scratch.borrow_mut();
         let scratch = &mut *scratch;
         let input = std::mem::take(&mut scratch.input);
         let (consumed, ended) = self.run_batches(&input[..read], scratch);
-        self.tail.extend_from_slice(&input[consumed..read]);
+        if consumed < read {
+            keep(&mut self.tail, self.parser.announced(), &input[consumed..read]);
+        }
         scratch.input = input;
         self.finish(ended)
     }
@@ -606,15 +627,11 @@ impl Connection {
 
     /// Notes what is left to do, and whether the limits of what waits are kept.
     fn finish(&mut self, ended: Ended) -> Ended {
-        let client = &self.session.client;
-        client.query_bytes.store(self.tail.len() as u64, Ordering::Relaxed);
-        client.query_capacity.store(self.tail.capacity() as u64, Ordering::Relaxed);
-        let limit = self.worker.settings().query_bytes_max;
-        let queued = self.session.transaction.as_ref().map_or(0, |one| one.queued_bytes());
-        if self.tail.len() + queued > limit {
-            self.worker.stats().query_overflows.add(1);
-            client.kill(Kill::Now);
+        if self.tail.capacity() > 0 || self.session.client.has_query() {
+            self.note_query();
         }
+        self.keep_to_query_limit();
+        let client = &self.session.client;
         match (client.killed(), self.session.closing) {
             (Kill::Now, _) => {
                 self.output.clear();
@@ -623,6 +640,27 @@ impl Connection {
             (Kill::AfterReply, _) | (_, true) => Ended::Closing,
             _ => ended,
         }
+    }
+
+    /// Shows what waits to be run.
+    #[cold]
+    fn note_query(&self) {
+        let understood = self.parser.understood().min(self.tail.len());
+        let (len, capacity) = (self.tail.len(), self.tail.capacity());
+        let arguments = understood + self.parser.memory_bytes();
+        self.session.client.set_query(arguments, len - understood, capacity - len);
+    }
+
+    /// Ends the connection if more waits to be run than may; whether it may go on.
+    fn keep_to_query_limit(&self) -> bool {
+        let queued = self.session.transaction.as_ref().map_or(0, |one| one.queued_bytes());
+        let keeps = self.tail.len() + queued <= self.worker.settings().query_bytes_max;
+        let client = &self.session.client;
+        if !keeps && client.killed() != Kill::Now {
+            self.worker.stats().query_overflows.add(1);
+            client.kill(Kill::Now);
+        }
+        keeps
     }
 
     /// Runs all complete requests of some input. Returns how much of it is used up.
@@ -650,6 +688,9 @@ impl Connection {
         self.session.client.last_seen.store(now, Ordering::Relaxed);
         if input.len() > READ_BYTES {
             scratch.forget_words();
+        }
+        if self.outgrows(&settings, output.len()) {
+            output = Output::new();
         }
         let is_short = !waited && output.len() <= OUTPUT_HELD_BYTES_MAX;
         let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained { .. });
@@ -758,6 +799,9 @@ impl Connection {
             let stats = batch.worker.stats();
             stats.batches.add(1);
             stats.batched_commands.add(requests.len() as u64);
+            if requests.len() as u64 > stats.batch_max.get() {
+                stats.batch_max.set(requests.len() as u64);
+            }
         }
         if let Some(ended) = self.run_requests(batch, &requests, at, output) {
             // The rest is parsed anew, from the request that has to wait.
@@ -814,6 +858,7 @@ impl Connection {
     ) -> Option<Ended> {
         let mut meter = Meter::start(batch);
         let mut written = output.len();
+        let pause_bytes = OUTPUT_PAUSE_BYTES.min(self.reply_bytes_max(batch.settings) - 1);
         for (planned, end) in requests {
             let Some(words) = planned.words else {
                 *at = *end;
@@ -847,7 +892,7 @@ impl Connection {
                         meter.finish(self);
                         return Some(Ended::Closing);
                     }
-                    if output.len() > OUTPUT_PAUSE_BYTES {
+                    if output.len() > pause_bytes {
                         meter.finish(self);
                         return Some(Ended::Full);
                     }
@@ -967,11 +1012,33 @@ impl Connection {
         }
     }
 
+    /// With so many bytes of output the connection ends at once.
+    #[inline]
+    fn reply_bytes_max(&self, settings: &Settings) -> usize {
+        settings.reply_bytes_max(self.session.subscriptions.is_some())
+    }
+
+    /// Whether replies are more than may wait even for a moment; the connection ends without them.
+    #[inline]
+    fn outgrows(&self, settings: &Settings, replies: usize) -> bool {
+        let outgrows = replies >= self.reply_bytes_max(settings);
+        if outgrows {
+            self.session.client.kill_for_output();
+        }
+        outgrows
+    }
+
+    /// Drops replies that are more than may wait even for a moment.
+    fn drop_outgrown(&mut self) {
+        if self.outgrows(&self.worker.settings(), self.output.len()) {
+            self.output = Output::new();
+        }
+    }
+
     /// Whether more output waits for this client than it may.
     fn over_limit(&mut self, settings: &Settings, waiting: usize, now: u64) -> bool {
         self.session.client.output_bytes.store(waiting as u64, Ordering::Relaxed);
-        let is_subscriber = self.session.subscriptions.is_some();
-        let limit = if is_subscriber { settings.pubsub_output } else { settings.output };
+        let limit = settings.output_limit(self.session.subscriptions.is_some());
         let unknown = !self.session.authenticated && waiting > OUTPUT_BEFORE_AUTH_BYTES;
         let over = unknown || limit.is_passed(waiting as u64, &mut self.soft_since, now);
         if over {
@@ -979,6 +1046,22 @@ impl Connection {
         }
         over
     }
+}
+
+/// Puts input behind a tail. Its buffer grows as a vector does, but not beyond a word that has come
+/// for the most part, with which the tail is `announced` bytes long: so how large it is depends
+/// on the requests alone.
+fn keep(tail: &mut Vec<u8>, announced: usize, input: &[u8]) {
+    let (len, capacity) = (tail.len() + input.len(), tail.capacity());
+    if len > capacity {
+        // Less than a quarter more each time would be too little when many words come.
+        let fits = announced > len
+            && announced >= capacity + capacity / 4
+            && announced <= len.saturating_mul(5) / 2;
+        let wanted = if fits { announced } else { len * 2 };
+        tail.reserve_exact(wanted - tail.len());
+    }
+    tail.extend_from_slice(input);
 }
 
 /// The pieces as far as they are within the first `left` bytes.
@@ -1033,7 +1116,7 @@ fn find<'a>(
 ) -> Option<&'a CommandEntry> {
     let name = words.get(0)?;
     match last {
-        Some(entry) if entry.command.name.as_bytes().eq_ignore_ascii_case(name) => Some(entry),
+        Some(entry) if entry.called.as_bytes().eq_ignore_ascii_case(name) => Some(entry),
         _ => server.table.find(name),
     }
 }
@@ -1191,12 +1274,29 @@ mod tests {
         size_of::<F>()
     }
 
+    /// However a request comes in pieces, the buffer of its first part is as long as itself.
+    #[test]
+    fn a_buffer_for_a_large_word_is_as_long_as_that() {
+        const ANNOUNCED: usize = 1_048_600;
+        for first in [10, 1000, 65_536, 500_000, 700_000] {
+            for step in [999, 16_384, 65_536] {
+                let mut tail = Vec::new();
+                keep(&mut tail, ANNOUNCED, &vec![b'x'; first]);
+                while tail.len() < ANNOUNCED - 2 {
+                    let rest = ANNOUNCED - 2 - tail.len();
+                    keep(&mut tail, ANNOUNCED, &vec![b'x'; step.min(rest)]);
+                }
+                assert_eq!(tail.capacity(), ANNOUNCED, "{first} then {step}");
+            }
+        }
+    }
+
     /// Ten thousand idle connections are nothing special, so a field more is to be thought over.
     #[test]
     fn an_idle_connection_is_small() {
         let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
-        assert!(state <= 560, "{state} bytes");
+        assert!(state <= 584, "{state} bytes");
     }
 }

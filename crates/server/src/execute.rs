@@ -319,7 +319,9 @@ impl<'a> Batch<'a> {
         Reply::new(output, session.dialect).error(&error);
         let known = !matches!(error, CommandError::UnknownSubcommand { .. });
         let entry = request.entry.filter(|_| known);
-        let number = entry.map(|entry| entry.number_of(called(entry.command, request.words)));
+        let number = entry.map(|entry| {
+            entry.number_of(counted(entry.command, called(entry.command, request.words)))
+        });
         self.worker.count_error(number, rejected, &error);
     }
 
@@ -331,6 +333,10 @@ impl<'a> Batch<'a> {
         session: &Session,
     ) -> Result<(&'a CommandEntry, &'static Command), CommandError> {
         let (entry, command) = self.named(request, session)?;
+        if !session.is_free() {
+            // The log of refusals tells what it was that led to one.
+            note_called(entry, command, session);
+        }
         self.permit(request, entry, command, session)?;
         if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
             self.worker.stats().oom_refusals.add(1);
@@ -366,7 +372,7 @@ impl<'a> Batch<'a> {
                 self.permit(request, entry, entry.command, session)?;
             }
             let command = found?;
-            session.client.set_last_command(entry.command, Some(command));
+            note_called(entry, command, session);
             command
         };
         if !command.arity.allows(words.len()) {
@@ -593,7 +599,7 @@ impl<'a> Batch<'a> {
         if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
             let (client, dialect) = (&session.client, session.dialect);
             // Who ends the wait counts it as a call of this command.
-            client.set_last_command(entry.command, subcommand_of(entry, command));
+            note_called(entry, command, session);
             let attempt = self.attempt(request, entry, command, session);
             let permit = Permit::new(&self.server.acl, &session.user, &attempt);
             let blocked = Blocked::new(client, dialect, block, request.words, permit, &view);
@@ -894,6 +900,7 @@ impl<'a> Batch<'a> {
             self.worker.stats().admin_commands.add(calls);
         }
         client.commands.add(calls);
+        let command = counted(entry.command, command);
         let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
         client.set_last_command(entry.command, sub);
         self.book_run(entry, command, (calls, nanos));
@@ -908,7 +915,7 @@ impl<'a> Batch<'a> {
     ) {
         let stats = self.worker.stats();
         stats.commands.add(calls);
-        let each = &stats.each[entry.number_of(command)];
+        let each = &stats.each[entry.number_of(counted(entry.command, command))];
         each.calls.add(calls);
         each.nanos.add(nanos);
         if self.settings.latency_tracking {
@@ -1079,11 +1086,6 @@ pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Sett
     lazy && (garbage.has_databases() || is_much())
 }
 
-/// The subcommand that a command of an entry is, if it is one.
-fn subcommand_of(entry: &CommandEntry, command: &'static Command) -> Option<&'static Command> {
-    Some(command).filter(|_| !std::ptr::eq(entry.command, command))
-}
-
 /// Notes what a client waits with.
 #[cold]
 pub fn held(
@@ -1092,8 +1094,15 @@ pub fn held(
     session: &Session,
     rest: Millis,
 ) -> Ran {
-    session.client.set_last_command(entry.command, subcommand_of(entry, command));
+    note_called(entry, command, session);
     Ran::Paused(rest)
+}
+
+/// Notes which command a client has called.
+fn note_called(entry: &CommandEntry, command: &'static Command, session: &Session) {
+    let command = counted(entry.command, command);
+    let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
+    session.client.set_last_command(entry.command, sub);
 }
 
 /// Runs a command; a panic, which is a bug, becomes an error of that command alone.
@@ -1121,6 +1130,12 @@ pub fn called(command: &'static Command, words: Words<'_>) -> &'static Command {
         return command;
     }
     words.get(1).and_then(|name| command.subcommand(name)).unwrap_or(command)
+}
+
+/// As what a call is counted and shown: what DEBUG is asked for are no commands in Redis.
+#[inline]
+fn counted(container: &'static Command, command: &'static Command) -> &'static Command {
+    if container.flags.has(Flags::PROTECTED) { container } else { command }
 }
 
 #[cold]

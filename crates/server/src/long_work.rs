@@ -110,6 +110,8 @@ struct Errand {
     frame: Frame,
     dialect: Dialect,
     client: Arc<Client>,
+    /// With so long a reply the connection ends.
+    reply_bytes_max: usize,
     /// Whether the client is to be told when the keys change that the command reads.
     remembers: bool,
     answer: oneshot::Sender<Answer>,
@@ -308,6 +310,7 @@ impl<'a> Batch<'a> {
             frame: self.frame(session),
             dialect: session.dialect,
             client: Arc::clone(&session.client),
+            reply_bytes_max: self.settings.reply_bytes_max(session.subscriptions.is_some()),
             remembers: session.remembers_keys() && command.reads(),
             answer: sender,
         };
@@ -529,7 +532,7 @@ impl Errand {
         let began_nanos = self.server.clock.nanos();
         let seen = self.sources().map(|key| view.witness(key)).collect();
         let mut output = Output::new();
-        let mut reply = Reply::new(&mut output, self.dialect);
+        let mut reply = Reply::new(&mut output, self.dialect).within(self.reply_bytes_max);
         let done = match guarded(|| prepare(self.args(), &view, &mut reply)) {
             Ok(Prepared::Put(put)) => return Round::Put(seen, put, view.publish()),
             Ok(Prepared::Apart(compute)) => {
@@ -568,7 +571,7 @@ impl Errand {
             self.tell_monitors();
         }
         let mut output = Output::new();
-        let mut reply = Reply::new(&mut output, self.dialect);
+        let mut reply = Reply::new(&mut output, self.dialect).within(self.reply_bytes_max);
         let tried = guarded(|| run(&mut view, &mut reply));
         let waits = matches!(tried, Ok(Tried::Waits(_)));
         if may_wait && !waits {

@@ -138,9 +138,17 @@ pub type ValueLengths = [[u64; DOUBLINGS]; TYPES_COUNTED];
 #[derive(Clone, Default)]
 struct Known {
     usage: Usage,
-    /// Of each database.
+    /// Of each database, up to the last that holds anything.
     counts: Vec<Counts>,
     lengths: Vec<(DbIndex, Lengths, Sizes)>,
+}
+
+/// Without the databases behind the last that holds anything: most have none, and shards are many.
+fn trimmed(mut counts: Vec<Counts>) -> Vec<Counts> {
+    let holds = |counts: &Counts| *counts != Counts::default();
+    counts.truncate(counts.iter().rposition(holds).map_or(0, |last| last + 1));
+    counts.shrink_to_fit();
+    counts
 }
 
 /// What had been counted at some moment.
@@ -174,6 +182,8 @@ impl Server {
         keyspace.listen(Listener::Followers, false);
         settings.events.apply(&classes, keyspace);
         pubsub.limit(settings.pubsub_output.hard_bytes);
+        let clients = Registry::default();
+        clients.limit(settings.clients_bytes_max);
         let table = command_table();
         let beginning = Beginning { names: Names(&table), all_channels: settings.all_channels };
         let acl = Arc::new(Acl::new(beginning, &settings.requirepass));
@@ -187,7 +197,7 @@ impl Server {
             keyspace,
             table,
             acl,
-            clients: Registry::default(),
+            clients,
             clock: Clock::default(),
             stats,
             other_stats: Mutex::default(),
@@ -238,6 +248,8 @@ impl Server {
         self.acl.log.limit(settings.acl_log_entries_max);
         self.pubsub.limit(settings.pubsub_output.hard_bytes);
         settings.events.apply(&self.events, self.keyspace);
+        self.clients.limit(settings.clients_bytes_max);
+        self.tracking.limit(settings.tracked_keys_max);
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         self.settings_version.fetch_add(1, Ordering::Release);
     }
@@ -336,7 +348,7 @@ impl Server {
     pub fn database_sizes(&self) -> Vec<Counts> {
         let shards = self.look(|known, id| {
             if let Some(now) = self.keyspace.try_counts(id) {
-                known.counts = now;
+                known.counts = trimmed(now);
             }
             known.counts.clone()
         });

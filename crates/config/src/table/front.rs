@@ -47,7 +47,7 @@ pub(super) const CLIENTS: &[Setting] = &[
     live("proto-max-bulk-len", bytes(1 << 20, i64::MAX as u64), "536870912", "most bytes of one argument").alias(&["max_bulk_len"]),
     later("max_multi_bulk_len", int(1, i32::MAX as i64), "1048576", "most arguments of one request").fixed(),
     inert("max_client_iobuf_len", BYTES, "32768", "most bytes of a connection's read buffer").fixed(),
-    later("maxmemory-clients", Kind::BytesOrPercent, "0", "bytes all clients together may use before the biggest are closed; 0 is no limit"),
+    live("maxmemory-clients", Kind::BytesOrPercent, "0", "bytes all clients together may use, or a share of `maxmemory`, before the biggest are closed; less than 128kb counts as 128kb; 0 is no limit"),
     later("send_timeout", SECONDS, "0", "how long a client may not read its replies before it is closed; 0 never closes it"),
     live("tracking-table-max-keys", LONG, "1000000", "keys remembered for client-side caching; 0 is no limit"),
     later("pause_wait_timeout", SECONDS, "1", "how long CLIENT PAUSE waits for connections to stop").fixed(),

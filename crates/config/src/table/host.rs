@@ -1,19 +1,20 @@
 //! Rows about logs, latency, TLS, the process and its host.
 
-use crate::rules::{LOG_FORMAT, PERCENTILES, SCORE_MODE, SCORES, SHUTDOWN};
+use crate::rules::{PERCENTILES, SCORE_MODE, SCORES, SHUTDOWN};
 use crate::setting::{
     COUNT, Kind, LONG, MILLIS, PORT, SECONDS, Setting, Unit, inert, int, later, live,
 };
 
 const LEVEL: Kind = Kind::Choice(&["debug", "verbose", "notice", "warning", "nothing"]);
+const FORMAT: Kind = Kind::Choice(&["legacy", "human", "json", "logfmt"]);
 const SLOWER_THAN: Kind = Kind::Int { min: -1, max: i64::MAX, unit: Unit::Micros };
 const LARGER_THAN: Kind = Kind::Int { min: -1, max: i64::MAX, unit: Unit::Bytes };
 
 #[rustfmt::skip]
 pub(super) const OBSERVABILITY: &[Setting] = &[
     live("loglevel", LEVEL, "notice", "least weight of what is logged"),
-    live("logfile", Kind::Text, "", "file to log to; none logs to standard error").immutable(),
-    live("log_format", Kind::Custom(&LOG_FORMAT), "human", "form of a line of the log").alias(&["log-format"]),
+    live("logfile", Kind::Text, "", "file to log to; none logs to standard output").immutable(),
+    live("log_format", FORMAT, "legacy", "form of a line of the log; `legacy` is that of Redis").alias(&["log-format"]),
     live("slowlog-log-slower-than", SLOWER_THAN, "10000", "commands slower than this go to the slow log; 0 takes all, -1 none").alias(&["commandlog-execution-slower-than"]),
     live("slowlog-max-len", LONG, "128", "entries of the slow log").alias(&["commandlog-slow-execution-max-len"]),
     live("commandlog-request-larger-than", LARGER_THAN, "1048576", "requests larger than this go to the command log; -1 takes none"),
@@ -26,7 +27,7 @@ pub(super) const OBSERVABILITY: &[Setting] = &[
     live("latency-tracking-info-percentiles", Kind::Custom(&PERCENTILES), "50 99 99.9", "percentiles that INFO shows"),
     later("log-timestamp-format", Kind::Choice(&["legacy", "iso8601", "milliseconds"]), "legacy", "form of the time in a line of the log"),
     later("hide-user-data-from-log", Kind::Bool, "no", "keep keys and values out of the log"),
-    inert("logtostderr", Kind::Bool, "no", "log to standard error rather than to files; see `logfile`").fixed(),
+    live("logtostderr", Kind::Bool, "no", "log to standard error if there is no `logfile`").fixed(),
     inert("alsologtostderr", Kind::Bool, "no", "log to standard error as well; see `logfile`").fixed(),
     later("log_dir", Kind::Text, "", "folder to log to; see `logfile`").fixed(),
     later("max_log_size", LONG, "200", "megabytes after which a new log file is begun").fixed(),

@@ -195,7 +195,7 @@ const INFO: Command = Command {
 
 fn info(call: &mut Call<'_>) {
     let mut text = String::new();
-    line::write(&call.session.client, call.batch.now, &mut text);
+    line::write_own(&call.session.client, call.batch.now, call.words, &mut text);
     call.reply().verbatim("txt", text.as_bytes());
 }
 
@@ -305,9 +305,15 @@ fn list(call: &mut Call<'_>) -> Result<(), CommandError> {
     let filter = Filter::parse(call.args(), false, call.batch.server)?;
     let own = call.session.client.id;
     let mut text = String::new();
+    let now = call.batch.now;
     for client in call.batch.server.clients.all() {
-        if filter.takes(&client, own, call.batch.now) {
-            line::write(&client, call.batch.now, &mut text);
+        if !filter.takes(&client, own, now) {
+            continue;
+        }
+        if client.id == own {
+            line::write_own(&client, now, call.words, &mut text);
+        } else if client.killed() != Kill::Now {
+            line::write(&client, now, &mut text);
         }
     }
     call.reply().verbatim("txt", text.as_bytes());
