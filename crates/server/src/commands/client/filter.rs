@@ -66,11 +66,13 @@ impl<'a> Filter<'a> {
         server: &Server,
     ) -> Result<Filter<'a>, CommandError> {
         let mut filter = Filter { tests: Vec::new(), skips_own };
+        // Who is to be killed must be named, who is listed may be nobody.
+        let needs_ids = skips_own;
         while !args.is_empty() {
             if args.word_with_value("SKIPME") {
                 filter.skips_own = yes_or_no(args.bytes()?)?;
             } else {
-                filter.add(test(&mut args, server)?);
+                filter.add(test(&mut args, server, needs_ids)?);
             }
         }
         Ok(filter)
@@ -102,14 +104,22 @@ impl<'a> Filter<'a> {
 }
 
 /// Takes one option with its value, or its numbers.
-fn test<'a>(args: &mut Args<'a>, server: &Server) -> Result<Test<'a>, CommandError> {
+fn test<'a>(
+    args: &mut Args<'a>,
+    server: &Server,
+    needs_ids: bool,
+) -> Result<Test<'a>, CommandError> {
     let option = args.bytes()?.to_ascii_uppercase();
     let (wanted, name) = match option.strip_prefix(b"NOT-") {
         Some(name) => (false, name),
         None => (true, &option[..]),
     };
     if name == b"ID" {
-        return Ok(Test { condition: Condition::Ids(ids(args)?), wanted });
+        let ids = ids(args)?;
+        if needs_ids && ids.is_empty() && !args.is_empty() {
+            return Err(error("client-id should be greater than 0"));
+        }
+        return Ok(Test { condition: Condition::Ids(ids), wanted });
     }
     let value = args.bytes()?;
     let condition = match name {
@@ -142,9 +152,6 @@ fn ids(args: &mut Args<'_>) -> Result<BTreeSet<ClientId>, CommandError> {
         let id = u64::try_from(id).ok().filter(|&id| id > 0);
         ids.insert(id.ok_or_else(|| error("client-id should be greater than 0"))?);
         args.bytes()?;
-    }
-    if ids.is_empty() && !args.is_empty() {
-        return Err(error("client-id should be greater than 0"));
     }
     Ok(ids)
 }
