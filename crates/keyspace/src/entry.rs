@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dash::At;
 use packed::{Handle, Kind, NewValue};
+use value::Type;
 
 use crate::changes::{Effect, Event};
 use crate::database::Str;
@@ -92,11 +93,30 @@ impl StrEntry<'_> {
         self.writing.database()?.records.deadline(self.handle()?)
     }
 
-    /// Writes a string, over the one that is there if there is one.
+    /// Writes a string anew that was read before, as INCR does: to put another one in its place is
+    /// [`StrEntry::replace`].
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     #[inline]
     pub fn set(&mut self, bytes: &[u8], expiry: Expiry, event: Event) -> Result<(), Refused> {
         self.store(bytes, expiry)?;
         self.noted(event);
+        Ok(())
+    }
+
+    /// Puts a string over whatever is there, of which subscribers can be told beside `event`.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    #[inline]
+    pub fn replace(&mut self, bytes: &[u8], expiry: Expiry, event: Event) -> Result<(), Refused> {
+        let (was_there, before) = (self.exists(), self.writing.kind_to_tell(self.at));
+        self.store(bytes, expiry)?;
+        if was_there && event.is_arrival() {
+            self.writing.note_new(self.key);
+        }
+        self.writing.note_put(self.key, event, before, Type::String);
         Ok(())
     }
 

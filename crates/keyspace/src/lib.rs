@@ -45,7 +45,7 @@ mod zset_entry;
 
 pub use access::Access;
 pub use array_entry::{ArrayEntry, array_of};
-pub use changes::{Change, Class, Effect, Event, Listener, Publication, Sink, Step, event};
+pub use changes::{Change, Class, Effect, Event, Listener, Parts, Publication, Sink, Step, event};
 pub use collection::{CollectionEntry, NewCollection, count_done};
 pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};

@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 
 use packed::Handle;
 
+use crate::changes::Names;
 use crate::database::{Database, expired_from};
 use crate::keyspace::{Keyspace, Mode, Plan};
 use crate::shard::{Shard, ShardId};
@@ -254,13 +255,19 @@ impl View<'_> {
     fn expire_parts(&mut self, key: &[u8], enough: usize) -> usize {
         let Some(kind) = self.stored(key).map(|stored| stored.kind()) else { return 0 };
         let mut entry = self.collection_over(key, kind);
-        let now = entry.now();
+        entry.writing.forget_parts();
+        let (now, tells_parts) = (entry.now(), entry.writing.tells_parts());
         let Some((big, hasher)) = entry.big_mut() else { return 0 };
         let Some(map) = big.dated_mut() else { return 0 };
-        let removed = map.remove_due(now, enough, hasher);
+        let mut names = Names::default();
+        let removed = map.remove_due(now, enough, hasher, |name| {
+            if tells_parts {
+                names.push(name);
+            }
+        });
         let is_empty = map.held() == 0;
         if removed > 0 {
-            entry.expired(removed, is_empty);
+            entry.expired(removed, &names, is_empty);
         }
         removed
     }

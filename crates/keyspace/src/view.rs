@@ -21,7 +21,7 @@ use value::map::MapRef;
 use value::stream::NodeLimits;
 use value::{Type, list, map, set, zset};
 
-use crate::changes::{Change, Effect, Event, Notes, Publication, Step, event};
+use crate::changes::{Effect, Event, Names, Notes, Publication, Step, event};
 use crate::collection::{CollectionEntry, Kept};
 use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
@@ -238,9 +238,13 @@ impl Log {
     /// Notes that a key was read that is not there.
     #[cold]
     fn note_miss(&self, shard: ShardId, db: DbIndex, key: &[u8]) {
-        let (event, effect) = (event::KEYMISS, Effect::Nothing);
         let mut notes = self.notes.borrow_mut();
-        notes.get_or_insert_default().add(Change { shard, db, key, event, effect });
+        let notes = notes.get_or_insert_default();
+        notes.add((shard, db), key, event::KEYMISS, Effect::Nothing);
+    }
+
+    fn notes(&mut self) -> &mut Notes {
+        self.notes.get_mut().get_or_insert_default()
     }
 
     fn garbage(&mut self) -> &mut Leftovers {
@@ -787,19 +791,21 @@ impl<'g> View<'g> {
         source.before_change(from_hash);
         let mut detached = source.database_mut().detach(handle, left.is_some());
         let mut destination = self.writing(to_id).in_db(to_db);
-        if let Err(refused) = destination.overwrite(to_hash, to, &mut detached) {
-            let mut source = self.writing(from_id).in_db(from_db);
-            source.database_mut().give_back(handle, detached);
-            return Err(refused);
-        }
+        let before = match destination.overwrite(to_hash, to, &mut detached) {
+            Ok(before) => before,
+            Err(refused) => {
+                let mut source = self.writing(from_id).in_db(from_db);
+                source.database_mut().give_back(handle, detached);
+                return Err(refused);
+            }
+        };
         if let Some(left) = left {
             let mut source = self.writing(from_id).in_db(from_db);
             source.remove(from_hash, from, left);
             // What moves counts once.
             self.log.changes -= 1;
         }
-        let mut destination = self.writing(to_id).in_db(to_db);
-        destination.note(to, arrived, Effect::Set);
+        self.writing(to_id).in_db(to_db).note_arrived(to_hash, to, arrived, before);
         Ok(true)
     }
 
@@ -927,7 +933,8 @@ impl View<'_> {
     #[cold]
     pub(crate) fn announce(&mut self) {
         self.tell_noted();
-        if let Some(notes) = self.log.notes.get_mut().take() {
+        let notes = self.log.notes.get_mut().take();
+        if let Some(notes) = notes.filter(|notes| !notes.is_empty()) {
             announce(self.keyspace, self.frame, &mut self.entered, &notes);
         }
     }
@@ -1100,20 +1107,22 @@ impl<'v> Writing<'v> {
     }
 
     #[inline]
-    fn note_new(&mut self, key: &[u8]) {
+    pub(crate) fn note_new(&mut self, key: &[u8]) {
         self.note(key, event::NEW, Effect::Nothing);
     }
 
-    /// Puts a detached value where another entry may be.
+    /// Puts a detached value where another entry may be. Returns the type of that, if subscribers
+    /// are told of it.
     pub(crate) fn overwrite(
         &mut self,
         hash: u64,
         key: &[u8],
         detached: &mut Detached,
-    ) -> Result<(), Refused> {
+    ) -> Result<Option<Type>, Refused> {
         let hasher = self.keyspace.hasher();
         self.before_change(hash);
         let old = self.find(hash, key);
+        let before = self.kind_to_tell(old);
         let database = self.database_mut();
         if let Some(old) = old {
             // The old entry goes only when the new one has found room.
@@ -1124,7 +1133,19 @@ impl<'v> Writing<'v> {
             database.attach(hasher, hash, key, detached)?;
         }
         self.note_new(key);
-        Ok(())
+        Ok(before)
+    }
+
+    /// Notes that a value has come to a key, over one of the type `before`.
+    pub(crate) fn note_arrived(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        event: Event,
+        before: Option<Type>,
+    ) {
+        let found = before.and_then(|_| self.find(hash, key)).and_then(|at| self.kind_of(at));
+        self.note_put(key, event, before, found.unwrap_or(Type::String));
     }
 
     #[inline]
@@ -1141,9 +1162,79 @@ impl<'v> Writing<'v> {
             self.tell_clients(key, event, effect);
         }
         if self.log.listening.to_changes() {
-            let (shard, db) = (self.id, self.db);
-            let notes = self.log.notes.get_mut().get_or_insert_default();
-            notes.add(Change { shard, db, key, event, effect });
+            self.log.notes().add((self.id, self.db), key, event, effect);
+        }
+    }
+
+    /// The type of an entry that is about to be written over; `None` if nobody is told of that.
+    #[inline(always)]
+    pub(crate) fn kind_to_tell(&self, at: Option<At>) -> Option<Type> {
+        if self.log.listening.to_overwrites() { self.kind_of(at?) } else { None }
+    }
+
+    #[cold]
+    fn kind_of(&self, at: At) -> Option<Type> {
+        Some(self.database()?.info(Handle::from_bits(at.handle())).kind)
+    }
+
+    /// Notes that a value was put where `before` says that one was of which somebody is to be told.
+    #[inline]
+    pub(crate) fn note_put(&mut self, key: &[u8], event: Event, before: Option<Type>, kind: Type) {
+        match before {
+            None => self.note(key, event, Effect::Set),
+            Some(before) => self.note_overwritten(key, event, before, kind),
+        }
+    }
+
+    #[cold]
+    fn note_overwritten(&mut self, key: &[u8], event: Event, before: Type, kind: Type) {
+        let is_first = event.is_arrival();
+        if is_first {
+            self.note(key, event, Effect::Set);
+        }
+        self.note(key, event::OVERWRITTEN, Effect::Nothing);
+        if before != kind {
+            self.note(key, event::TYPE_CHANGED, Effect::Nothing);
+        }
+        if !is_first {
+            self.note(key, event, Effect::Set);
+        }
+    }
+
+    /// Whether somebody is told what parts of values events are about.
+    #[inline(always)]
+    pub(crate) fn tells_parts(&self) -> bool {
+        self.log.listening.to_parts()
+    }
+
+    /// Writes down a field that was changed, for the event that is noted next.
+    #[inline(always)]
+    pub(crate) fn touch_part(&mut self, name: &[u8]) {
+        if self.tells_parts() {
+            self.log.notes().touch(name);
+        }
+    }
+
+    /// Writes down several of them.
+    #[inline(always)]
+    pub(crate) fn touch_parts(&mut self, names: &Names) {
+        if self.tells_parts() {
+            self.log.notes().touch_all(names);
+        }
+    }
+
+    /// Writes down fields that have outlived their deadlines.
+    pub(crate) fn lapse_parts(&mut self, names: &Names) {
+        if self.tells_parts() {
+            self.log.notes().lapse(names);
+        }
+    }
+
+    /// Forgets what guards of before have written down and not noted.
+    #[inline(always)]
+    pub(crate) fn forget_parts(&mut self) {
+        if self.tells_parts() {
+            self.log.notes().forget_touched();
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use value::{Big, Type};
 
-use crate::changes::{Effect, Event};
+use crate::changes::Event;
 use crate::database::{Detached, Stored};
 use crate::view::View;
 use crate::{DbIndex, Refused};
@@ -121,8 +121,8 @@ impl View<'_> {
         let hash = self.hash(key);
         let id = self.keyspace().shard_of(hash);
         let mut writing = self.writing(id).in_db(db);
-        writing.overwrite(hash, key, &mut copy.0)?;
-        writing.note(key, event, Effect::Set);
+        let before = writing.overwrite(hash, key, &mut copy.0)?;
+        writing.note_arrived(hash, key, event, before);
         Ok(())
     }
 }

@@ -389,7 +389,7 @@ impl Made {
     /// Puts it where the key is, over whatever is there.
     fn put(self, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
         match self {
-            Made::Str(text) => keys.str_over(key.0).set(&text, expiry, event::RESTORE)?,
+            Made::Str(text) => keys.str_over(key.0).replace(&text, expiry, event::RESTORE)?,
             Made::Set(set) => keys.put_set(key.0, set, expiry, event::RESTORE)?,
             Made::Hash(map) => keys.put_hash(key.0, map, expiry, event::RESTORE)?,
             Made::List(list) => keys.put_list(key.0, list, expiry, event::RESTORE)?,

@@ -53,7 +53,7 @@ fn set(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let value = args.bytes()?;
     if args.is_empty() {
-        keys.str_over(key.0).set(value, Expiry::Clear, event::SET)?;
+        keys.str_over(key.0).replace(value, Expiry::Clear, event::SET)?;
         reply.ok();
         return Ok(());
     }
@@ -142,10 +142,10 @@ pub(super) fn store(entry: &mut StrEntry<'_>, value: &[u8], expiry: Expiry) -> R
             entry.remove(event::DEL);
         }
         Expiry::At(_) => {
-            entry.set(value, expiry, event::SET)?;
+            entry.replace(value, expiry, event::SET)?;
             entry.also(event::EXPIRE);
         }
-        Expiry::Keep | Expiry::Clear => entry.set(value, expiry, event::SET)?,
+        Expiry::Keep | Expiry::Clear => entry.replace(value, expiry, event::SET)?,
     }
     Ok(())
 }
@@ -168,7 +168,7 @@ fn setnx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let mut entry = keys.str_over(key.0);
     let is_new = !entry.exists();
     if is_new {
-        entry.set(value, Expiry::Clear, event::SET)?;
+        entry.replace(value, Expiry::Clear, event::SET)?;
     }
     reply.integer(i64::from(is_new));
     Ok(())
@@ -237,6 +237,6 @@ fn getset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, value): (Key<'_>, &[u8]) = args.parse()?;
     let mut entry = keys.str_entry_read(key.0)?;
     reply_with(entry.get(), reply);
-    entry.set(value, Expiry::Clear, event::SET)?;
+    entry.replace(value, Expiry::Clear, event::SET)?;
     Ok(())
 }
