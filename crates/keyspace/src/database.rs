@@ -335,6 +335,11 @@ impl Database {
         Ok((self.moved(hash, at, new), Remains { garbage, big }))
     }
 
+    /// Has a long string lie in `room`, which is equal to it. What it lay in before is left.
+    pub(crate) fn make_room(&mut self, handle: Handle, room: Arc<Vec<u8>>) -> Remains {
+        Remains { garbage: self.records.relocate(handle, room), big: None }
+    }
+
     /// Puts the new handle of an entry in the place of its old one.
     #[inline]
     pub(crate) fn moved(&mut self, hash: u64, at: At, new: Handle) -> At {

@@ -60,7 +60,8 @@ pub struct Frame {
 impl Frame {
     /// The moment after those of the deadlines that have passed.
     #[inline(always)]
-    pub(crate) fn due_before(&self) -> Millis {
+    #[must_use]
+    pub fn due_before(&self) -> Millis {
         if self.intake.import == Import::Source { 0 } else { self.now }
     }
 

@@ -1,4 +1,5 @@
-//! Where things are dropped that take long to drop: flushed databases, big values, libraries.
+//! Where things are dropped that take long to drop: flushed databases, big values, libraries, the
+//! memory of long requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +51,11 @@ impl Background {
     pub fn drop_later(&self, entries: u64, what: Box<dyn Send>) {
         self.counts.pending.fetch_add(entries, Ordering::Relaxed);
         drop(self.sender.send(Burden { entries, what }));
+    }
+
+    /// Gives the memory of a long buffer back on the thread, which takes a while for each MiB.
+    pub fn discard_buffer(&self, buffer: Vec<u8>) {
+        self.drop_later(0, Box::new(buffer));
     }
 
     /// How many entries wait to be dropped.

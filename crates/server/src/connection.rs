@@ -53,6 +53,13 @@ const ARGS_MAX: usize = 1024 * 1024;
 /// A tail buffer larger than this is given back when it is empty.
 const TAIL_KEPT_BYTES: usize = 16 << 10;
 
+/// A tail buffer larger than this is given back in the background.
+const TAIL_DROPPED_BYTES_MAX: usize = 1 << 20;
+
+/// Once so much of a request has come, room is made at once for a word that is longer still: a
+/// buffer that doubles would copy hundreds of MiB in one go.
+const TAIL_GROWN_BYTES_MAX: usize = 1 << 20;
+
 /// The memory of an idle connection beside its [`crate::client::Client`], in bytes: its task, and
 /// what the runtime keeps of its socket.
 pub const CONNECTION_BYTES: usize = size_of::<Connection>() + RUNTIME_BYTES;
@@ -82,8 +89,9 @@ struct Connection {
 
 /// Why a batch ended.
 enum Ended {
-    /// All complete requests have run.
-    Drained,
+    /// All complete requests have run. There is no use in looking at what is left before it has
+    /// so many bytes.
+    Drained { needs: usize },
     /// So much output waits that what is left must wait until it is read.
     Full,
     /// The request at the front must wait.
@@ -175,7 +183,7 @@ impl Connection {
     /// is, and this future is small.
     async fn run(mut self: Box<Self>) {
         let mut ended = match self.tail.is_empty() {
-            true => Ended::Drained,
+            true => Ended::Drained { needs: 0 },
             false if self.is_http(0) => Ended::Http,
             false => self.run_tail(),
         };
@@ -208,7 +216,7 @@ impl Connection {
                     tokio::task::yield_now().await;
                     Ok(self.run_tail())
                 }
-                Ended::Drained | Ended::Full => self.next_input(ended).await,
+                Ended::Drained { .. } | Ended::Full => self.next_input(ended).await,
             };
             match step {
                 Ok(next) => ended = next,
@@ -234,7 +242,7 @@ impl Connection {
     /// Waits for something to happen, and does what it asks for. `ended`: [`Ended::Drained`], or
     /// [`Ended::Full`], when nothing more is read.
     async fn next_input(&mut self, ended: Ended) -> io::Result<Ended> {
-        let to_read = matches!(ended, Ended::Drained);
+        let to_read = matches!(ended, Ended::Drained { .. });
         match poll_fn(|context| self.poll_news(context, to_read)).await? {
             News::Input(0) => Ok(Ended::Closing),
             News::Input(read) => Ok(self.run_input(read)),
@@ -570,18 +578,28 @@ impl Connection {
     fn run_tail(&mut self) -> Ended {
         let worker = Rc::clone(&self.worker);
         let mut scratch = worker.scratch.borrow_mut();
-        let ended = self.run_tail_with(&mut scratch);
+        let ended = self.run_tail_with(&worker, &mut scratch);
         self.finish(ended)
     }
 
-    fn run_tail_with(&mut self, scratch: &mut Scratch) -> Ended {
+    fn run_tail_with(&mut self, worker: &Worker, scratch: &mut Scratch) -> Ended {
         let tail = std::mem::take(&mut self.tail);
         let (consumed, ended) = self.run_batches(&tail, scratch);
         self.tail = tail;
         if consumed == self.tail.len() && self.tail.capacity() > TAIL_KEPT_BYTES {
-            self.tail = Vec::new();
+            let tail = std::mem::take(&mut self.tail);
+            if tail.capacity() > TAIL_DROPPED_BYTES_MAX {
+                worker.server.background.discard_buffer(tail);
+            }
         } else {
             self.tail.drain(..consumed);
+        }
+        if let Ended::Drained { needs } = ended
+            && self.tail.len() >= TAIL_GROWN_BYTES_MAX
+            && needs / 2 > self.tail.len()
+        {
+            // What comes behind a long word must not make it grow again.
+            self.tail.reserve_exact(needs - self.tail.len() + READ_BYTES);
         }
         ended
     }
@@ -634,7 +652,7 @@ impl Connection {
             scratch.forget_words();
         }
         let is_short = !waited && output.len() <= OUTPUT_HELD_BYTES_MAX;
-        let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained);
+        let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained { .. });
         if may_hold && worker.turns.hold() {
             scratch.renew_output();
             self.output = output;
@@ -676,14 +694,14 @@ impl Connection {
             smallvec::SmallVec::new();
         let mut end = *at;
         let mut failed = None;
-        let mut drained = false;
+        let mut drained = None;
         let mut names_members = false;
         let mut ahead: smallvec::SmallVec<[u64; BATCH_MAX]> = smallvec::SmallVec::new();
         let mut last: Option<&CommandEntry> = None;
         for (nth, spans) in spans.iter_mut().enumerate() {
             let rest = &input[end..];
             if rest.is_empty() {
-                drained = true;
+                drained = Some(0);
                 break;
             }
             match self.parser.parse(rest, spans, &limits) {
@@ -720,8 +738,8 @@ impl Connection {
                     }
                     break;
                 }
-                Ok(Parsed::Incomplete { .. }) => {
-                    drained = true;
+                Ok(Parsed::Incomplete { needs }) => {
+                    drained = Some(needs);
                     break;
                 }
                 Err(error) => {
@@ -750,7 +768,7 @@ impl Connection {
         if let Some(error) = failed {
             return Some(self.protocol_error(batch, &error, output));
         }
-        drained.then_some(Ended::Drained)
+        drained.map(|needs| Ended::Drained { needs })
     }
 
     /// Asks for the memory that look-ups of members in large collections will read: the buckets

@@ -570,7 +570,7 @@ impl<'a> Batch<'a> {
         let Some(view) = self.server.keyspace.try_enter(frame, &way.plan, way.mode) else {
             return Ok(Ran::Busy);
         };
-        if self.is_long(command, args, &view) {
+        if self.is_long(command, args, &view) || self.is_long_exec(command, session, &view) {
             return Ok(Ran::Busy);
         }
         view.prefetch(&way.hashes);
@@ -733,40 +733,72 @@ impl<'a> Batch<'a> {
             tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
-        let args = args_of(request, entry, command);
-        if self.is_wordy(command, args) {
-            return self.run_elsewhere(request, held, entry, command, session, output).await;
+        if self.is_wordy(command, args_of(request, entry, command)) {
+            let ran = self.run_elsewhere(request, held, entry, command, session, output).await;
+            if ran != Ran::Busy {
+                return ran;
+            }
+            // It has nothing to answer yet, so it is not much.
+            return self.run_here(request, held, (entry, command), false, session, output).await;
         }
+        self.run_here(request, held, (entry, command), true, session, output).await
+    }
+
+    /// Waits for the shards of a request and runs it; on another thread if it takes long and
+    /// `may_leave`.
+    async fn run_here(
+        &self,
+        request: Request<'a>,
+        held: &Arc<Held>,
+        (entry, command): (&CommandEntry, &'static Command),
+        mut may_leave: bool,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Ran {
+        let mark = output.mark();
         let way = self.way(request, command, session);
-        let permit = self.permit_transaction(command, session).await;
-        let entered = match permit {
-            Ok(permit) => {
-                let view = self.enter_unless_busy(&way.plan, way.mode, session).await;
-                view.map(|view| (view, permit))
-            }
-            Err(busy) => Err(busy),
+        let permit = match self.permit_transaction(command, session).await {
+            Ok(permit) => permit,
+            Err(busy) => return self.refuse_busy(request, busy, session, output, mark),
         };
-        let (view, permit) = match entered {
-            Ok(entered) => entered,
-            Err(busy) => {
-                let error = self.refuse_queued(request, busy, session);
-                self.refuse(request, true, error, session, output, mark);
-                self.finish(request, session, output, mark);
-                return Ran::Refused;
+        let view = loop {
+            let view = match self.enter_unless_busy(&way.plan, way.mode, session).await {
+                Ok(view) => view,
+                Err(busy) => return self.refuse_busy(request, busy, session, output, mark),
+            };
+            if !may_leave || !self.is_long(command, args_of(request, entry, command), &view) {
+                break view;
             }
-        };
-        if session.runs_scripts(command) {
-            return self.exec_apart((view, permit), request, held, session, output).await;
-        }
-        if self.is_long(command, args, &view) {
             drop(view);
-            return self.run_elsewhere(request, held, entry, command, session, output).await;
+            let ran = self.run_elsewhere(request, held, entry, command, session, output).await;
+            if ran != Ran::Busy {
+                return ran;
+            }
+            may_leave = false;
+        };
+        if session.runs_scripts(command) || self.is_long_exec(command, session, &view) {
+            return self.exec_apart((view, permit), request, held, session, output).await;
         }
         self.worker.stats().gate_waits.add(1);
         view.prefetch(&way.hashes);
         session.began_nanos = self.server.clock.nanos();
         let ran = self.run_in(view, request, entry, command, session, output);
         self.waited(request, ran, session, output, mark)
+    }
+
+    /// Ends a request whose shards a script holds for too long.
+    fn refuse_busy(
+        &self,
+        request: Request<'_>,
+        busy: CommandError,
+        session: &mut Session,
+        output: &mut Output,
+        mark: protocol::Mark,
+    ) -> Ran {
+        let error = self.refuse_queued(request, busy, session);
+        self.refuse(request, true, error, session, output, mark);
+        self.finish(request, session, output, mark);
+        Ran::Refused
     }
 
     /// Ends a request that had to wait.

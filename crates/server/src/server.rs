@@ -66,6 +66,8 @@ pub struct Server {
     pub background: Background,
     /// Where long commands run.
     pub long_work: LongWork,
+    /// The version of the last snapshot of the keyspace; locked by whoever takes one.
+    pub snapshot: Mutex<u64>,
     /// A name for this run of the server, 40 hexadecimal digits.
     pub run_id: String,
     /// Who watches every command.
@@ -193,6 +195,7 @@ impl Server {
             timed_waits: AtomicUsize::new(0),
             background: Background::start(),
             long_work: LongWork::start(workers),
+            snapshot: Mutex::new(0),
             run_id,
             monitor: Monitor::default(),
             tracking,

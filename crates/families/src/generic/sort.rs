@@ -83,11 +83,11 @@ fn sort(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 }
 
 /// Sorting reads what patterns name, too, so its result is put at once if there are any.
-fn prepare(
-    args: Args<'_>,
+fn prepare<'p>(
+    args: Args<'p>,
     keys: &View<'_>,
     reply: &mut Reply<'_>,
-) -> Result<Prepared, CommandError> {
+) -> Result<Prepared<'p>, CommandError> {
     let request = Request::parse(args, true)?;
     let Some(destination) = request.store else {
         request.answer(keys, reply)?;

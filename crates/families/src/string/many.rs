@@ -118,7 +118,7 @@ fn msetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     let holds = allow(condition, given, keys)?;
     if holds {
         for (key, value) in pairs(given) {
-            store(&mut keys.str_over(key.0), value, expiry)?;
+            store(&mut keys.str_over(key.0), value, None, expiry)?;
         }
     }
     reply.integer(i64::from(holds));
