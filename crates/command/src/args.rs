@@ -47,6 +47,13 @@ impl<'a> Args<'a> {
         self.end.saturating_sub(self.next)
     }
 
+    /// How many bytes the request takes, its name and what was taken of it counted.
+    #[must_use]
+    #[inline]
+    pub fn request_bytes(&self) -> usize {
+        self.words.bytes()
+    }
+
     /// Whether none are left.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -24,7 +24,7 @@ pub use fieldsets::Fieldsets;
 pub use options::{Lifetime, LifetimeWord, STRING_BYTES_MAX, Unit, deadline_of};
 pub use row::{Arity, Begin, Category, Command, Enter, Find, Flags, Group, KeySpec, KeyUse, Run};
 pub use table::{Entry, Shape, Table};
-pub use work::{Prepare, Prepared, Put, WORD_STEPS, Work};
+pub use work::{COPIED_BYTES, Prepare, Prepared, Put, Sift, WORD_STEPS, Wanted, Work};
 
 pub use keyspace::{View, event};
 pub use protocol::{Reply, Words};

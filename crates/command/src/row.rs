@@ -9,7 +9,7 @@ use crate::args::Args;
 use crate::block::Block;
 use crate::error::{CommandError, Done};
 use crate::fieldsets::Fieldsets;
-use crate::work::{Prepare, Work};
+use crate::work::{Prepare, Sift, Work};
 
 /// All there is to know of a command, but for what its function does.
 pub struct Command {
@@ -31,9 +31,13 @@ pub struct Command {
     pub enter: Enter,
     /// How much a request may come to; `None`: no more than its number of words says.
     pub work: Option<Work>,
+    /// Whether it is only long by what it drops.
+    pub drops: bool,
     /// What a writing command does before it changes anything, if that may take long. It reads
     /// those of its keys that it does not write over.
     pub prepare: Option<Prepare>,
+    /// Which keys a reading command tells that replies with all of them that are such.
+    pub sift: Option<Sift>,
     /// What else holds of it.
     pub flags: Flags,
     /// The categories that do not follow from `run` and `flags`.
@@ -600,7 +604,9 @@ impl Command {
         member: None,
         enter: Enter::Keys,
         work: None,
+        drops: false,
         prepare: None,
+        sift: None,
         flags: Flags::NONE,
         category: Category::NONE,
         group: Group::Generic,
@@ -721,7 +727,8 @@ impl Command {
         words: Words<'_>,
     ) -> Result<smallvec::SmallVec<[usize; 8]>, CommandError> {
         let mut positions = smallvec::SmallVec::new();
-        for spec in self.keys.iter().filter(|spec| !spec.usage.0.contains(&"OW")) {
+        let is_read = |spec: &&KeySpec| !spec.usage.of(self, words).0.contains(&"OW");
+        for spec in self.keys.iter().filter(is_read) {
             positions.extend(spec.positions(words)?);
         }
         Ok(positions)

@@ -2,11 +2,15 @@
 //!
 //! Built once from the rows of all families: a hash table with open addressing over the names in
 //! upper case, twice as large as it need be, so that a look-up compares one name nearly always.
+//! Commands may be renamed before the table is used; their rows keep their names.
 
 use crate::row::{Command, Enter, Flags, KeyUse, Run};
 
-/// The longest name of a command, in bytes.
+/// The longest name of a row, in bytes.
 const NAME_MAX: usize = 32;
+
+/// The longest name that a command may be given, in bytes.
+const NEW_NAME_MAX: usize = 1024;
 
 /// How the keys of a command are found, computed once from its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub enum Shape {
 pub struct Entry<H> {
     /// Its row.
     pub command: &'static Command,
+    /// The name that it is called by: its row's, or the one it was given; empty: by none.
+    pub called: &'static str,
     /// How its keys are found.
     pub shape: Shape,
     /// A request of no more words than this is brief, see [`Entry::is_brief`].
@@ -41,6 +47,29 @@ pub struct Table<H> {
     /// Index + 1 into `entries`; 0 is empty. Its length is a power of two.
     slots: Vec<u16>,
     numbers: usize,
+    /// The length of the longest name that commands are called by.
+    name_max: usize,
+}
+
+/// Why a command is not renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenameError {
+    /// There is none of that name.
+    NoSuchCommand,
+    /// Another one is called so.
+    NameTaken,
+    /// No command can be called so.
+    BadName,
+}
+
+impl std::fmt::Display for RenameError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            RenameError::NoSuchCommand => "No such command in rename-command",
+            RenameError::NameTaken => "Target command name already exists",
+            RenameError::BadName => "No command can have this name",
+        })
+    }
 }
 
 impl Shape {
@@ -74,6 +103,12 @@ fn brief_words(command: &Command) -> usize {
 }
 
 impl<H> Entry<H> {
+    /// Whether it can be called at all.
+    #[must_use]
+    pub fn is_callable(&self) -> bool {
+        !self.called.is_empty()
+    }
+
     /// Whether a request of so many words takes constant or logarithmic time, as the row says.
     #[must_use]
     #[inline]
@@ -109,21 +144,55 @@ impl<H> Table<H> {
                 let index = numbers;
                 numbers += 1 + command.subcommands.len();
                 let (shape, brief_words) = (Shape::of(command), brief_words(command));
-                Entry { command, shape, brief_words, index, beside }
+                let called = command.name;
+                Entry { command, called, shape, brief_words, index, beside }
             })
             .collect();
         let slots = vec![0; (entries.len() * 4).next_power_of_two()];
-        let mut table = Table { slots, entries, numbers };
+        let mut table = Table { slots, entries, numbers, name_max: NAME_MAX };
         for index in 0..table.entries.len() {
             let name = table.entries[index].command.name.as_bytes();
             assert!(name.len() <= NAME_MAX && table.find(name).is_none(), "names are unique");
-            let mut at = table.start(name);
-            while table.slots[at] != 0 {
-                at = (at + 1) % table.slots.len();
-            }
-            table.slots[at] = index as u16 + 1;
+            table.insert(index);
         }
         table
+    }
+
+    /// Has a command be called by another name, or by none if that is empty.
+    ///
+    /// # Errors
+    /// If there is no such command, or another one is called so.
+    pub fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), RenameError> {
+        let index = self
+            .find(from)
+            .and_then(|entry| self.entries.iter().position(|other| std::ptr::eq(other, entry)));
+        let index = index.ok_or(RenameError::NoSuchCommand)?;
+        let to = std::str::from_utf8(to).map_err(|_| RenameError::BadName)?;
+        if to.len() > NEW_NAME_MAX {
+            return Err(RenameError::BadName);
+        }
+        if self.find(to.as_bytes()).is_some() {
+            return Err(RenameError::NameTaken);
+        }
+        // The table lives as long as the process.
+        self.entries[index].called = Box::leak(to.to_owned().into_boxed_str());
+        self.name_max = self.name_max.max(to.len());
+        self.slots.fill(0);
+        for index in 0..self.entries.len() {
+            if self.entries[index].is_callable() {
+                self.insert(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a command where its name is looked for.
+    fn insert(&mut self, index: usize) {
+        let mut at = self.start(self.entries[index].called.as_bytes());
+        while self.slots[at] != 0 {
+            at = (at + 1) % self.slots.len();
+        }
+        self.slots[at] = index as u16 + 1;
     }
 
     /// How many numbers its commands and their subcommands have.
@@ -137,18 +206,30 @@ impl<H> Table<H> {
         self.entries.iter()
     }
 
-    /// The command of this name, whatever its case.
+    /// Every command that can be called.
+    pub fn callable(&self) -> impl Iterator<Item = &Entry<H>> {
+        self.entries.iter().filter(|entry| entry.is_callable())
+    }
+
+    /// The command whose row has this name, whatever it is called by, and whatever the case.
+    #[must_use]
+    pub fn named(&self, name: &[u8]) -> Option<&Entry<H>> {
+        let mut all = self.entries.iter();
+        all.find(|entry| entry.command.name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// The command that is called by this name, whatever its case.
     #[must_use]
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<&Entry<H>> {
-        if name.len() > NAME_MAX {
+        if name.len() > self.name_max {
             return None;
         }
         let mut at = self.start(name);
         loop {
             let index = usize::from(self.slots[at]).checked_sub(1)?;
             let entry = &self.entries[index];
-            if entry.command.name.as_bytes().eq_ignore_ascii_case(name) {
+            if entry.called.as_bytes().eq_ignore_ascii_case(name) {
                 return Some(entry);
             }
             at = (at + 1) & (self.slots.len() - 1);
@@ -207,6 +288,24 @@ mod tests {
         const TAKEN: &[KeySpec] = &[KeySpec::one(1, KeyUse::TAKE)];
         let takes = Command { keys: TAKEN, ..row("O(1) for each member", Flags::FAST) };
         assert_eq!(longest(&takes), Some(3), "a count may follow");
+    }
+
+    #[test]
+    fn a_command_that_is_renamed_is_called_by_its_new_name_alone() {
+        let mut table = Table::new(ROWS.iter().map(|row| (row, ())));
+        let long = "secret".repeat(20);
+        assert_eq!(table.rename(b"get", long.as_bytes()), Ok(()));
+        assert_eq!(table.rename(b"GETEX", b""), Ok(()));
+        assert_eq!(table.rename(b"get", b"other"), Err(RenameError::NoSuchCommand));
+        assert_eq!(table.rename(b"cl.throttle", long.as_bytes()), Err(RenameError::NameTaken));
+        assert_eq!(table.rename(b"cl.throttle", b"\xff"), Err(RenameError::BadName));
+        assert_eq!((table.iter().count(), table.callable().count()), (3, 2));
+        let found = |name: &str| table.find(name.as_bytes()).map(|entry| entry.command.name);
+        assert_eq!(found(&long.to_uppercase()), Some("GET"));
+        assert_eq!([found("get"), found("getex"), found("")], [None; 3]);
+        assert_eq!(found("cl.throttle"), Some("CL.THROTTLE"));
+        assert!(table.named(b"Get").is_some_and(Entry::is_callable));
+        assert!(table.named(b"getex").is_some_and(|entry| !entry.is_callable()));
     }
 
     #[test]

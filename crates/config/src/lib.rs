@@ -149,8 +149,8 @@ impl Config {
         V: AsRef<[u8]>,
     {
         let mut places = Vec::with_capacity(pairs.len());
-        for (name, _) in pairs {
-            places.push(self.settable(name.as_ref(), &places, local)?);
+        for (name, text) in pairs {
+            places.push(self.settable((name.as_ref(), text.as_ref()), &places, local)?);
         }
         let mut values = self.values.clone();
         for (&at, (given, text)) in places.iter().zip(pairs) {
@@ -184,15 +184,28 @@ impl Config {
         changed.filter_map(notice).collect()
     }
 
-    /// The place of a setting that may be set now and is not in `taken`.
-    fn settable(&self, name: &[u8], taken: &[usize], local: bool) -> Result<usize, SetError> {
+    /// The place of a setting that may be set to `text` now, if that is a value of it, and is not
+    /// in `taken`.
+    fn settable(
+        &self,
+        (name, text): (&[u8], &[u8]),
+        taken: &[usize],
+        local: bool,
+    ) -> Result<usize, SetError> {
         let name = String::from_utf8_lossy(name);
         let Some(at) = table::place(&name) else {
             return Err(SetError::Unknown { name: name.into_owned() });
         };
         let may_protected = self.live.enable_protected_configs.admits(local);
-        let why = match SETTINGS[at].change {
-            Change::AtStart => "can't set immutable config",
+        let setting = &SETTINGS[at];
+        let is_same = || {
+            setting.parse_text(&self.values[at], text).is_ok_and(|value| value == *self.values[at])
+        };
+        // Another name than the one that Redis has is no concern of its clients.
+        let is_redis = setting::same_name(setting.name, &name);
+        let why = match setting.change {
+            Change::Immutable if is_redis || !is_same() => "can't set immutable config",
+            Change::AtStart if !is_same() => "can't set immutable config",
             Change::Protected if !may_protected => "can't set protected config",
             _ if taken.contains(&at) => "duplicate parameter",
             _ => return Ok(at),

@@ -39,6 +39,8 @@ pub struct Live {
     pub primary_port_http_enabled: bool,
     /// Most connections at one time.
     pub maxclients: usize,
+    /// Most bytes that all clients together may take; 0 is no limit.
+    pub maxmemory_clients: u64,
     /// Idle time after which a client is closed, if it shall be.
     pub timeout: Option<Duration>,
     /// Most bytes of one unfinished request.
@@ -120,8 +122,10 @@ pub struct Live {
     pub num_shards: usize,
     /// Least weight of what is logged.
     pub loglevel: LogLevel,
-    /// File to log to, unless it is standard error.
+    /// File to log to, unless it is standard output or standard error.
     pub logfile: Option<PathBuf>,
+    /// Whether it is standard error, if there is no file.
+    pub logtostderr: bool,
     /// Form of a line of the log.
     pub log_format: LogFormat,
     /// Commands slower than this go to the slow log; `None` takes none.
@@ -298,6 +302,8 @@ pub enum LogLevel {
 /// Form of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// As Redis writes it.
+    Legacy,
     /// For people.
     Human,
     /// A JSON object a line.
@@ -335,6 +341,16 @@ impl<'a> Values<'a> {
 
     fn bytes(self, name: &str) -> u64 {
         value::bytes(self.raw(name)).expect("the row takes only byte counts")
+    }
+
+    /// Bytes, or a percentage of `whole`.
+    fn share(self, name: &str, whole: u64) -> u64 {
+        let raw = self.raw(name);
+        let percent = raw.strip_suffix(b"%").and_then(value::bytes);
+        percent.map_or_else(
+            || self.bytes(name),
+            |percent| whole / 100 * percent + whole % 100 * percent / 100,
+        )
     }
 
     /// `None` below 0.
@@ -418,7 +434,8 @@ impl<'a> Values<'a> {
         match self.raw(name) {
             b"json" => LogFormat::Json,
             b"logfmt" => LogFormat::Logfmt,
-            _ => LogFormat::Human,
+            b"human" => LogFormat::Human,
+            _ => LogFormat::Legacy,
         }
     }
 
@@ -458,6 +475,7 @@ impl Live {
             admin_nopass: values.on("admin_nopass"),
             primary_port_http_enabled: values.on("primary_port_http_enabled"),
             maxclients: values.number("maxclients"),
+            maxmemory_clients: values.share("maxmemory-clients", values.bytes("maxmemory")),
             timeout: values.span("timeout", secs),
             client_query_buffer_limit: values.bytes("client-query-buffer-limit"),
             client_output_buffer_limit: values.output_limits("client-output-buffer-limit"),
@@ -503,6 +521,7 @@ impl Live {
             num_shards: values.number("num_shards"),
             loglevel: values.level("loglevel"),
             logfile: values.path("logfile"),
+            logtostderr: values.on("logtostderr"),
             log_format: values.log_format("log_format"),
             slowlog_log_slower_than: values.threshold("slowlog-log-slower-than").map(micros),
             slowlog_max_len: values.number("slowlog-max-len"),

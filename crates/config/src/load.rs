@@ -271,20 +271,16 @@ fn words_of(name: &str, line: &str, rest: &mut &[String]) -> Result<Vec<Vec<u8>>
 }
 
 /// The words that belong to a name on the command line: all up to the next
-/// `--name`, but none where a yes-or-no setting stands alone. A value that
-/// must be there may look like a name, if nothing has that name.
+/// `--name`, but none where a yes-or-no setting stands alone. A text that must
+/// be there may look like a name.
 fn take_words(name: &str, rest: &mut &[String]) -> Result<Vec<Vec<u8>>, ConfigError> {
     let setting = table::find(name);
     let stands_alone = negated(name).is_some()
         || is_bool(name) && rest.first().is_none_or(|word| word.starts_with('-'));
-    let is_value = |word: &String| {
-        let known = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or_default());
-        let is_text = setting.is_some_and(|setting| matches!(setting.kind, Kind::Text));
-        known.is_some_and(|known| is_text && !is_option(known))
-    };
+    let is_text = setting.is_some_and(|setting| matches!(setting.kind, Kind::Text));
     let count = match rest.first() {
         _ if stands_alone => 0,
-        Some(first) if is_value(first) => 1,
+        Some(first) if is_text && first.starts_with("--") => 1,
         _ => rest.iter().take_while(|word| !word.starts_with("--")).count(),
     };
     let may_be_none = stands_alone || setting.is_some_and(Setting::takes_many_words);
@@ -298,12 +294,6 @@ fn take_words(name: &str, rest: &mut &[String]) -> Result<Vec<Vec<u8>>, ConfigEr
     let (words, after) = rest.split_at(count);
     *rest = after;
     Ok(words.iter().map(|word| word.as_bytes().to_vec()).collect())
-}
-
-/// Whether `--name` is one of the command line's.
-fn is_option(name: &str) -> bool {
-    let own = ["flagfile", "include", "help", "version"];
-    own.contains(&name) || table::find(name).is_some() || negated(name).is_some()
 }
 
 fn is_bool(name: &str) -> bool {

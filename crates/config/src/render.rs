@@ -167,7 +167,7 @@ fn push_row(text: &mut String, row: &Setting) {
     let change = match row.change {
         Change::Anytime => "yes",
         Change::Protected => "protected",
-        Change::AtStart => "no",
+        Change::AtStart | Change::Immutable => "no",
     };
     let only = match row.status {
         Status::LiveFor(values) => format!("; obeyed today: `{}`", values.join("`, `")),

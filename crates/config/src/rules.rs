@@ -159,29 +159,29 @@ fn percentiles(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
     Ok(texts.join(" ").into_bytes())
 }
 
-/// `notify-keyspace-events`: letters for classes of events.
+/// `notify-keyspace-events`: letters for classes of events, and for channels.
 pub(crate) static EVENTS: Rule = Rule {
-    expects: "letters out of `Ag$lshzxeKEtmdna`, or an empty text for none",
+    expects: "letters out of `Ag$lshzxeKEtmdnocaSTIV`, or an empty text for none",
     many_words: false,
     repeats: Repeats::Replace,
     parse: events,
 };
 
 /// The classes that `A` stands for, in the order of the value.
-const EVENT_CLASSES: &[u8] = b"g$lshzxetd";
-/// The letters after them. Arrays, of which `A` tells, too, have no letter in older servers.
-const EVENT_MODIFIERS: &[u8] = b"anKEm";
+const EVENT_CLASSES: &[u8] = b"g$lshzxetda";
+/// The letters after them.
+const EVENT_MODIFIERS: &[u8] = b"nocKEmSTIV";
 
 fn events(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
     let [given] = words else { return Err("wrong number of arguments".into()) };
     let known =
         |byte: &u8| *byte == b'A' || EVENT_CLASSES.contains(byte) || EVENT_MODIFIERS.contains(byte);
     if !given.iter().all(known) {
-        return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into());
+        return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdnocaSTIV'.".into());
     }
     let all = given.contains(&b'A') || EVENT_CLASSES.iter().all(|byte| given.contains(byte));
     let classes = if all { b"A" } else { EVENT_CLASSES };
-    let wanted = |byte: &&u8| **byte == b'A' || (given.contains(byte) && !(all && **byte == b'a'));
+    let wanted = |byte: &&u8| **byte == b'A' || given.contains(byte);
     Ok(classes.iter().chain(EVENT_MODIFIERS).filter(wanted).copied().collect())
 }
 
@@ -248,18 +248,6 @@ pub(crate) static SCORE_MODE: Rule = Rule {
 
 fn score_mode(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
     renamed(words, &["no", "yes", "relative", "absolute"], &[("relative", "yes")])
-}
-
-/// `log_format`, where `legacy` is Valkey's word for `human`.
-pub(crate) static LOG_FORMAT: Rule = Rule {
-    expects: "one of human, json, logfmt, legacy (the same as human)",
-    many_words: false,
-    repeats: Repeats::Replace,
-    parse: log_format,
-};
-
-fn log_format(_: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
-    renamed(words, &["human", "json", "logfmt", "legacy"], &[("legacy", "human")])
 }
 
 /// One of some words, a few of which stand for another.

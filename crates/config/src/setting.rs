@@ -107,8 +107,11 @@ pub enum Change {
     Anytime,
     /// By `CONFIG SET` where `enable-protected-configs` allows it.
     Protected,
-    /// Only at start.
+    /// Only at start; `CONFIG SET` takes nothing but the value that it has, so that what
+    /// `CONFIG GET` has told can be given back.
     AtStart,
+    /// Only at start; `CONFIG SET` refuses it whatever the value, as Redis does, which has it.
+    Immutable,
 }
 
 /// What giving a setting does today.
@@ -237,6 +240,11 @@ impl Setting {
 
     pub(crate) const fn fixed(mut self) -> Setting {
         self.change = Change::AtStart;
+        self
+    }
+
+    pub(crate) const fn immutable(mut self) -> Setting {
+        self.change = Change::Immutable;
         self
     }
 

@@ -56,8 +56,11 @@ fn values_are_printed_in_one_form() {
         ("notify-keyspace-events", "KEA", "AKE"),
         ("notify-keyspace-events", "Kx", "xK"),
         ("notify-keyspace-events", "Kax", "xaK"),
+        ("notify-keyspace-events", "VITSmEKcona", "anocKEmSTIV"),
         ("notify-keyspace-events", "aKEA", "AKE"),
-        ("notify-keyspace-events", "Ag$lshzxetdKEmn", "AnKEm"),
+        ("notify-keyspace-events", "g$lshzxetdaKEmn", "AnKEm"),
+        ("notify-keyspace-events", "g$lshzxetdKE", "g$lshzxetdKE"),
+        ("notify-keyspace-events", "AVcE", "AcEV"),
         ("notify-keyspace-events", "", ""),
         ("latency-tracking-info-percentiles", "50.0 99.50 100", "50 99.5 100"),
         ("latency-tracking-info-percentiles", "", ""),
@@ -67,7 +70,7 @@ fn values_are_printed_in_one_form() {
         ("shutdown-on-sigterm", "default", "default"),
         ("slowlog-log-slower-than", "-1", "-1"),
         ("table_growth_margin", "0.250", "0.25"),
-        ("log-format", "legacy", "human"),
+        ("log-format", "LOGFMT", "logfmt"),
         ("requirepass", "\u{1}any thing\r\n", "\u{1}any thing\r\n"),
     ];
     for (name, value, printed) in cases {
@@ -143,7 +146,11 @@ fn refusals_have_the_texts_of_valkey() {
         ("maxmemory-clients", "101%", "percentage argument must be less or equal to 100"),
         ("maxmemory-clients", "x", "argument must be a memory or percent value"),
         ("maxmemory-clients", "-3", "argument must be a memory or percent value"),
-        ("notify-keyspace-events", "KEAX", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+        (
+            "notify-keyspace-events",
+            "KEAX",
+            "Invalid event class character. Use 'Ag$lshzxeKEtmdnocaSTIV'.",
+        ),
         (
             "latency-tracking-info-percentiles",
             "101",

@@ -115,7 +115,7 @@ fn value_for(setting: &'static Setting) -> BoxedStrategy<Vec<u8>> {
             prop::collection::vec(any::<u8>(), 0..12),
             "[0-9]{1,4} [0-9]{1,4}( [0-9]{1,4} [0-9]{1,4})?".prop_map(bytes),
             "(normal|replica|pubsub) [0-9]{1,4}[km]b [0-9]{1,4} [0-9]{1,3}".prop_map(bytes),
-            "[Ag$lshzxeKEtmdn]{0,6}".prop_map(bytes),
+            "[Ag$lshzxeKEtmdnocaSTIV]{0,8}".prop_map(bytes),
             "[a-z0-9.:-]{1,8}( [a-z0-9.:-]{1,8}){0,2}".prop_map(bytes),
             "(save|now|force) ?(save|now|default)?".prop_map(bytes),
         ]

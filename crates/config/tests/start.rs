@@ -178,6 +178,7 @@ fn what_is_wrong_is_said_in_one_line() {
              (allowed: a whole number from -1 to 65535)",
         ),
         ("--port", "command line: port needs a value (allowed: a whole number from -1 to 65535)"),
+        ("--proc-title-template --port", ""),
         ("--flagfile", "command line: flagfile needs a value (allowed: a path)"),
         (
             "--port 1 2",

@@ -3,7 +3,7 @@
 //! The generator is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
 //! generators", 2014).
 
-use command::CommandError;
+use command::{CommandError, Reply};
 
 /// The most members that are returned where one may be returned again and again.
 const REPEATED_MAX: u64 = 1 << 24;
@@ -19,9 +19,10 @@ pub(crate) fn check_count(count: i64) -> Result<i64, CommandError> {
     Ok(count)
 }
 
-/// How many members are returned where one may be returned again and again.
-pub(crate) fn check_repeated(count: u64) -> Result<u64, CommandError> {
-    let within = Some(count).filter(|&count| count <= REPEATED_MAX);
+/// How many members are returned where one may be returned again and again. Where replies are
+/// bounded that may be any number, as the writing stops in time.
+pub(crate) fn check_repeated(count: u64, reply: &Reply<'_>) -> Result<u64, CommandError> {
+    let within = Some(count).filter(|&count| count <= REPEATED_MAX || !reply.is_unbounded());
     within.ok_or_else(|| CommandError::text("ERR value is out of range"))
 }
 

@@ -7,6 +7,7 @@ mod increx;
 mod lcs;
 mod many;
 mod range;
+pub(crate) mod room;
 mod set;
 mod throttle;
 

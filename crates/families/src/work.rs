@@ -2,7 +2,7 @@
 //!
 //! A step is about 100 ns. Estimates err on the high side, and ask each key once.
 
-use command::{Args, View};
+use command::{Args, COPIED_BYTES, View};
 
 /// With fewer steps than this nobody needs to know more exactly.
 const FEW: u64 = 1000;
@@ -27,6 +27,12 @@ pub(crate) fn whole(args: Args<'_>, keys: &View<'_>) -> u64 {
 /// To look at all elements that the first key holds.
 pub(crate) fn looks(args: Args<'_>, keys: &View<'_>) -> u64 {
     args.get(0).map_or(0, |key| keys.elements(key) / LOOKS)
+}
+
+/// To copy a string that a request changes, where it cannot be changed in place: by writing up to
+/// `end`, or so many bytes `more`.
+pub(crate) fn moved(key: Option<&[u8]>, end: usize, more: usize, keys: &View<'_>) -> u64 {
+    key.map_or(0, |key| keys.bytes_moved(key, end, more) as u64 / COPIED_BYTES)
 }
 
 /// To look at all bytes of the first key's string.
@@ -78,27 +84,36 @@ pub(crate) fn drawn(args: Args<'_>, keys: &View<'_>) -> u64 {
 
 /// To take as many elements out of the first key as the second word says.
 pub(crate) fn taken(args: Args<'_>, keys: &View<'_>) -> u64 {
-    let count = number_in(args.get(1)).map_or(1, i64::unsigned_abs);
-    if count < FEW { count } else { count.min(whole(args, keys)) }
+    some(number_in(args.get(1)).map_or(1, i64::unsigned_abs), args, keys)
+}
+
+/// To go through so many elements of the first key, of which it may hold fewer.
+pub(crate) fn some(count: u64, args: Args<'_>, keys: &View<'_>) -> u64 {
+    if count < FEW { count } else { args.get(0).map_or(0, |key| keys.weight_of(key, count)) }
+}
+
+/// The least of a number that a word says and what there is, which is asked for only if the number
+/// is not small.
+pub(crate) fn at_most(count: u64, there: impl FnOnce() -> u64) -> u64 {
+    if count < FEW { count } else { count.min(there()) }
 }
 
 /// To take as many elements out of one of several keys as a word behind COUNT says.
 pub(crate) fn taken_of_any(args: Args<'_>, keys: &View<'_>) -> u64 {
     let names = counted(args);
     let count = count_in(args.skip(1 + names.len())).unwrap_or(1);
-    if count < FEW { count } else { count.min(all(names, keys)) }
+    at_most(count, || all(names, keys))
 }
 
 /// To meet as many elements of the first key as a word behind COUNT says.
 pub(crate) fn met(args: Args<'_>, keys: &View<'_>) -> u64 {
-    let count = count_in(args.skip(2)).unwrap_or(1);
-    if count < FEW { count } else { count.min(whole(args, keys)) }
+    some(count_in(args.skip(2)).unwrap_or(1), args, keys)
 }
 
 /// To meet as many keys as a word behind COUNT says.
 pub(crate) fn met_keys(args: Args<'_>, keys: &View<'_>) -> u64 {
     let count = count_in(args.skip(1)).unwrap_or(1);
-    if count < FEW { count } else { count.min(keys.len(keys.db()) as u64) }
+    at_most(count, || keys.len(keys.db()) as u64)
 }
 
 /// Exactly as many as `exact` says, where the first key holds many elements.
@@ -119,7 +134,7 @@ pub(crate) fn few_between(args: Args<'_>) -> Option<u64> {
     (count < FEW).then_some(count)
 }
 
-fn number_in(word: Option<&[u8]>) -> Option<i64> {
+pub(crate) fn number_in(word: Option<&[u8]>) -> Option<i64> {
     word.and_then(command::parse_integer)
 }
 

@@ -35,6 +35,7 @@ enum Step {
     Last(u64, bool),
     Sum(u64, u64),
     Copy,
+    Travel,
     Look,
 }
 
@@ -226,7 +227,7 @@ impl Model {
                 word(&"SUM");
                 ("AROP", self.sum(*start, *end))
             }
-            Step::Copy | Step::Look => unreachable!("these are several commands"),
+            Step::Copy | Step::Travel | Step::Look => unreachable!("these are several commands"),
         };
         words.insert(0, name.as_bytes().to_vec());
         self.settle();
@@ -291,6 +292,7 @@ fn step(index: impl Strategy<Value = u64> + Clone + 'static) -> impl Strategy<Va
             .prop_map(|(start, end, limit)| Step::Scan(start, end, limit)),
         1 => (index.clone(), index).prop_map(|(start, end)| Step::Sum(start, end)),
         1 => Just(Step::Copy),
+        1 => Just(Step::Travel),
         2 => Just(Step::Look),
     ]
 }
@@ -309,6 +311,15 @@ fn check(steps: &[Step]) {
             Step::Copy => {
                 anax.run(MAIN, &words("COPY key other REPLACE"));
                 anax.run(MAIN, &words("RENAME other key"));
+            }
+            Step::Travel => {
+                // A dump does not say how large a ring was.
+                let dump = anax.run(MAIN, &words("DUMP key"));
+                let Some(dump) = dump.as_bytes() else { continue };
+                let mut restore = words("RESTORE key 0 dump REPLACE");
+                restore[3] = dump.to_vec();
+                assert_eq!(anax.run(MAIN, &restore), Value::simple("OK"));
+                model.ring = 0;
             }
             Step::Look => {
                 for (line, expected) in model.look() {

@@ -1,5 +1,5 @@
-//! Streams through DUMP and RESTORE: those of real servers come back as they were, and damaged
-//! ones are refused or are another stream, never a panic.
+//! Streams and hashes of templates through DUMP and RESTORE: those of real servers come back as
+//! they were, and damaged ones are refused or are another stream, never a panic.
 
 mod in_process;
 
@@ -174,6 +174,74 @@ fn what_later_layouts_add_to_streams_is_read() {
             is_refused(&mut server, &changed, 14);
         }
     }
+}
+
+#[test]
+fn messages_of_producers_travel() {
+    let mut server = InProcess::new(1);
+    for line in [
+        "XADD key * a 0",
+        "XCFGSET key IDMP-DURATION 1000 IDMP-MAXSIZE 7",
+        "XADD key IDMP p m * a 1",
+        "XADD key IDMP p -5 * a 2",
+        "XADD key IDMPAUTO other * a 3",
+        "XADD key IDMP p m * a 1",
+        "XGROUP CREATE key readers 0",
+        "XREADGROUP GROUP readers zoe COUNT 2 STREAMS key >",
+    ] {
+        assert!(!run(&mut server, line).is_error(), "{line}");
+    }
+    let first = dump(&mut server, "key");
+    let opened = rdb::open(&first).expect("an own dump");
+    assert_eq!((opened.version, opened.payload[0]), (13, 26), "Redis 8.6 reads it");
+    assert_eq!(restore(&mut server, "again", &first), Value::simple("OK"));
+    assert_eq!(all_of(&mut server, "again"), all_of(&mut server, "key"));
+    for line in
+        ["XADD KEY IDMP p m * a 1", "XADD KEY IDMP p -5 * a 1", "XADD KEY IDMPAUTO other * a 3"]
+    {
+        let [before, after] =
+            ["key", "again"].map(|key| run(&mut server, &line.replace("KEY", key)));
+        assert_eq!(after, before, "it was sent before: {line}");
+    }
+    assert_eq!(run(&mut server, "XLEN again"), Value::Integer(4));
+
+    // With entries that nobody owns only 8.8 reads it; here they have a place of their own.
+    let Value::Array(read) = run(&mut server, "XPENDING key readers - + 1") else { panic!("some") };
+    let Value::Array(pending) = &read[0] else { panic!("an entry") };
+    let id = pending[0].as_bytes().expect("an id").to_vec();
+    let mut line = words("XNACK key readers FAIL IDS 1 id");
+    line[6] = id;
+    assert_eq!(server.run(MAIN, &line), Value::Integer(1));
+    let second = dump(&mut server, "key");
+    let opened = rdb::open(&second).expect("an own dump");
+    assert_eq!((opened.version, opened.payload[0]), (14, 27));
+    assert_eq!(restore(&mut server, "again", &second), Value::simple("OK"));
+    assert_eq!(all_of(&mut server, "again"), all_of(&mut server, "key"));
+}
+
+#[test]
+fn a_stream_that_never_had_a_producer_is_for_old_servers_too() {
+    let mut server = InProcess::new(1);
+    run(&mut server, "XADD key 1-1 a 1");
+    let plain = dump(&mut server, "key");
+    assert_eq!(rdb::open(&plain).expect("an own dump").version, 11);
+    // What is as it always was is not worth a newer format.
+    run(&mut server, "XCFGSET key IDMP-DURATION 100");
+    assert_eq!(dump(&mut server, "key"), plain);
+    run(&mut server, "XCFGSET key IDMP-DURATION 101");
+    assert_eq!(rdb::open(&dump(&mut server, "key")).expect("an own dump").version, 13);
+}
+
+#[test]
+fn a_hash_of_a_template_is_a_hash() {
+    let mut server = InProcess::new(1);
+    let mut dump = b"\x1f\x01\x02\x01f\x02gg\x01x\xc0\x07".to_vec();
+    rdb::seal(&mut dump, 15);
+    assert_eq!(restore(&mut server, "key", &dump), Value::simple("OK"));
+    let fields = ["f", "x", "gg", "7"].map(Value::bulk).to_vec();
+    assert_eq!(run(&mut server, "HGETALL key"), Value::Array(fields));
+    let bytes = self::dump(&mut server, "key");
+    assert_eq!(rdb::open(&bytes).expect("an own dump").version, 11, "as any other");
 }
 
 #[test]

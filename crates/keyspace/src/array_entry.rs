@@ -15,6 +15,9 @@ use crate::collection::{CollectionEntry, NewCollection};
 use crate::entry::Expiry;
 use crate::{Refused, Stored, View};
 
+/// An array of more bytes does not lie in its record, so it is a large one.
+pub const SMALL_ARRAY_BYTES_MAX: usize = INLINE_MAX;
+
 /// A key that holds an array or nothing, with the right to change it.
 pub struct ArrayEntry<'v> {
     entry: CollectionEntry<'v>,
@@ -28,6 +31,33 @@ impl View<'_> {
     #[inline]
     pub fn array(&self, key: &[u8]) -> Result<Option<ArrayRef<'_>>, Refused> {
         Ok(self.collection(key, Type::Array)?.and_then(array_of))
+    }
+
+    /// Puts an array over whatever a key holds; `expiry` says what becomes of its deadline. An
+    /// empty one removes the key, which tells `del`.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub fn put_array(
+        &mut self,
+        key: &[u8],
+        new: Draft,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
+        let mut entry = self.collection_over(key, Type::Array);
+        match new {
+            new if new.read().is_empty() => {
+                entry.remove(event::DEL);
+                return Ok(());
+            }
+            Draft::Small(bytes, _) => entry.put(NewCollection::Packed(&bytes), expiry)?,
+            Draft::Big(array) => {
+                entry.put(NewCollection::Big(Box::new(Big::Array(*array))), expiry)?;
+            }
+        }
+        entry.noted(event, false);
+        Ok(())
     }
 
     /// The guard of a key that holds an array or nothing, see [`View::collection_entry`].

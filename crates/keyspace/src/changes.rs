@@ -5,8 +5,21 @@
 //! WATCH, client tracking, keyspace events and replication all hang from there; no command knows
 //! of them. While nobody listens a change costs an addition.
 //!
+//! A transaction of several commands may tell clients of each as soon as it has run
+//! ([`crate::View::tell`]): whatever they do about it waits for its gates.
+//!
 //! An [`Effect`] says what was done to the entry, not what was asked for, so that it gives the
 //! same again on a replica or after a restart: deadlines are absolute, chosen members concrete.
+//!
+//! Events of hashes can name the fields they are about. A guard that changes a field writes its
+//! name down while somebody listens to names ([`Listener::Parts`]); the next note of an event of
+//! hashes takes them up.
+//!
+//! # Invariants
+//!
+//! 1. Each name that is written down belongs to the key of the guard that is at work: a guard of a
+//!    hash begins without names.
+//! 2. Fields that have outlived their deadlines are named by `hexpired` alone, each once.
 
 use crate::{DbIndex, Millis, ShardId};
 
@@ -35,6 +48,10 @@ pub enum Class {
     New,
     /// `m`: a key was read that is not there.
     Miss,
+    /// `o`: another value was put in the place of a key's.
+    Overwritten,
+    /// `c`: a value of another type was.
+    TypeChanged,
     /// A whole database: no subscriber is told.
     Database,
     /// A value holds in other bytes what it held before: no subscriber is told.
@@ -48,6 +65,16 @@ pub struct Event {
     pub class: Class,
     /// Its name.
     pub name: &'static str,
+}
+
+impl Event {
+    /// Whether a value came from elsewhere. That makes a new entry, also in the place of another
+    /// one, and subscribers are told that there was another one only after it.
+    #[inline]
+    pub(crate) fn is_arrival(self) -> bool {
+        let arrivals = [event::RENAME_TO, event::COPY_TO, event::RESTORE];
+        self.class == Class::Generic && arrivals.contains(&self)
+    }
 }
 
 /// The events of strings and keys.
@@ -163,6 +190,8 @@ pub mod event {
     pub const EXPIRED: Event = Event { class: Class::Expired, name: "expired" };
     pub const KEYMISS: Event = Event { class: Class::Miss, name: "keymiss" };
     pub const NEW: Event = Event { class: Class::New, name: "new" };
+    pub const OVERWRITTEN: Event = Event { class: Class::Overwritten, name: "overwritten" };
+    pub const TYPE_CHANGED: Event = Event { class: Class::TypeChanged, name: "type_changed" };
     pub const REWRITE: Event = Event { class: Class::Rewrite, name: "rewrite" };
     pub const FLUSH: Event = Event { class: Class::Database, name: "flush" };
     pub const SWAP: Event = Event { class: Class::Database, name: "swap" };
@@ -198,6 +227,35 @@ pub struct Change<'a> {
     pub event: Event,
     /// In the words of journal and replicas.
     pub effect: Effect,
+    /// What parts of the value it is about, if anybody listens to that.
+    pub parts: Parts<'a>,
+}
+
+/// Names of parts of a value, in the order they were changed, as often as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    bytes: &'a [u8],
+    /// Where each name ends; the first begins at `start`.
+    ends: &'a [usize],
+    start: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The names.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let Parts { bytes, ends, mut start } = *self;
+        ends.iter().map(move |&end| {
+            let name = &bytes[start..end];
+            start = end;
+            name
+        })
+    }
 }
 
 /// All that one transaction changed.
@@ -231,45 +289,185 @@ pub enum Listener {
     Events = 2,
     /// Subscribers of reads of keys that are not there; these are told only for them.
     Misses = 4,
+    /// Subscribers of what parts of values events are about: asked for beside [`Listener::Events`].
+    Parts = 8,
+    /// Subscribers of values that are put over others: asked for beside [`Listener::Events`].
+    Overwrites = 16,
+}
+
+/// What one step of a transaction changed, a command of it or what was left.
+pub struct Step<'a> {
+    /// Whose transaction it is, see [`crate::Frame::origin`].
+    pub origin: u64,
+    pub(crate) notes: &'a Notes,
+}
+
+impl Step<'_> {
+    /// The changes, in the order they were made.
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.notes.iter_untold()
+    }
 }
 
 /// Who is told of changes, while the gates of the changed shards are still held.
 ///
 /// What it does must be short, must not wait, and must not enter the keyspace.
 pub trait Sink: Send + Sync {
+    /// What clients are to hear of one by one. Every change comes once, before its transaction is
+    /// published.
+    fn tell(&self, _step: &Step<'_>) {}
+
     /// One transaction's changes. Calls for one shard come in the order of its positions.
     fn publish(&self, publication: &Publication<'_>);
 }
 
-/// The notes of a running transaction. Keys lie one after another in one buffer.
+/// The notes of a running transaction. Keys lie one after another in one buffer, and so do names.
 #[derive(Default)]
 pub(crate) struct Notes {
     keys: Vec<u8>,
     list: Vec<Note>,
+    parts: Names,
+    touched: Touched,
+    /// How many of them clients were told, and where their keys and names end.
+    told: Place,
+}
+
+/// How far notes have been told.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    notes: usize,
+    /// In bytes.
+    keys: usize,
+    parts: usize,
 }
 
 struct Note {
     shard: ShardId,
     db: DbIndex,
     key_end: usize,
+    /// How many names belong to this note and those before it.
+    parts_end: usize,
     event: Event,
     effect: Effect,
 }
 
+/// Names of fields that the guard at work has written down.
+#[derive(Default)]
+struct Touched {
+    changed: Names,
+    lapsed: Names,
+}
+
+/// Names, one after another in one buffer.
+#[derive(Default)]
+pub(crate) struct Names {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    pub(crate) fn push(&mut self, name: &[u8]) {
+        self.bytes.extend_from_slice(name);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(crate) fn append(&mut self, others: &Names) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&others.bytes);
+        self.ends.extend(others.ends.iter().map(|end| start + end));
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn between(&self, from: usize, to: usize) -> Parts<'_> {
+        let start = from.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Parts { bytes: &self.bytes, ends: &self.ends[from..to], start }
+    }
+}
+
 impl Notes {
-    pub(crate) fn add(&mut self, change: Change<'_>) {
-        self.keys.extend_from_slice(change.key);
-        let Change { shard, db, event, effect, .. } = change;
-        self.list.push(Note { shard, db, key_end: self.keys.len(), event, effect });
+    pub(crate) fn add(
+        &mut self,
+        (shard, db): (ShardId, DbIndex),
+        key: &[u8],
+        event: Event,
+        effect: Effect,
+    ) {
+        self.keys.extend_from_slice(key);
+        if event.class == Class::Hash {
+            self.take_up(event);
+        }
+        let (key_end, parts_end) = (self.keys.len(), self.parts.ends.len());
+        self.list.push(Note { shard, db, key_end, parts_end, event, effect });
+    }
+
+    /// Gives the names that were written down to the note of an event that is about to be added.
+    fn take_up(&mut self, event: Event) {
+        let Touched { changed, lapsed } = &mut self.touched;
+        if event == event::HEXPIRED {
+            self.parts.append(lapsed);
+            lapsed.clear();
+        } else {
+            self.parts.append(changed);
+        }
+    }
+
+    /// Writes down a field that was changed.
+    pub(crate) fn touch(&mut self, name: &[u8]) {
+        self.touched.changed.push(name);
+    }
+
+    /// Writes down several of them.
+    pub(crate) fn touch_all(&mut self, names: &Names) {
+        self.touched.changed.append(names);
+    }
+
+    /// Writes down fields that have outlived their deadlines.
+    pub(crate) fn lapse(&mut self, names: &Names) {
+        self.touched.lapsed.append(names);
+    }
+
+    /// Forgets what was written down and not taken up.
+    pub(crate) fn forget_touched(&mut self) {
+        self.touched.changed.clear();
+        self.touched.lapsed.clear();
+    }
+
+    /// Whether nothing is noted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Change<'_>> {
-        let mut start = 0;
-        self.list.iter().map(move |note| {
+        self.iter_from(Place::default())
+    }
+
+    fn iter_untold(&self) -> impl Iterator<Item = Change<'_>> {
+        self.iter_from(self.told)
+    }
+
+    /// Whether there are some that clients were not told yet.
+    pub(crate) fn has_untold(&self) -> bool {
+        self.told.notes < self.list.len()
+    }
+
+    /// Notes that clients were told of all there are.
+    pub(crate) fn mark_told(&mut self) {
+        let (notes, keys, parts) = (self.list.len(), self.keys.len(), self.parts.ends.len());
+        self.told = Place { notes, keys, parts };
+    }
+
+    fn iter_from(&self, place: Place) -> impl Iterator<Item = Change<'_>> {
+        let (mut start, mut from) = (place.keys, place.parts);
+        self.list[place.notes..].iter().map(move |note| {
             let key = &self.keys[start..note.key_end];
-            start = note.key_end;
+            let parts = self.parts.between(from, note.parts_end);
+            (start, from) = (note.key_end, note.parts_end);
             let &Note { shard, db, event, effect, .. } = note;
-            Change { shard, db, key, event, effect }
+            Change { shard, db, key, event, effect, parts }
         })
     }
 }

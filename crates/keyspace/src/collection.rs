@@ -14,10 +14,9 @@
 
 use dash::At;
 use packed::{Handle, Kind, NewValue, Record};
-use value::map::Map;
 use value::{Big, Type};
 
-use crate::changes::{Effect, Event, event};
+use crate::changes::{Effect, Event, Names, event};
 use crate::database::{Database, Stored};
 use crate::entry::Expiry;
 use crate::sizes::Place;
@@ -227,6 +226,26 @@ impl CollectionEntry<'_> {
         Ok(())
     }
 
+    /// Puts a collection over whatever is there and notes it, beside that subscribers can be told
+    /// that something was there.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    pub(crate) fn replace(
+        &mut self,
+        new: NewCollection<'_>,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
+        let (was_there, before) = (self.exists(), self.writing.kind_to_tell(self.at));
+        self.put(new, expiry)?;
+        if was_there && event.is_arrival() {
+            self.writing.note_new(self.key);
+        }
+        self.writing.note_put(self.key, event, before, self.kind);
+        Ok(())
+    }
+
     /// Notes that the collection was changed. `is_empty`: nothing is left in it but what has
     /// outlived its deadline, so the entry goes, which is all of the change.
     pub fn noted(&mut self, event: Event, is_empty: bool) {
@@ -235,13 +254,22 @@ impl CollectionEntry<'_> {
         self.writing.note(self.key, event, effect);
         self.recount();
         if is_empty {
-            self.lapsed = match self.stored() {
-                Some(Stored::Big(big)) => big.dated().map_or(0, Map::held),
-                _ => 0,
-            };
+            self.lapse_all();
             self.tell_lapsed();
             self.remove(event::DEL);
         }
+    }
+
+    /// Counts and names all parts that are left, which have outlived their deadlines.
+    fn lapse_all(&mut self) {
+        let Some(Stored::Big(big)) = self.stored() else { return };
+        let Some(map) = big.dated() else { return };
+        let (count, mut names) = (map.held(), Names::default());
+        if self.writing.tells_parts() {
+            map.held_names().for_each(|name| names.push(name));
+        }
+        self.lapsed = count;
+        self.writing.lapse_parts(&names);
     }
 
     /// The same for a change of so many parts: each of them counts as a change.
@@ -268,22 +296,34 @@ impl CollectionEntry<'_> {
         }
     }
 
-    /// Notes that so many parts were removed because of their deadlines.
-    pub(crate) fn expired(&mut self, count: usize, is_empty: bool) {
+    /// Notes that so many parts were removed because of their deadlines, which have these names.
+    pub(crate) fn expired(&mut self, count: usize, names: &Names, is_empty: bool) {
         self.writing.log.lapsed += count as u64;
-        self.noted(self.lapse(), is_empty);
+        self.writing.lapse_parts(names);
+        self.noted(self.lapse_event(), is_empty);
+    }
+
+    /// Counts and names a part that had outlived its deadline when another took its place.
+    #[cold]
+    pub(crate) fn lapse(&mut self, name: &[u8]) {
+        self.lapsed += 1;
+        if self.writing.tells_parts() {
+            let mut names = Names::default();
+            names.push(name);
+            self.writing.lapse_parts(&names);
+        }
     }
 
     fn tell_lapsed(&mut self) {
         let count = std::mem::take(&mut self.lapsed);
         if count > 0 {
             self.writing.log.lapsed += count as u64;
-            self.writing.note(self.key, self.lapse(), Effect::Nothing);
+            self.writing.note(self.key, self.lapse_event(), Effect::Nothing);
         }
     }
 
     /// What subscribers are told of parts that have outlived their deadlines.
-    fn lapse(&self) -> Event {
+    fn lapse_event(&self) -> Event {
         match self.kind {
             Type::Set => event::SEXPIRED,
             _ => event::HEXPIRED,

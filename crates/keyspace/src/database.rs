@@ -129,6 +129,11 @@ impl Remains {
     pub(crate) fn bytes(&self) -> usize {
         self.garbage.bytes() + self.big.as_ref().map_or(0, |big| big.bytes())
     }
+
+    /// How many small pieces of memory that is.
+    pub(crate) fn pieces(&self) -> usize {
+        self.big.as_ref().map_or(0, |big| big.pieces())
+    }
 }
 
 /// A value taken out of its record, with what belongs to it, on its way to another place.
@@ -328,6 +333,11 @@ impl Database {
         let big = boxed.and_then(|number| self.boxes.remove(number));
         self.sizes.change(place, self.place_of(new));
         Ok((self.moved(hash, at, new), Remains { garbage, big }))
+    }
+
+    /// Has a long string lie in `room`, which is equal to it. What it lay in before is left.
+    pub(crate) fn make_room(&mut self, handle: Handle, room: Arc<Vec<u8>>) -> Remains {
+        Remains { garbage: self.records.relocate(handle, room), big: None }
     }
 
     /// Puts the new handle of an entry in the place of its old one.

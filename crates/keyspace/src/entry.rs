@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dash::At;
 use packed::{Handle, Kind, NewValue};
+use value::Type;
 
 use crate::changes::{Effect, Event};
 use crate::database::Str;
@@ -92,11 +93,52 @@ impl StrEntry<'_> {
         self.writing.database()?.records.deadline(self.handle()?)
     }
 
-    /// Writes a string, over the one that is there if there is one.
+    /// Writes a string anew that was read before, as INCR does: to put another one in its place is
+    /// [`StrEntry::replace`].
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     #[inline]
     pub fn set(&mut self, bytes: &[u8], expiry: Expiry, event: Event) -> Result<(), Refused> {
         self.store(bytes, expiry)?;
         self.noted(event);
+        Ok(())
+    }
+
+    /// Puts a string over whatever is there, of which subscribers can be told beside `event`.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] if there is no room for it; nothing has changed then.
+    #[inline]
+    pub fn replace(&mut self, bytes: &[u8], expiry: Expiry, event: Event) -> Result<(), Refused> {
+        self.put_over(event, |entry| entry.store(bytes, expiry))
+    }
+
+    /// The same with a string that is copied already.
+    ///
+    /// # Errors
+    /// As those of [`StrEntry::replace`].
+    pub fn replace_copied(
+        &mut self,
+        bytes: Arc<Vec<u8>>,
+        expiry: Expiry,
+        event: Event,
+    ) -> Result<(), Refused> {
+        self.put_over(event, |entry| entry.store_copied(bytes, expiry))
+    }
+
+    #[inline]
+    fn put_over(
+        &mut self,
+        event: Event,
+        store: impl FnOnce(&mut Self) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        let (was_there, before) = (self.exists(), self.writing.kind_to_tell(self.at));
+        store(self)?;
+        if was_there && event.is_arrival() {
+            self.writing.note_new(self.key);
+        }
+        self.writing.note_put(self.key, event, before, Type::String);
         Ok(())
     }
 
@@ -166,7 +208,7 @@ impl StrEntry<'_> {
     /// [`Refused::Full`] if there is no room for it; nothing has changed then.
     pub fn rebuild(&mut self, bytes: &[u8], event: Event) -> Result<(), Refused> {
         self.writing.before_change(self.hash);
-        self.write(bytes, Expiry::Keep, true)?;
+        self.write(NewValue::Str { bytes, raw: true }, Expiry::Keep)?;
         self.noted(event);
         Ok(())
     }
@@ -212,17 +254,23 @@ impl StrEntry<'_> {
         {
             return Ok(());
         }
-        self.write(bytes, expiry, false)
+        self.write(NewValue::Str { bytes, raw: false }, expiry)
     }
 
-    /// Writes a string where it finds room, as one that was edited in place if it is `raw`.
+    fn store_copied(&mut self, bytes: Arc<Vec<u8>>, expiry: Expiry) -> Result<(), Refused> {
+        self.writing.before_change(self.hash);
+        self.write(NewValue::SharedStr { bytes, raw: false }, expiry)
+    }
+
+    /// Writes a string where it finds room.
     #[inline]
-    fn write(&mut self, bytes: &[u8], expiry: Expiry, raw: bool) -> Result<(), Refused> {
+    fn write(&mut self, value: NewValue<'_>, expiry: Expiry) -> Result<(), Refused> {
         let hash = self.hash;
-        let value = NewValue::Str { bytes, raw };
         let Some(at) = self.at else { return self.make(value, expiry.after(None)) };
         let database = self.writing.database_mut();
-        if let Some(replaced) = database.replace_short(hash, at, (bytes, raw), expiry) {
+        if let NewValue::Str { bytes, raw } = value
+            && let Some(replaced) = database.replace_short(hash, at, (bytes, raw), expiry)
+        {
             self.at = Some(replaced?);
             return Ok(());
         }

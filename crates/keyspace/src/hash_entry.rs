@@ -1,10 +1,11 @@
 //! The guard of a hash's entry, and hashes as a view reads them.
 
+use value::entries::Digits;
 use value::map::{self, Map, MapRef, NewMap, Until};
 use value::set::Step;
 use value::{Big, Type};
 
-use crate::changes::{Event, event};
+use crate::changes::{Class, Event, Names, event};
 use crate::collection::{CollectionEntry, NewCollection, count_done};
 use crate::database::Stored;
 use crate::entry::Expiry;
@@ -28,7 +29,9 @@ impl View<'_> {
     /// [`Refused::WrongType`] if the key holds something else.
     #[inline]
     pub fn hash_entry<'v>(&'v mut self, key: &'v [u8]) -> Result<HashEntry<'v>, Refused> {
-        Ok(HashEntry { entry: self.collection_entry(key, Type::Hash)? })
+        let mut entry = self.collection_entry(key, Type::Hash)?;
+        entry.writing.forget_parts();
+        Ok(HashEntry { entry })
     }
 
     /// Puts a hash that has fields where the key is, over whatever is there.
@@ -42,18 +45,24 @@ impl View<'_> {
         expiry: Expiry,
         event: Event,
     ) -> Result<(), Refused> {
+        let hasher = self.hasher();
         let mut entry = self.collection_over(key, Type::Hash);
-        put(&mut entry, new, expiry)?;
-        entry.noted(event, false);
+        entry.writing.forget_parts();
+        if event.class == Class::Hash && entry.writing.tells_parts() {
+            let mut digits = Digits::new();
+            for (field, _) in new.as_ref(hasher).iter() {
+                entry.writing.touch_part(field.to_text(&mut digits));
+            }
+        }
+        match new {
+            NewMap::Packed(bytes) => entry.replace(NewCollection::Packed(&bytes), expiry, event)?,
+            NewMap::Big(map) => {
+                let big = Box::new(Big::Hash(*map));
+                entry.replace(NewCollection::Big(big), expiry, event)?;
+            }
+        }
         entry.note_due();
         Ok(())
-    }
-}
-
-fn put(entry: &mut CollectionEntry<'_>, new: NewMap, expiry: Expiry) -> Result<(), Refused> {
-    match new {
-        NewMap::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry),
-        NewMap::Big(map) => entry.put(NewCollection::Big(Box::new(Big::Hash(*map))), expiry),
     }
 }
 
@@ -91,6 +100,12 @@ impl HashEntry<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.get().is_none_or(|map| map.is_empty())
+    }
+
+    /// Whether the key holds a hash, perhaps one whose fields have all outlived their deadlines.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.entry.exists()
     }
 
     /// What time it is.
@@ -135,11 +150,19 @@ impl HashEntry<'_> {
     ) -> Result<usize, Refused> {
         let (limits, hasher) = (self.entry.layout().hash, self.entry.hasher());
         let mut new = if limits.take(pairs.len()) { NewMap::new() } else { NewMap::large() };
+        let mut names = Names::default();
         for (field, value) in pairs {
             new.set(field, value, &limits, hasher)?;
+            if self.entry.writing.tells_parts() {
+                names.push(field);
+            }
         }
         let count = new.as_ref(hasher).len();
-        put(&mut self.entry, new, Expiry::Keep)?;
+        match new {
+            NewMap::Packed(bytes) => self.entry.put(NewCollection::Packed(&bytes), Expiry::Keep)?,
+            NewMap::Big(map) => self.put_big(*map)?,
+        }
+        self.entry.writing.touch_parts(&names);
         Ok(count)
     }
 
@@ -179,17 +202,21 @@ impl HashEntry<'_> {
     #[inline]
     pub fn set_until(&mut self, field: &[u8], value: &[u8], until: Until) -> Result<bool, Refused> {
         let (limits, now) = (self.entry.layout().hash, self.entry.now());
-        if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
+        let is_new = if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
             let has_lapsed = map.has_lapsed(field, now, hasher);
             map.outgrow(field, value, &limits);
             let is_new = map.set(field, value, until, now, hasher)?;
-            self.entry.lapsed += usize::from(has_lapsed);
-            return Ok(is_new);
-        }
-        match until {
-            Until::At(_) => self.set_in_large(self.to_big()?.compact(), field, value, until),
-            Until::Never | Until::Same => self.set_in_small(field, value),
-        }
+            if has_lapsed {
+                self.entry.lapse(field);
+            }
+            is_new
+        } else if let Until::At(_) = until {
+            self.set_in_large(self.to_big()?.compact(), field, value, until)?
+        } else {
+            self.set_in_small(field, value)?
+        };
+        self.entry.writing.touch_part(field);
+        Ok(is_new)
     }
 
     /// Sets a field in what a small hash becomes, or none.
@@ -218,6 +245,7 @@ impl HashEntry<'_> {
         if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
             map.set_deadline(field, deadline, hasher)?;
         }
+        self.entry.writing.touch_part(field);
         Ok(())
     }
 
@@ -252,6 +280,15 @@ impl HashEntry<'_> {
     /// [`Refused::Full`] if a smaller record found no room; nothing has changed then.
     #[inline]
     pub fn remove(&mut self, field: &[u8]) -> Result<bool, Refused> {
+        let was_there = self.take_out(field)?;
+        if was_there {
+            self.entry.writing.touch_part(field);
+        }
+        Ok(was_there)
+    }
+
+    #[inline]
+    fn take_out(&mut self, field: &[u8]) -> Result<bool, Refused> {
         let now = self.entry.now();
         if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
             return Ok(map.remove(field, now, hasher));
@@ -261,6 +298,35 @@ impl HashEntry<'_> {
         self.entry.splice(part, &patch)?;
         map::count(self.entry.packed_mut(), -1);
         Ok(true)
+    }
+
+    /// Takes a field out that is held though its deadline has passed, so that it is as gone as it
+    /// looks. What is noted next tells of it, see [`HashEntry::noted_lapsed`].
+    #[inline]
+    pub fn drop_lapsed(&mut self, field: &[u8]) {
+        let now = self.entry.now();
+        if let Some((Big::Hash(map), hasher)) = self.entry.big_mut()
+            && map.due() <= now
+            && map.remove_lapsed(field, now, hasher)
+        {
+            self.entry.lapse(field);
+        }
+    }
+
+    /// Notes that nothing was done but taking out fields whose deadlines have passed, if any were;
+    /// the entry goes if none are held any more.
+    pub fn noted_lapsed(&mut self) {
+        let lapsed = std::mem::take(&mut self.entry.lapsed);
+        if lapsed == 0 {
+            return;
+        }
+        let held = match self.entry.stored() {
+            Some(Stored::Big(Big::Hash(map))) => map.held(),
+            _ => self.len(),
+        };
+        self.entry.note_due();
+        // Each has been named when it was taken out.
+        self.entry.expired(lapsed, &Names::default(), held == 0);
     }
 
     /// Notes that fields were set or taken out; the entry goes if there are none left.

@@ -98,6 +98,18 @@ impl Listening {
     pub(crate) fn to_misses(self) -> bool {
         self.0 & Listener::Misses as u8 != 0
     }
+
+    /// Whether of the names of fields that are changed.
+    #[inline(always)]
+    pub(crate) fn to_parts(self) -> bool {
+        self.0 & Listener::Parts as u8 != 0
+    }
+
+    /// Whether of values that are put over others.
+    #[inline(always)]
+    pub(crate) fn to_overwrites(self) -> bool {
+        self.0 & Listener::Overwrites as u8 != 0
+    }
 }
 
 /// All the data of a server.

@@ -44,8 +44,8 @@ mod witness;
 mod zset_entry;
 
 pub use access::Access;
-pub use array_entry::{ArrayEntry, array_of};
-pub use changes::{Change, Class, Effect, Event, Listener, Publication, Sink, event};
+pub use array_entry::{ArrayEntry, SMALL_ARRAY_BYTES_MAX, array_of};
+pub use changes::{Change, Class, Effect, Event, Listener, Parts, Publication, Sink, Step, event};
 pub use collection::{CollectionEntry, NewCollection, count_done};
 pub use database::{Info, Stored, Str};
 pub use entry::{Expiry, StrEntry};

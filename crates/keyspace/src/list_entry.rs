@@ -57,15 +57,13 @@ impl View<'_> {
         match new {
             NewList::Empty => {
                 entry.remove(crate::event::DEL);
-                return Ok(());
+                Ok(())
             }
-            NewList::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
+            NewList::Packed(bytes) => entry.replace(NewCollection::Packed(&bytes), expiry, event),
             NewList::Big(list) => {
-                entry.put(NewCollection::Big(Box::new(Big::List(*list))), expiry)?;
+                entry.replace(NewCollection::Big(Box::new(Big::List(*list))), expiry, event)
             }
         }
-        entry.noted(event, false);
-        Ok(())
     }
 
     /// The list of these elements, to be put.

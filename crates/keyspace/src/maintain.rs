@@ -6,10 +6,11 @@
 //! before a rest has passed, unless a key with an earlier deadline comes in. So expiry
 //! needs no sampling, finds every key, and costs nothing where nothing is due.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use packed::Handle;
 
+use crate::changes::Names;
 use crate::database::{Database, expired_from};
 use crate::keyspace::{Keyspace, Mode, Plan};
 use crate::shard::{Shard, ShardId};
@@ -44,26 +45,57 @@ impl Due {
     }
 }
 
-/// The most entries that are noted for [`Keyspace::clear`]; whatever else has expired is found by
-/// maintenance.
+/// The most entries and fields that are noted for [`Keyspace::clear`]; whatever else has expired is
+/// found by maintenance.
 const OVERDUE_MAX: usize = 1000;
 
-/// Entries that a transaction found expired and could not remove, since it only reads.
+/// What a transaction found expired and could not remove, since it only reads.
 pub struct Overdue {
     frame: Frame,
-    keys: RefCell<Vec<(DbIndex, Box<[u8]>)>>,
+    found: RefCell<Vec<Late>>,
+    /// How many entries and fields that are.
+    count: Cell<usize>,
+}
+
+/// An entry that has expired, or fields of one that have.
+struct Late {
+    db: DbIndex,
+    key: Box<[u8]>,
+    /// None: all of the entry.
+    fields: Vec<Box<[u8]>>,
 }
 
 impl Overdue {
     pub(crate) fn new(frame: Frame) -> Overdue {
-        Overdue { frame, keys: RefCell::default() }
+        Overdue { frame, found: RefCell::default(), count: Cell::new(0) }
     }
 
+    /// Notes an entry.
     pub(crate) fn note(&self, db: DbIndex, key: &[u8]) {
-        let mut keys = self.keys.borrow_mut();
-        if keys.len() < OVERDUE_MAX {
-            keys.push((db, key.into()));
+        if self.has_room() {
+            self.found.borrow_mut().push(Late { db, key: key.into(), fields: Vec::new() });
         }
+    }
+
+    /// Notes a field of an entry.
+    pub(crate) fn note_field(&self, db: DbIndex, key: &[u8], field: &[u8]) {
+        if !self.has_room() {
+            return;
+        }
+        let mut found = self.found.borrow_mut();
+        // A command asks for several fields of one hash.
+        let same = found.last_mut();
+        let same =
+            same.filter(|late| late.db == db && *late.key == *key && !late.fields.is_empty());
+        match same {
+            Some(late) => late.fields.push(field.into()),
+            None => found.push(Late { db, key: key.into(), fields: vec![field.into()] }),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let count = self.count.replace(self.count.get() + 1);
+        count < OVERDUE_MAX
     }
 }
 
@@ -82,9 +114,12 @@ impl Keyspace {
     /// is told of. Does not wait: what is in a busy shard is left to maintenance. No gate may be
     /// held.
     pub fn clear(&self, overdue: Overdue, mut settle: impl FnMut(Tally)) {
-        for (db, key) in overdue.keys.into_inner() {
+        for Late { db, key, fields } in overdue.found.into_inner() {
             let (id, frame) = (self.shard_of(self.hash(&key)), Frame { db, ..overdue.frame });
-            let expire = |view: &mut View<'_>| view.expire_found(id, &key);
+            let expire = |view: &mut View<'_>| match fields.is_empty() {
+                true => view.expire_found(id, &key),
+                false => view.expire_fields(&key, &fields),
+            };
             // Left to maintenance if it is busy.
             let _ = self.try_in_one(frame, id, Mode::Exclusive, expire, &mut settle);
         }
@@ -220,15 +255,29 @@ impl View<'_> {
     fn expire_parts(&mut self, key: &[u8], enough: usize) -> usize {
         let Some(kind) = self.stored(key).map(|stored| stored.kind()) else { return 0 };
         let mut entry = self.collection_over(key, kind);
-        let now = entry.now();
+        entry.writing.forget_parts();
+        let (now, tells_parts) = (entry.now(), entry.writing.tells_parts());
         let Some((big, hasher)) = entry.big_mut() else { return 0 };
         let Some(map) = big.dated_mut() else { return 0 };
-        let removed = map.remove_due(now, enough, hasher);
+        let mut names = Names::default();
+        let removed = map.remove_due(now, enough, hasher, |name| {
+            if tells_parts {
+                names.push(name);
+            }
+        });
         let is_empty = map.held() == 0;
         if removed > 0 {
-            entry.expired(removed, is_empty);
+            entry.expired(removed, &names, is_empty);
         }
         removed
+    }
+
+    /// Removes those of these fields of a hash whose deadline has passed; the key goes with the
+    /// last field.
+    fn expire_fields(&mut self, key: &[u8], fields: &[Box<[u8]>]) {
+        let Ok(mut entry) = self.hash_entry(key) else { return };
+        fields.iter().for_each(|field| entry.drop_lapsed(field));
+        entry.noted_lapsed();
     }
 
     /// When parts of a key's value outlive their deadlines.

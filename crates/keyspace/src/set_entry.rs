@@ -49,9 +49,12 @@ impl<'g> View<'g> {
             entry.remove(event::DEL);
             return Ok(());
         }
-        put(&mut entry, new, expiry)?;
-        entry.noted(event, false);
-        Ok(())
+        match new {
+            NewSet::Packed(bytes) => entry.replace(NewCollection::Packed(&bytes), expiry, event),
+            NewSet::Big(set) => {
+                entry.replace(NewCollection::Big(Box::new(Big::Set(*set))), expiry, event)
+            }
+        }
     }
 }
 
@@ -210,7 +213,9 @@ impl SetEntry<'_> {
         let Some((Big::DatedSet(map), hasher)) = self.entry.big_mut() else { return Ok(false) };
         let has_lapsed = map.has_lapsed(text, now, hasher);
         let is_new = map.set(text, &[], until, now, hasher)?;
-        self.entry.lapsed += usize::from(has_lapsed);
+        if has_lapsed {
+            self.entry.lapse(text);
+        }
         Ok(is_new)
     }
 

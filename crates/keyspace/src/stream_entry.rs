@@ -57,9 +57,7 @@ impl View<'_> {
         event: Event,
     ) -> Result<(), Refused> {
         let mut entry = self.collection_over(key, Type::Stream);
-        entry.put(NewCollection::Big(Box::new(Big::Stream(stream))), expiry)?;
-        entry.noted(event, false);
-        Ok(())
+        entry.replace(NewCollection::Big(Box::new(Big::Stream(stream))), expiry, event)
     }
 }
 

@@ -16,10 +16,12 @@ use dash::At;
 use gate::{Read, Write};
 use packed::{Handle, Kind, NewValue, Record};
 use smallvec::SmallVec;
+use value::entries::Element;
+use value::map::MapRef;
 use value::stream::NodeLimits;
 use value::{Type, list, map, set, zset};
 
-use crate::changes::{Change, Effect, Event, Notes, Publication, event};
+use crate::changes::{Effect, Event, Names, Notes, Publication, Step, event};
 use crate::collection::{CollectionEntry, Kept};
 use crate::database::{Database, Detached, Info, Remains, Stored, Str, is_due};
 use crate::entry::StrEntry;
@@ -49,12 +51,17 @@ pub struct Frame {
     pub layout: Layout,
     /// How data of another server is treated.
     pub intake: Intake,
+    /// Whether a script runs it, which is to see the same each time it is run.
+    pub by_script: bool,
+    /// Whether writers are held back, so that nothing is removed, not even what has expired.
+    pub is_paused: bool,
 }
 
 impl Frame {
     /// The moment after those of the deadlines that have passed.
     #[inline(always)]
-    pub(crate) fn due_before(&self) -> Millis {
+    #[must_use]
+    pub fn due_before(&self) -> Millis {
         if self.intake.import == Import::Source { 0 } else { self.now }
     }
 
@@ -114,7 +121,7 @@ pub struct Tally {
     /// What is expensive to drop, if there is any: the caller decides where. The gates are left
     /// already.
     pub garbage: Option<Box<Leftovers>>,
-    /// Entries that have expired and are there still, since who met them only read: see
+    /// Entries and fields that have expired and are there still, since who met them only read: see
     /// [`Keyspace::clear`].
     pub overdue: Option<Box<Overdue>>,
 }
@@ -145,6 +152,12 @@ impl Leftovers {
     pub fn entries(&self) -> usize {
         let flushed: usize = self.databases.iter().map(Discarded::entries).sum();
         self.values.len() + flushed
+    }
+
+    /// How many small pieces of memory dropping will free, the flushed databases left out.
+    #[must_use]
+    pub fn pieces(&self) -> usize {
+        self.values.iter().map(Remains::pieces).sum()
     }
 
     /// Roughly how many bytes dropping will free, the flushed databases left out.
@@ -226,9 +239,13 @@ impl Log {
     /// Notes that a key was read that is not there.
     #[cold]
     fn note_miss(&self, shard: ShardId, db: DbIndex, key: &[u8]) {
-        let (event, effect) = (event::KEYMISS, Effect::Nothing);
         let mut notes = self.notes.borrow_mut();
-        notes.get_or_insert_default().add(Change { shard, db, key, event, effect });
+        let notes = notes.get_or_insert_default();
+        notes.add((shard, db), key, event::KEYMISS, Effect::Nothing);
+    }
+
+    fn notes(&mut self) -> &mut Notes {
+        self.notes.get_mut().get_or_insert_default()
     }
 
     fn garbage(&mut self) -> &mut Leftovers {
@@ -263,12 +280,24 @@ impl<'g> View<'g> {
     /// Asks for the memory that look-ups of the keys with these hashes will read: their buckets
     /// first, then the records, so that the waits for many keys are one.
     pub fn prefetch(&self, hashes: &[u64]) {
-        let databases = || {
-            let of = |hash| self.shard(self.keyspace.shard_of(hash)).database(self.frame.db);
-            hashes.iter().filter_map(move |&hash| Some((hash, of(hash)?)))
-        };
-        databases().for_each(|(hash, database)| database.prefetch_bucket(hash));
-        databases().for_each(|(hash, database)| database.prefetch_record(hash));
+        self.prefetch_buckets(hashes);
+        self.prefetch_records(hashes);
+    }
+
+    /// The first half of [`View::prefetch`], for who has something to do before the second.
+    pub fn prefetch_buckets(&self, hashes: &[u64]) {
+        self.homes(hashes).for_each(|(hash, database)| database.prefetch_bucket(hash));
+    }
+
+    /// The second half.
+    pub fn prefetch_records(&self, hashes: &[u64]) {
+        self.homes(hashes).for_each(|(hash, database)| database.prefetch_record(hash));
+    }
+
+    /// Where the keys with these hashes lie, with each.
+    fn homes(&self, hashes: &[u64]) -> impl Iterator<Item = (u64, &Database)> {
+        let of = |hash| self.shard(self.keyspace.shard_of(hash)).database(self.frame.db);
+        hashes.iter().filter_map(move |&hash| Some((hash, of(hash)?)))
     }
 
     /// What the transaction takes as given.
@@ -282,6 +311,11 @@ impl<'g> View<'g> {
     pub fn turn_to(&mut self, db: DbIndex, chance: u64) {
         self.frame = Frame { db, chance, ..self.frame };
         self.forget_known();
+    }
+
+    /// Says whether it is a script that runs what follows.
+    pub fn obey_script(&mut self, by_script: bool) {
+        self.frame.by_script = by_script;
     }
 
     /// Has what follows, those who are served included, take place now.
@@ -368,6 +402,28 @@ impl<'g> View<'g> {
             .overdue
             .get_or_init(|| Box::new(Overdue::new(self.frame)))
             .note(self.frame.db, key);
+    }
+
+    /// The value of a field of a hash that was read. One whose deadline has passed is as good as
+    /// gone, and noted to be removed.
+    #[inline]
+    #[must_use]
+    pub fn field<'v>(&self, key: &[u8], map: MapRef<'v>, field: &[u8]) -> Option<Element<'v>> {
+        let found = map.get(field);
+        if found.is_none() && map.has_lapsed(field) {
+            self.meet_lapsed(key, field);
+        }
+        found
+    }
+
+    /// Notes that a field has outlived its deadline and waits to be removed.
+    #[cold]
+    fn meet_lapsed(&self, key: &[u8], field: &[u8]) {
+        self.log.overdue.get_or_init(|| Box::new(Overdue::new(self.frame))).note_field(
+            self.frame.db,
+            key,
+            field,
+        );
     }
 
     /// Counts a look-up of a key as a hit or a miss.
@@ -457,6 +513,17 @@ impl<'g> View<'g> {
         Some(database.info(handle))
     }
 
+    /// What is known of an entry, and what it holds, also if it has expired and is still there;
+    /// neither counted nor a use.
+    #[must_use]
+    pub fn kept(&self, key: &[u8]) -> Option<(Info, Stored<'_>)> {
+        let hash = self.hash(key);
+        let database = self.shard(self.keyspace.shard_of(hash)).database(self.frame.db)?;
+        let (at, record) = database.find(hash, key)?;
+        let handle = Handle::from_bits(at.handle());
+        Some((database.info(handle), database.stored(record)))
+    }
+
     /// What is known of an entry; counted as a hit or a miss, but no use.
     #[must_use]
     pub fn look(&self, key: &[u8]) -> Option<Info> {
@@ -505,7 +572,8 @@ impl<'g> View<'g> {
         self.len(db) == 0
     }
 
-    /// A key that has not expired, chosen at random among the entered shards of this database.
+    /// A key that has not expired, chosen at random among the entered shards of this database. In
+    /// a pause any key, if all have expired.
     #[must_use]
     pub fn random_key(&self) -> Option<&[u8]> {
         const TRIES: u64 = 100;
@@ -533,7 +601,9 @@ impl<'g> View<'g> {
             expired = Some((chosen, handle));
         }
         // Nearly everything has expired: look through what there is, from the last one met.
-        expired.and_then(|_| self.any_live_key(&databases))
+        let (chosen, handle) = expired?;
+        let live = self.any_live_key(&databases);
+        live.or_else(|| self.frame.is_paused.then(|| chosen.records.key(handle)))
     }
 
     fn any_live_key<'v>(&self, databases: &[&'v Database]) -> Option<&'v [u8]> {
@@ -722,19 +792,21 @@ impl<'g> View<'g> {
         source.before_change(from_hash);
         let mut detached = source.database_mut().detach(handle, left.is_some());
         let mut destination = self.writing(to_id).in_db(to_db);
-        if let Err(refused) = destination.overwrite(to_hash, to, &mut detached) {
-            let mut source = self.writing(from_id).in_db(from_db);
-            source.database_mut().give_back(handle, detached);
-            return Err(refused);
-        }
+        let before = match destination.overwrite(to_hash, to, &mut detached) {
+            Ok(before) => before,
+            Err(refused) => {
+                let mut source = self.writing(from_id).in_db(from_db);
+                source.database_mut().give_back(handle, detached);
+                return Err(refused);
+            }
+        };
         if let Some(left) = left {
             let mut source = self.writing(from_id).in_db(from_db);
             source.remove(from_hash, from, left);
             // What moves counts once.
             self.log.changes -= 1;
         }
-        let mut destination = self.writing(to_id).in_db(to_db);
-        destination.note(to, arrived, Effect::Set);
+        self.writing(to_id).in_db(to_db).note_arrived(to_hash, to, arrived, before);
         Ok(true)
     }
 
@@ -819,6 +891,15 @@ impl<'g> View<'g> {
         self.shards().map(|(id, _)| id).collect()
     }
 
+    /// Tells clients of what was changed up to here, where one command of several has run. It is
+    /// published with the rest.
+    #[inline]
+    pub fn tell(&mut self) {
+        if self.log.notes.get_mut().is_some() {
+            self.tell_noted();
+        }
+    }
+
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
     pub fn publish(mut self) -> Tally {
         self.conclude()
@@ -852,9 +933,19 @@ impl View<'_> {
     /// Publishes what was noted up to here as a transaction of its own.
     #[cold]
     pub(crate) fn announce(&mut self) {
-        if let Some(notes) = self.log.notes.get_mut().take() {
+        self.tell_noted();
+        let notes = self.log.notes.get_mut().take();
+        if let Some(notes) = notes.filter(|notes| !notes.is_empty()) {
             announce(self.keyspace, self.frame, &mut self.entered, &notes);
         }
+    }
+
+    #[cold]
+    fn tell_noted(&mut self) {
+        let notes = self.log.notes.get_mut().as_mut().filter(|notes| notes.has_untold());
+        let (Some(notes), Some(sink)) = (notes, self.keyspace.sink()) else { return };
+        sink.tell(&Step { origin: self.frame.origin, notes });
+        notes.mark_told();
     }
 
     pub(crate) fn set_frame(&mut self, frame: Frame) {
@@ -1017,20 +1108,22 @@ impl<'v> Writing<'v> {
     }
 
     #[inline]
-    fn note_new(&mut self, key: &[u8]) {
+    pub(crate) fn note_new(&mut self, key: &[u8]) {
         self.note(key, event::NEW, Effect::Nothing);
     }
 
-    /// Puts a detached value where another entry may be.
+    /// Puts a detached value where another entry may be. Returns the type of that, if subscribers
+    /// are told of it.
     pub(crate) fn overwrite(
         &mut self,
         hash: u64,
         key: &[u8],
         detached: &mut Detached,
-    ) -> Result<(), Refused> {
+    ) -> Result<Option<Type>, Refused> {
         let hasher = self.keyspace.hasher();
         self.before_change(hash);
         let old = self.find(hash, key);
+        let before = self.kind_to_tell(old);
         let database = self.database_mut();
         if let Some(old) = old {
             // The old entry goes only when the new one has found room.
@@ -1041,7 +1134,19 @@ impl<'v> Writing<'v> {
             database.attach(hasher, hash, key, detached)?;
         }
         self.note_new(key);
-        Ok(())
+        Ok(before)
+    }
+
+    /// Notes that a value has come to a key, over one of the type `before`.
+    pub(crate) fn note_arrived(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        event: Event,
+        before: Option<Type>,
+    ) {
+        let found = before.and_then(|_| self.find(hash, key)).and_then(|at| self.kind_of(at));
+        self.note_put(key, event, before, found.unwrap_or(Type::String));
     }
 
     #[inline]
@@ -1058,9 +1163,79 @@ impl<'v> Writing<'v> {
             self.tell_clients(key, event, effect);
         }
         if self.log.listening.to_changes() {
-            let (shard, db) = (self.id, self.db);
-            let notes = self.log.notes.get_mut().get_or_insert_default();
-            notes.add(Change { shard, db, key, event, effect });
+            self.log.notes().add((self.id, self.db), key, event, effect);
+        }
+    }
+
+    /// The type of an entry that is about to be written over; `None` if nobody is told of that.
+    #[inline(always)]
+    pub(crate) fn kind_to_tell(&self, at: Option<At>) -> Option<Type> {
+        if self.log.listening.to_overwrites() { self.kind_of(at?) } else { None }
+    }
+
+    #[cold]
+    fn kind_of(&self, at: At) -> Option<Type> {
+        Some(self.database()?.info(Handle::from_bits(at.handle())).kind)
+    }
+
+    /// Notes that a value was put where `before` says that one was of which somebody is to be told.
+    #[inline]
+    pub(crate) fn note_put(&mut self, key: &[u8], event: Event, before: Option<Type>, kind: Type) {
+        match before {
+            None => self.note(key, event, Effect::Set),
+            Some(before) => self.note_overwritten(key, event, before, kind),
+        }
+    }
+
+    #[cold]
+    fn note_overwritten(&mut self, key: &[u8], event: Event, before: Type, kind: Type) {
+        let is_first = event.is_arrival();
+        if is_first {
+            self.note(key, event, Effect::Set);
+        }
+        self.note(key, event::OVERWRITTEN, Effect::Nothing);
+        if before != kind {
+            self.note(key, event::TYPE_CHANGED, Effect::Nothing);
+        }
+        if !is_first {
+            self.note(key, event, Effect::Set);
+        }
+    }
+
+    /// Whether somebody is told what parts of values events are about.
+    #[inline(always)]
+    pub(crate) fn tells_parts(&self) -> bool {
+        self.log.listening.to_parts()
+    }
+
+    /// Writes down a field that was changed, for the event that is noted next.
+    #[inline(always)]
+    pub(crate) fn touch_part(&mut self, name: &[u8]) {
+        if self.tells_parts() {
+            self.log.notes().touch(name);
+        }
+    }
+
+    /// Writes down several of them.
+    #[inline(always)]
+    pub(crate) fn touch_parts(&mut self, names: &Names) {
+        if self.tells_parts() {
+            self.log.notes().touch_all(names);
+        }
+    }
+
+    /// Writes down fields that have outlived their deadlines.
+    pub(crate) fn lapse_parts(&mut self, names: &Names) {
+        if self.tells_parts() {
+            self.log.notes().lapse(names);
+        }
+    }
+
+    /// Forgets what guards of before have written down and not noted.
+    #[inline(always)]
+    pub(crate) fn forget_parts(&mut self) {
+        if self.tells_parts() {
+            self.log.notes().forget_touched();
         }
     }
 

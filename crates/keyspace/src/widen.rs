@@ -184,6 +184,8 @@ mod tests {
             access: Access::Lru,
             touch: true,
             origin: 0,
+            by_script: false,
+            is_paused: false,
             layout: Layout::default(),
             intake: crate::Intake::default(),
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use value::{Big, Type};
 
-use crate::changes::{Effect, Event};
+use crate::changes::Event;
 use crate::database::{Detached, Stored};
 use crate::view::View;
 use crate::{DbIndex, Refused};
@@ -78,26 +78,58 @@ impl View<'_> {
     /// elements take the same time. Neither counted nor a use of the key.
     #[must_use]
     pub fn weight(&self, key: &[u8]) -> u64 {
-        let weight = match self.stored(key) {
-            None => 0,
-            Some(Stored::Str(text)) => text.as_bytes().len() / STEP_BYTES,
-            Some(Stored::Packed(_, bytes)) => bytes.len() / PACKED_BYTES,
-            Some(Stored::Big(big)) => big.len() + bytes_of(big) / STEP_BYTES,
-        };
-        weight as u64
+        self.stored(key).map_or(0, |stored| size_of_stored(stored).1)
+    }
+
+    /// The part of a collection's weight that so many of its elements have on average: all of it,
+    /// if it has no more. Neither counted nor a use of the key.
+    #[must_use]
+    pub fn weight_of(&self, key: &[u8], count: u64) -> u64 {
+        let Some(stored) = self.stored(key) else { return 0 };
+        let (elements, weight) = size_of_stored(stored);
+        if count >= elements {
+            return weight;
+        }
+        let share = u128::from(weight) * u128::from(count) / u128::from(elements.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX)
     }
 
     /// How many elements a collection has, about if it is a small one; how many bytes a string.
     /// Neither counted nor a use of the key.
     #[must_use]
     pub fn elements(&self, key: &[u8]) -> u64 {
-        let elements = match self.stored(key) {
-            None => 0,
-            Some(Stored::Str(text)) => text.as_bytes().len(),
-            Some(Stored::Packed(_, bytes)) => bytes.len() / PACKED_BYTES,
-            Some(Stored::Big(big)) => big.len(),
-        };
-        elements as u64
+        self.stored(key).map_or(0, |stored| size_of_stored(stored).0)
+    }
+
+    /// How many bytes of a string are moved or written when it is changed up to `end`, and by so
+    /// many bytes `more` behind its own: none worth the mention if that is done in place. Neither
+    /// counted nor a use of the key.
+    #[must_use]
+    pub fn bytes_moved(&self, key: &[u8], end: usize, more: usize) -> usize {
+        match self.find(key) {
+            None => end.max(more),
+            Some((_, _, record)) => record.bytes_moved(end, more),
+        }
+    }
+
+    /// The long string under a key, if to change it up to `end`, and by so many bytes `more`, means
+    /// to copy it.
+    #[must_use]
+    pub fn to_copy(&self, key: &[u8], end: usize, more: usize) -> Option<Arc<Vec<u8>>> {
+        let (database, _, record) = self.find(key)?;
+        let Stored::Str(text) = database.stored(record) else { return None };
+        let text = text.shared()?;
+        record.must_be_copied(end, more).then(|| Arc::clone(text))
+    }
+
+    /// Has the long string under a key lie in `room`, which holds a copy of it and nobody else
+    /// holds: so it can be changed in place. To everybody else nothing has happened.
+    pub fn make_room(&mut self, key: &[u8], room: Arc<Vec<u8>>) {
+        let Some((_, handle, _)) = self.find(key) else { return };
+        let id = self.keyspace().shard_of(self.hash(key));
+        let mut writing = self.writing(id);
+        let remains = writing.database_mut().make_room(handle, room);
+        writing.discard(remains);
     }
 
     /// A copy of an entry, its deadline, access bits and stickiness with it; `None` if there is
@@ -121,10 +153,20 @@ impl View<'_> {
         let hash = self.hash(key);
         let id = self.keyspace().shard_of(hash);
         let mut writing = self.writing(id).in_db(db);
-        writing.overwrite(hash, key, &mut copy.0)?;
-        writing.note(key, event, Effect::Set);
+        let before = writing.overwrite(hash, key, &mut copy.0)?;
+        writing.note_arrived(hash, key, event, before);
         Ok(())
     }
+}
+
+/// How many elements there are, and what they weigh.
+fn size_of_stored(stored: Stored<'_>) -> (u64, u64) {
+    let (elements, weight) = match stored {
+        Stored::Str(text) => (text.as_bytes().len(), text.as_bytes().len() / STEP_BYTES),
+        Stored::Packed(_, bytes) => (bytes.len() / PACKED_BYTES, bytes.len() / PACKED_BYTES),
+        Stored::Big(big) => (big.len(), big.len() + bytes_of(big) / STEP_BYTES),
+    };
+    (elements as u64, weight as u64)
 }
 
 /// Bytes on the heap, as far as they are known without a walk.

@@ -62,13 +62,11 @@ impl View<'_> {
             return Ok(());
         };
         match new {
-            NewZSet::Packed(bytes) => entry.put(NewCollection::Packed(&bytes), expiry)?,
+            NewZSet::Packed(bytes) => entry.replace(NewCollection::Packed(&bytes), expiry, event),
             NewZSet::Big(set) => {
-                entry.put(NewCollection::Big(Box::new(Big::ZSet(*set))), expiry)?;
+                entry.replace(NewCollection::Big(Box::new(Big::ZSet(*set))), expiry, event)
             }
         }
-        entry.noted(event, false);
-        Ok(())
     }
 }
 

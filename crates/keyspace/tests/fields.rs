@@ -5,7 +5,7 @@
 mod common;
 
 use common::{frame, keyspace, maintain, write, write_in};
-use keyspace::{Keyspace, Millis, event};
+use keyspace::{Keyspace, Millis, Mode, Plan, event};
 use value::map::Until;
 
 /// Sets fields of a hash, one in so many without a deadline.
@@ -131,4 +131,56 @@ fn members_go_as_fields_do_and_take_their_deadlines_along() {
     maintain(&keyspace, 21, 0);
     assert_eq!(write(&keyspace, |view| (view.len(0), view.len(1))), (1, 0));
     assert_eq!(maintain(&keyspace, 1_000, 0), (0, 0), "all done");
+}
+
+/// Who only reads cannot remove what it finds: it notes the fields, and they go when it has left.
+#[test]
+fn fields_that_a_reader_finds_over_go_right_after_and_no_others() {
+    let keyspace = keyspace(4);
+    fill(&keyspace, b"key", 10, |n| (n < 5).then_some(10));
+    let read = |fields: &[u64], now| {
+        let view = keyspace.enter_blocking(&Plan::All, Mode::Shared, || frame(0, now));
+        let map = view.hash_map(b"key").unwrap().unwrap();
+        let field = |n: &u64| view.field(b"key", map, &n.to_le_bytes()).is_some();
+        let found = fields.iter().filter(|n| field(n)).count();
+        (found, view.publish().overdue)
+    };
+    assert!(read(&[0, 7, 99], 10).1.is_none(), "a deadline is the last moment");
+    let (found, overdue) = read(&[0, 1, 7, 99], 11);
+    assert_eq!((found, held(&keyspace, b"key")), (1, 10));
+    let mut lapsed = 0;
+    keyspace.clear(*overdue.unwrap(), |tally| lapsed += tally.lapsed);
+    assert_eq!((lapsed, held(&keyspace, b"key")), (2, 8));
+}
+
+/// One that is set anew before its reader has left for good is another field.
+#[test]
+fn a_field_that_is_set_meanwhile_stays() {
+    let keyspace = keyspace(1);
+    fill(&keyspace, b"key", 1, |_| Some(10));
+    let view = keyspace.enter_blocking(&Plan::All, Mode::Shared, || frame(0, 11));
+    let map = view.hash_map(b"key").unwrap().unwrap();
+    assert!(view.field(b"key", map, &0_u64.to_le_bytes()).is_none());
+    let overdue = view.publish().overdue.unwrap();
+    fill(&keyspace, b"key", 1, |_| None);
+    keyspace.clear(*overdue, |tally| assert_eq!(tally.lapsed, 0));
+    assert_eq!(held(&keyspace, b"key"), 1);
+}
+
+#[test]
+fn the_key_goes_with_the_last_field_that_is_dropped() {
+    let keyspace = keyspace(1);
+    fill(&keyspace, b"key", 2, |_| Some(10));
+    let drop_one = |n: u64| {
+        write_in(&keyspace, frame(0, 11), |view| {
+            let mut entry = view.hash_entry(b"key").unwrap();
+            entry.drop_lapsed(&n.to_le_bytes());
+            entry.noted_lapsed();
+            view.len(0)
+        })
+    };
+    let (keys, tally) = drop_one(0);
+    assert_eq!((keys, tally.lapsed), (1, 1));
+    assert_eq!((drop_one(0).0, drop_one(0).1.lapsed), (1, 0), "it is gone already");
+    assert_eq!((drop_one(1).0, drop_one(1).0), (0, 0));
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use common::{frame, keyspace, maintain, set, write, write_in};
 use keyspace::{
     DbIndex, Effect, Expiry, Frame, Keyspace, Listener, Millis, Mode, Plan, Publication, Sink,
-    event,
+    Step, event,
 };
 use value::map::Until;
 
@@ -327,4 +327,218 @@ fn a_member_that_outlives_its_deadline_is_told_of_as_a_field_is() {
     let removed = note(b"set", "srem", Effect::Nothing);
     let told: Vec<_> = told.try_iter().flat_map(|told| notes(&told)).collect();
     assert_eq!(told, [expired.clone(), added, removed, expired, gone]);
+}
+
+/// What events are called, and the fields each of them names.
+type NamedEvents = Vec<(&'static str, Vec<Vec<u8>>)>;
+
+/// The names of each event of a publication, beside what it is called.
+fn named(publication: &Publication<'_>) -> NamedEvents {
+    let names = |change: keyspace::Change<'_>| change.parts.iter().map(<[u8]>::to_vec).collect();
+    publication.changes().map(|change| (change.event.name, names(change))).collect()
+}
+
+/// A sink that takes down events with their names.
+struct Names(Sender<NamedEvents>);
+
+impl Sink for Names {
+    fn publish(&self, publication: &Publication<'_>) {
+        self.0.send(named(publication)).expect("the test listens");
+    }
+}
+
+/// What a transaction tells of fields, if it is told of them.
+fn names_told(
+    keyspace: &Keyspace,
+    told: &Receiver<NamedEvents>,
+    now: Millis,
+    run: impl FnOnce(&mut keyspace::View<'_>),
+) -> NamedEvents {
+    write_in(keyspace, frame(0, now), run);
+    told.try_iter().flatten().collect()
+}
+
+fn listened_for_names() -> (Keyspace, Receiver<NamedEvents>) {
+    let keyspace = keyspace(4);
+    let (sender, told) = channel();
+    assert!(keyspace.set_sink(Box::new(Names(sender))));
+    keyspace.listen(Listener::Parts, true);
+    (keyspace, told)
+}
+
+fn texts(names: &[&str]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
+/// Small hashes and large ones, made in one go and field by field, name the same.
+#[test]
+fn an_event_of_a_hash_names_the_fields_that_were_touched_in_their_order() {
+    let (keyspace, told) = listened_for_names();
+    let long = [b'x'; 100];
+    for value in [&b"v"[..], &long] {
+        let told = names_told(&keyspace, &told, 0, |view| {
+            let mut entry = view.hash_entry(b"hash").unwrap();
+            let pairs = ["b", "a", "b"].map(|field| (field.as_bytes(), value));
+            entry.set_all(pairs.into_iter()).unwrap();
+            entry.noted(event::HSET);
+            let mut entry = view.hash_entry(b"hash").unwrap();
+            entry.set_all([(&b"c"[..], value)].into_iter()).unwrap();
+            entry.set_deadline(b"c", Some(100)).unwrap();
+            entry.also(event::HSET);
+            entry.noted(event::HEXPIRE);
+            let mut entry = view.hash_entry(b"hash").unwrap();
+            assert!(entry.remove(b"a").unwrap() && !entry.remove(b"a").unwrap());
+            entry.noted(event::HDEL);
+            assert!(view.remove(b"hash", event::DEL));
+        });
+        let expected = [
+            ("new", texts(&[])),
+            ("hset", texts(&["b", "a", "b"])),
+            ("hset", texts(&["c", "c"])),
+            ("hexpire", texts(&["c", "c"])),
+            ("hdel", texts(&["a"])),
+            ("del", texts(&[])),
+        ];
+        assert_eq!(told, expected);
+    }
+}
+
+/// What a guard wrote down and did not note belongs to no event that comes later, and a
+/// transaction that only wrote down has told nothing.
+#[test]
+fn names_that_no_event_took_up_are_forgotten() {
+    let (keyspace, told) = listened_for_names();
+    names_told(&keyspace, &told, 0, |view| {
+        let mut entry = view.hash_entry(b"hash").unwrap();
+        entry.set(b"a", b"1").unwrap();
+        entry.noted(event::HSET);
+    });
+    let nothing = names_told(&keyspace, &told, 0, |view| {
+        view.hash_entry(b"hash").unwrap().set(b"a", b"2").unwrap();
+    });
+    assert_eq!(nothing, []);
+    let later = names_told(&keyspace, &told, 0, |view| {
+        view.hash_entry(b"hash").unwrap().set(b"a", b"3").unwrap();
+        let mut entry = view.hash_entry(b"other").unwrap();
+        entry.set(b"b", b"1").unwrap();
+        entry.noted(event::HSET);
+    });
+    assert_eq!(later, [("new", texts(&[])), ("hset", texts(&["b"]))]);
+    keyspace.listen(Listener::Parts, false);
+    let unasked = names_told(&keyspace, &told, 0, |view| {
+        let mut entry = view.hash_entry(b"hash").unwrap();
+        entry.set(b"a", b"4").unwrap();
+        entry.noted(event::HSET);
+    });
+    assert_eq!(unasked, [("hset", texts(&[]))]);
+}
+
+/// Each field that outlives its deadline is named once: by who writes over it, by who takes the
+/// others out, or by maintenance.
+#[test]
+fn fields_that_outlive_their_deadlines_are_named_by_hexpired_alone() {
+    let (keyspace, told) = listened_for_names();
+    let make = |view: &mut keyspace::View<'_>| {
+        let mut entry = view.hash_entry(b"hash").unwrap();
+        for (field, until) in [("a", Until::At(10)), ("b", Until::At(10)), ("c", Until::Never)] {
+            entry.set_until(field.as_bytes(), b"v", until).unwrap();
+        }
+        entry.noted(event::HSET);
+    };
+    names_told(&keyspace, &told, 0, make);
+    let over = names_told(&keyspace, &told, 20, |view| {
+        let mut entry = view.hash_entry(b"hash").unwrap();
+        assert!(entry.set(b"a", b"w").unwrap() && !entry.remove(b"b").unwrap());
+        entry.noted(event::HSET);
+    });
+    assert_eq!(over, [("hexpired", texts(&["a"])), ("hset", texts(&["a"]))]);
+    let last = names_told(&keyspace, &told, 20, |view| {
+        let mut entry = view.hash_entry(b"hash").unwrap();
+        assert!(entry.remove(b"a").unwrap() && entry.remove(b"c").unwrap());
+        entry.noted(event::HDEL);
+    });
+    let gone = [("hdel", texts(&["a", "c"])), ("hexpired", texts(&["b"])), ("del", texts(&[]))];
+    assert_eq!(last, gone);
+
+    names_told(&keyspace, &told, 0, make);
+    maintain(&keyspace, 20, 0);
+    let mut told: Vec<_> = told.try_iter().flatten().collect();
+    told.iter_mut().for_each(|(_, names)| names.sort());
+    assert_eq!(told, [("hexpired", texts(&["a", "b"]))]);
+}
+
+/// Who listens to values that are put over others is told of their types; who does not is not.
+#[test]
+fn a_value_that_is_put_over_another_is_told_of_only_where_somebody_listens() {
+    let (keyspace, told) = listened(4);
+    let run = |view: &mut keyspace::View<'_>| {
+        set(view, b"a", b"1", Expiry::Clear);
+        view.str_over(b"a").replace(b"2", Expiry::Clear, event::SET).unwrap();
+        let list = view.new_list([&b"x"[..]].into_iter());
+        view.put_list(b"a", list, Expiry::Clear, event::SORTSTORE).unwrap();
+        set(view, b"b", b"1", Expiry::Clear);
+        let events = (Some(event::RENAME_FROM), event::RENAME_TO);
+        assert!(view.transfer((0, b"a"), (0, b"b"), events).unwrap());
+        view.str_over(b"b").replace(b"3", Expiry::Clear, event::RESTORE).unwrap();
+        assert!(view.remove(b"b", event::DEL));
+    };
+    let names = |told: Told| told.changes.iter().map(|change| change.3).collect::<Vec<_>>();
+    write_in(&keyspace, frame(0, 0), run);
+    let quiet = names(told.try_recv().unwrap());
+    assert!(!quiet.contains(&"overwritten") && !quiet.contains(&"type_changed"), "{quiet:?}");
+
+    keyspace.listen(Listener::Overwrites, true);
+    write_in(&keyspace, frame(0, 0), run);
+    let expected = [
+        &["new", "set"][..],
+        &["overwritten", "set"],
+        &["overwritten", "type_changed", "sortstore"],
+        &["new", "set"],
+        &["new", "rename_from", "rename_to", "overwritten", "type_changed"],
+        &["new", "restore", "overwritten", "type_changed"],
+        &["del"],
+    ];
+    assert_eq!(names(told.try_recv().unwrap()), expected.concat());
+}
+
+/// What a sink is told and what is published, in that order.
+struct Steps(Sender<(&'static str, Vec<Noted>)>);
+
+impl Sink for Steps {
+    fn tell(&self, step: &Step<'_>) {
+        let notes = step.changes().map(|change| note(change.key, change.event.name, change.effect));
+        self.0.send(("step", notes.collect())).expect("the test listens");
+    }
+
+    fn publish(&self, publication: &Publication<'_>) {
+        let notes = publication.changes();
+        let notes = notes.map(|change| note(change.key, change.event.name, change.effect));
+        self.0.send(("all", notes.collect())).expect("the test listens");
+    }
+}
+
+/// Clients hear of each command of a transaction once, and the journal of all of them at once.
+#[test]
+fn each_change_is_told_once_and_published_with_the_rest() {
+    let keyspace = keyspace(4);
+    let (sender, told) = channel();
+    assert!(keyspace.set_sink(Box::new(Steps(sender))));
+    write(&keyspace, |view| {
+        set(view, b"a", b"1", Expiry::Clear);
+        view.tell();
+        view.tell();
+        assert!(view.remove(b"a", event::DEL));
+        set(view, b"b", b"1", Expiry::Clear);
+        view.tell();
+        assert!(view.remove(b"b", event::DEL));
+    });
+    let (new, made) =
+        (|key| note(key, "new", Effect::Nothing), |key| note(key, "set", Effect::Set));
+    let gone = |key| note(key, "del", Effect::Delete);
+    let steps =
+        [vec![new(b"a"), made(b"a")], vec![gone(b"a"), new(b"b"), made(b"b")], vec![gone(b"b")]];
+    let expected: Vec<_> = steps.iter().map(|step| ("step", step.clone())).collect();
+    let told: Vec<_> = told.try_iter().collect();
+    assert_eq!(told[..3], expected);
+    assert_eq!(told[3..], [("all", steps.concat())]);
 }

@@ -417,6 +417,22 @@ impl<'a> Record<'a> {
         (self.kind() == Kind::Str).then(|| self.len())
     }
 
+    /// Whether a long string is copied when it is changed up to `end`, and by so
+    /// many bytes `more` behind its own: somebody else holds it, or there is no
+    /// room for more. Only of strings.
+    pub fn must_be_copied(self, end: usize, more: usize) -> bool {
+        let StrRef::Shared(text) = self.str() else { return false };
+        Arc::strong_count(text) > 1 || end.max(text.len() + more) > text.capacity()
+    }
+
+    /// How many bytes are copied or filled when the string is changed so; none
+    /// of other values.
+    pub fn bytes_moved(self, end: usize, more: usize) -> usize {
+        let Some(len) = self.str_len() else { return 0 };
+        let grown = end.saturating_sub(len).max(more);
+        if self.must_be_copied(end, more) { len + grown } else { grown }
+    }
+
     /// Whether clients shall see the string as `raw`, because it was changed in
     /// place. What else decides on the encoding they see follows from the bytes.
     #[inline]
@@ -752,6 +768,19 @@ impl Records {
         Garbage { key: None, value: Some(External::Str(old)) }
     }
 
+    /// Has a long string lie in `room`, an equal one that nobody else holds. What
+    /// it lay in before is given back.
+    pub fn relocate(&mut self, handle: Handle, room: Arc<Vec<u8>>) -> Garbage {
+        let record = self.at(handle);
+        let value = match (record.str_len(), record.external_value()) {
+            (Some(len), Some(at)) if len == room.len() => {
+                Some(External::Str(self.externals.replace_str(at, room)))
+            }
+            _ => None,
+        };
+        Garbage { key: None, value }
+    }
+
     /// Replaces the string and keeps the deadline. What the old one leaves behind
     /// is dropped here; [`Records::replace`] gives it back.
     #[inline]
@@ -799,6 +828,13 @@ impl Records {
     /// grows again and again is not copied each time.
     pub fn resize(&mut self, handle: Handle, len: usize) -> Result<Handle, Full> {
         self.grow_or_cut(handle, len, |text| {
+            if len > text.capacity().saturating_mul(2) {
+                // Memory that comes as zeros is not written to.
+                let mut grown = vec![0; len];
+                grown[..text.len()].copy_from_slice(text);
+                *text = grown;
+                return;
+            }
             text.resize(len, 0);
             if text.capacity() / 2 > len {
                 text.shrink_to_fit();

@@ -61,6 +61,8 @@ pub struct Parser {
     inline: Option<Box<Unquoted>>,
     /// The line whose end has not come.
     open: OpenLine,
+    /// The word that has begun and whose end has not come.
+    partial: Partial,
 }
 
 const _: () = assert!(size_of::<Parser>() <= 32, "there is one for each idle connection");
@@ -81,6 +83,14 @@ struct Unfinished {
 struct OpenLine {
     start: u32,
     searched: u32,
+}
+
+/// A word that is announced and not all there, if there is one: where it begins, and how long the
+/// input is with it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Partial {
+    start: u32,
+    needs: u32,
 }
 
 impl Parser {
@@ -137,6 +147,22 @@ impl Parser {
         self.inline.as_ref().map_or(Words::new(&[], &[]), |inline| inline.words())
     }
 
+    /// After [`Parsed::Incomplete`]: how many bytes of the input are understood, because a word
+    /// begins behind them whose length is known. 0: no such word has begun.
+    #[inline]
+    #[must_use]
+    pub fn understood(&self) -> usize {
+        self.partial.start as usize
+    }
+
+    /// After [`Parsed::Incomplete`]: how long the input will be with the word that has begun, as
+    /// far as the client has announced it. 0: no such word has begun.
+    #[inline]
+    #[must_use]
+    pub fn announced(&self) -> usize {
+        self.partial.needs as usize
+    }
+
     /// How many bytes of memory the state of an unfinished or quoted request holds.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
@@ -153,6 +179,7 @@ impl Parser {
         spans: &mut Vec<Span>,
         limits: &Limits,
     ) -> Result<Parsed, ProtocolError> {
+        self.partial = Partial::default();
         let parsed = match (self.unfinished.take(), input.first()) {
             (Some(unfinished), _) => self.resume_array(unfinished, input, spans, limits),
             (None, Some(b'*')) => self.begin_array(input, spans, limits),
@@ -262,6 +289,8 @@ impl Parser {
             }
             let end = end as usize;
             if input.len() < end + 2 {
+                // Both fit, as the end does.
+                self.partial = Partial { start: start as u32, needs: end as u32 + 2 };
                 return Ok(Some(end + 2));
             }
             check_crlf(input, end)?;
@@ -619,6 +648,21 @@ mod tests {
             let incomplete = Ok(Parsed::Incomplete { needs: input.len() + 2 });
             assert_eq!(parser.parse(&extended, &mut spans, &Limits::DEFAULT), incomplete);
         }
+    }
+
+    #[test]
+    fn the_word_that_has_begun_is_known() {
+        let (mut parser, mut spans) = (Parser::new(), Vec::new());
+        let mut known = |input: &[u8]| {
+            let parsed = parser.parse(input, &mut spans, &Limits::DEFAULT);
+            assert!(matches!(parsed, Ok(Parsed::Incomplete { .. })));
+            (parser.understood(), parser.announced())
+        };
+        assert_eq!(known(b"*2\r\n$3\r"), (0, 0), "its length is not all there");
+        assert_eq!(known(b"*2\r\n$3\r\n"), (8, 13));
+        assert_eq!(known(b"*2\r\n$3\r\nGET\r"), (8, 13));
+        assert_eq!(known(b"*2\r\n$3\r\nGET\r\n"), (0, 0), "the next one has not begun");
+        assert_eq!(known(b"*2\r\n$3\r\nGET\r\n$2\r\na"), (17, 21));
     }
 
     #[test]

@@ -79,13 +79,34 @@ const fn short_headers() -> [[u8; 8]; SHORT_MAX + 1] {
 pub struct Reply<'a> {
     out: &'a mut Output,
     dialect: Dialect,
+    /// With so much output nobody wants the rest of it.
+    bytes_max: usize,
 }
 
 impl<'a> Reply<'a> {
     /// A writer that appends to `out` in `dialect`.
     #[inline]
     pub fn new(out: &'a mut Output, dialect: Dialect) -> Self {
-        Self { out, dialect }
+        Self { out, dialect, bytes_max: usize::MAX }
+    }
+
+    /// The same, where a reply from so many bytes on is thrown away whatever else it says.
+    #[must_use]
+    pub fn within(self, bytes_max: usize) -> Self {
+        Self { bytes_max, ..self }
+    }
+
+    /// Whether a reply may be of any length.
+    #[must_use]
+    pub fn is_unbounded(&self) -> bool {
+        self.bytes_max == usize::MAX
+    }
+
+    /// Whether what is written will be thrown away, so that there is no use in going on.
+    #[inline]
+    #[must_use]
+    pub fn is_in_vain(&self) -> bool {
+        self.out.len() >= self.bytes_max
     }
 
     /// The dialect it writes.

@@ -63,6 +63,14 @@ impl<'a> Words<'a> {
         self.spans.is_empty()
     }
 
+    /// How many bytes the words take in the input, with what lies between them.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let ends = self.spans.first().zip(self.spans.last());
+        ends.map_or(0, |(first, last)| (last.end - first.start) as usize)
+    }
+
     /// The word at `index`, counted from 0.
     #[inline]
     #[must_use]

@@ -14,14 +14,17 @@
 //! | hash | listpack | strings, with deadlines where one has one |
 //! | sorted set | listpack | members with binary scores |
 //! | stream | listpacks of up to 100 entries | the same |
+//! | array | integers of 62 bits, strings | the same |
 
+mod array;
 mod collections;
 mod hash;
 mod stream;
 
+pub use array::ArrayEncoder;
 pub use collections::{ListEncoder, SetEncoder, ZSetEncoder};
 pub use hash::HashEncoder;
-pub use stream::{GroupsEncoder, StreamEncoder};
+pub use stream::{GroupsEncoder, ProducersEncoder, StreamEncoder};
 
 use crate::dump::VALKEY_VERSION;
 use crate::listpack::BackLengths;
@@ -48,6 +51,11 @@ pub enum Format {
     Redis11,
     /// RDB 12: Redis 7.4 and later; fields of hashes have deadlines.
     Redis12,
+    /// RDB 13: Redis 8.6 and later; streams have messages of producers.
+    Redis13,
+    /// RDB 14: Redis 8.8 and later; pending entries of streams may have no owner, and there are
+    /// arrays.
+    Redis14,
     /// RDB 80: Valkey 9.0 and later; fields of hashes have deadlines.
     Valkey80,
 }
@@ -59,14 +67,21 @@ impl Format {
             Self::Redis10 => 10,
             Self::Redis11 => 11,
             Self::Redis12 => 12,
+            Self::Redis13 => 13,
+            Self::Redis14 => 14,
             Self::Valkey80 => VALKEY_VERSION,
         }
     }
 
+    /// Whether streams have messages of producers.
+    fn has_producers(self) -> bool {
+        matches!(self, Self::Redis13 | Self::Redis14)
+    }
+
     fn back_lengths(self) -> BackLengths {
         match self {
-            Self::Redis10 | Self::Redis11 | Self::Redis12 => BackLengths::Redis,
             Self::Valkey80 => BackLengths::Valkey,
+            _ => BackLengths::Redis,
         }
     }
 }

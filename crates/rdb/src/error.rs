@@ -45,6 +45,10 @@ pub enum RdbError {
     Module,
     /// A known type whose layout is not known.
     Unsupported,
+    /// A hash refers to a template that there is none of.
+    Template,
+    /// The format has no place for arrays.
+    Array,
     /// The format has no place for deadlines of fields.
     FieldDeadline,
 }
@@ -77,6 +81,8 @@ impl fmt::Display for RdbError {
             Self::UnknownType => "the type is not known in this version",
             Self::Module => "values of modules are not supported",
             Self::Unsupported => "this type of value is not supported",
+            Self::Template => "the template of a hash is not known",
+            Self::Array => "the format has no arrays",
             Self::FieldDeadline => "the format has no deadlines of fields",
         })
     }

@@ -22,6 +22,7 @@
 //!
 //! It knows nothing of keys, of their deadlines, or of the frame of a file.
 
+mod array;
 mod decode;
 mod dump;
 mod encode;
@@ -34,6 +35,7 @@ mod number;
 mod primitives;
 mod sink;
 mod stream;
+mod template;
 mod types;
 mod value;
 mod ziplist;
@@ -42,11 +44,14 @@ mod zipmap;
 pub use decode::{Limits, decode, decode_body};
 pub use dump::{Dump, FOOTER_BYTES, Trust, open, open_trusting, seal};
 pub use encode::{
-    Format, GroupsEncoder, HashEncoder, ListEncoder, Options, SetEncoder, StreamEncoder,
-    ZSetEncoder, encode_string,
+    ArrayEncoder, Format, GroupsEncoder, HashEncoder, ListEncoder, Options, ProducersEncoder,
+    SetEncoder, StreamEncoder, ZSetEncoder, encode_string,
 };
 pub use error::RdbError;
 pub use library::{LIBRARIES_VERSION, Libraries, encode_library};
 pub use number::Text;
-pub use sink::{ConsumerHead, GroupHead, Kind, Pending, Sink, StreamId, StreamState};
-pub use value::{Builder, Consumer, Entry, Group, HashField, Stream, Value};
+pub use sink::{ConsumerHead, GroupHead, Kind, Pending, Sink, Slot, StreamId, StreamState};
+pub use template::{TEMPLATE_OPCODE, Templates};
+pub use value::{
+    Array, Builder, Consumer, Entry, Group, HashField, Producer, Producers, Stream, Value,
+};

@@ -105,8 +105,14 @@ impl<'a> Reader<'a> {
     /// How many things follow, each of which takes `bytes_min` bytes or more.
     pub(crate) fn count(&mut self, bytes_min: usize) -> Result<usize, RdbError> {
         let count = usize::try_from(self.length()?).map_err(|_| RdbError::Length)?;
+        self.holds(count, bytes_min)?;
+        Ok(count)
+    }
+
+    /// Makes sure that so many things can follow, each of which takes `bytes_min` bytes or more.
+    pub(crate) fn holds(&self, count: usize, bytes_min: usize) -> Result<(), RdbError> {
         let is_possible = count.checked_mul(bytes_min).is_some_and(|all| all <= self.rest.len());
-        if is_possible { Ok(count) } else { Err(RdbError::Length) }
+        if is_possible { Ok(()) } else { Err(RdbError::Length) }
     }
 
     /// A string, borrowed where it stands in the payload as it is.

@@ -8,6 +8,7 @@
 //! begin(Set)    member*
 //! begin(Hash)   field*
 //! begin(ZSet)   scored*
+//! begin(Array)  inserted slot*
 //! begin(Stream) entry* stream ( group pending* ( consumer consumer_pending* )* )*
 //!               [ producers message* messages_counted ]
 //! ```
@@ -32,6 +33,19 @@ pub enum Kind {
     ZSet,
     /// A stream.
     Stream,
+    /// An array.
+    Array,
+}
+
+/// A value in an array.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Slot<'a> {
+    /// An integer.
+    Integer(i64),
+    /// A double, which is a number.
+    Double(f64),
+    /// Any bytes; owned where they had to be unpacked.
+    Text(Cow<'a, [u8]>),
 }
 
 /// The id of a stream's entry.
@@ -118,6 +132,12 @@ pub trait Sink {
 
     /// The next member of a sorted set, in any order; its score is a number.
     fn scored(&mut self, member: &[u8], score: f64) -> Result<(), RdbError>;
+
+    /// Where a value was inserted last into the array, if one ever was.
+    fn inserted(&mut self, index: Option<u64>) -> Result<(), RdbError>;
+
+    /// The next slot of an array, its index above the one before.
+    fn slot(&mut self, index: u64, value: Slot<'_>) -> Result<(), RdbError>;
 
     /// The next entry of a stream, its id above the one before.
     fn entry(&mut self, id: StreamId, fields: &[(Text<'_>, Text<'_>)]) -> Result<(), RdbError>;

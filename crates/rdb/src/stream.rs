@@ -31,11 +31,12 @@
 //! 3. What pends in a group pends at one of its consumers and no more than one, or it was given
 //!    back.
 //!
-//! No server with layouts 4 and 5 was at hand; what is said of them is what other readers of the
-//! format agree on.
+//! No server with layouts 4 and 5 was at hand; what is said of them is what librdb reads, the
+//! library that Redis' makers publish for this.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use crate::error::RdbError;
 use crate::listpack::Items;
@@ -55,6 +56,10 @@ const CONSUMER_BYTES_MIN: usize = 1 + 8 + 1;
 /// The fewest bytes of a producer and of a message.
 const PRODUCER_BYTES_MIN: usize = 2;
 const MESSAGE_BYTES_MIN: usize = 3;
+
+/// For how long messages of producers may be kept, in seconds, and how many of each.
+const SECONDS: RangeInclusive<u64> = 1..=86_400;
+const MESSAGES_MAX: RangeInclusive<u64> = 1..=10_000;
 
 /// The flags of an entry.
 pub(crate) const DELETED: i64 = 1;
@@ -328,7 +333,11 @@ fn given_back(from: &mut Reader<'_>, owners: &mut Owners) -> Result<(), RdbError
 }
 
 fn producers(from: &mut Reader<'_>, to: &mut impl Sink) -> Result<(), RdbError> {
-    to.producers(from.length()?, from.length()?)?;
+    let (seconds, messages_max) = (from.length()?, from.length()?);
+    if !SECONDS.contains(&seconds) || !MESSAGES_MAX.contains(&messages_max) {
+        return Err(RdbError::Length);
+    }
+    to.producers(seconds, messages_max)?;
     let mut names = Names::default();
     for _ in 0..from.count(PRODUCER_BYTES_MIN)? {
         let name = from.string()?;

@@ -1,14 +1,16 @@
 //! A value with everything in it: the simplest [`Sink`], for tests and small values.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::decode::{Limits, decode};
 use crate::encode::{
-    HashEncoder, ListEncoder, Options, SetEncoder, StreamEncoder, ZSetEncoder, encode_string,
+    ArrayEncoder, Format, GroupsEncoder, HashEncoder, ListEncoder, Options, SetEncoder,
+    StreamEncoder, ZSetEncoder, encode_string,
 };
 use crate::error::RdbError;
 use crate::number::Text;
-use crate::sink::{ConsumerHead, GroupHead, Kind, Pending, Sink, StreamId, StreamState};
+use crate::sink::{ConsumerHead, GroupHead, Kind, Pending, Sink, Slot, StreamId, StreamState};
 
 /// For how many elements room is made at once: an empty string takes one byte of
 /// the input, but some dozens here.
@@ -29,6 +31,17 @@ pub enum Value {
     ZSet(Vec<(Vec<u8>, f64)>),
     /// A stream.
     Stream(Stream),
+    /// An array.
+    Array(Array),
+}
+
+/// An array.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Array {
+    /// Where a value was inserted last, if one ever was.
+    pub inserted: Option<u64>,
+    /// The values in use; the indexes rise.
+    pub slots: Vec<(u64, Slot<'static>)>,
 }
 
 /// A field of a hash.
@@ -42,7 +55,7 @@ pub struct HashField {
     pub deadline_ms: Option<u64>,
 }
 
-/// A stream, without what is remembered of its producers.
+/// A stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stream {
     /// Its entries; the ids rise.
@@ -51,6 +64,40 @@ pub struct Stream {
     pub state: StreamState,
     /// Its consumer groups.
     pub groups: Vec<Group>,
+    /// What is remembered of its producers. Formats before RDB 13 have no place for it and leave it
+    /// out; those from then on always tell something.
+    pub producers: Option<Producers>,
+}
+
+/// What a stream remembers of its producers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Producers {
+    /// For how many seconds a message is kept.
+    pub seconds: u64,
+    /// How many messages of each producer are kept.
+    pub messages_max: u64,
+    /// Those of whom something is kept, or was.
+    pub each: Vec<Producer>,
+    /// How many messages were ever kept.
+    pub added: u64,
+    /// How many came again.
+    pub duplicates: u64,
+}
+
+impl Default for Producers {
+    /// What a stream has that never had a producer.
+    fn default() -> Self {
+        Self { seconds: 100, messages_max: 100, each: Vec::new(), added: 0, duplicates: 0 }
+    }
+}
+
+/// One producer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Producer {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its messages, in the order they came, and the entries that they became.
+    pub messages: Vec<(Vec<u8>, StreamId)>,
 }
 
 /// An entry of a stream.
@@ -131,6 +178,7 @@ impl Value {
                 sorted.finish()
             }
             Self::Stream(stream) => stream.encode(options, out),
+            Self::Array(array) => array.encode(options, out),
         }
     }
 }
@@ -145,11 +193,34 @@ fn encode_hash(fields: &[HashField], options: Options, out: &mut Vec<u8>) -> Res
 }
 
 impl Group {
-    /// Whether something pends at none of the consumers, for which no format has a place that
-    /// is written here.
+    /// Whether something pends at none of the consumers, for which formats have a place from RDB 14
+    /// on.
     pub fn has_unowned(&self) -> bool {
         let owned: usize = self.consumers.iter().map(|consumer| consumer.pending.len()).sum();
         owned < self.pending.len()
+    }
+
+    /// What pends at none of the consumers.
+    fn unowned(&self) -> Vec<StreamId> {
+        let owned = self.consumers.iter().flat_map(|consumer| &consumer.pending);
+        let owned: BTreeSet<&StreamId> = owned.collect();
+        let pending = self.pending.iter().map(|pending| pending.id);
+        pending.filter(|id| !owned.contains(id)).collect()
+    }
+}
+
+impl Array {
+    fn encode(&self, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
+        let count = self.slots.len() as u64;
+        let mut array = ArrayEncoder::new(count, self.inserted, options, out)?;
+        for (index, value) in &self.slots {
+            match value {
+                Slot::Integer(value) => array.integer(*index, *value)?,
+                Slot::Double(value) => array.double(*index, *value)?,
+                Slot::Text(text) => array.text(*index, text)?,
+            }
+        }
+        array.finish()
     }
 }
 
@@ -162,7 +233,8 @@ impl Stream {
         }
         let mut groups = stream.state(&self.state, self.groups.len())?;
         for group in &self.groups {
-            if group.has_unowned() {
+            let unowned = group.unowned();
+            if !unowned.is_empty() && options.format != Format::Redis14 {
                 return Err(RdbError::Pending);
             }
             let Group { name, last_id, entries_read, pending, consumers } = group;
@@ -172,8 +244,26 @@ impl Stream {
                 let head = ConsumerHead { name, seen_ms: *seen_ms, active_ms: *active_ms };
                 groups.consumer(head, pending.iter().copied())?;
             }
+            if !unowned.is_empty() {
+                groups.given_back(unowned.into_iter())?;
+            }
         }
-        groups.finish()
+        if matches!(options.format, Format::Redis13 | Format::Redis14) {
+            self.producers.as_ref().unwrap_or(&Producers::default()).encode(groups)
+        } else {
+            groups.finish()
+        }
+    }
+}
+
+impl Producers {
+    fn encode(&self, groups: GroupsEncoder<'_>) -> Result<(), RdbError> {
+        let mut producers = groups.producers(self.seconds, self.messages_max, self.each.len())?;
+        for Producer { name, messages } in &self.each {
+            let messages = messages.iter().map(|(message, id)| (&message[..], *id));
+            producers.producer(name, messages)?;
+        }
+        producers.finish(self.added, self.duplicates)
     }
 }
 
@@ -193,7 +283,7 @@ impl Builder {
             Value::Set(members) => are_distinct(members.iter().map(Vec::as_slice)),
             Value::Hash(fields) => are_distinct(fields.iter().map(|field| &field.field[..])),
             Value::ZSet(members) => are_distinct(members.iter().map(|(member, _)| &member[..])),
-            Value::Str(_) | Value::List(_) | Value::Stream(_) => true,
+            Value::Str(_) | Value::List(_) | Value::Stream(_) | Value::Array(_) => true,
         };
         if is_distinct { Ok(value) } else { Err(RdbError::Duplicate) }
     }
@@ -204,6 +294,10 @@ impl Builder {
             Some(Value::Stream(stream)) => Ok(stream),
             _ => Err(RdbError::UnknownType),
         }
+    }
+
+    fn open_producers(&mut self) -> Result<&mut Producers, RdbError> {
+        self.open_stream()?.producers.as_mut().ok_or(RdbError::Order)
     }
 
     fn open_group(&mut self) -> Result<&mut Group, RdbError> {
@@ -241,6 +335,7 @@ impl Sink for Builder {
             Kind::Hash => Value::Hash(Vec::with_capacity(count)),
             Kind::ZSet => Value::ZSet(Vec::with_capacity(count)),
             Kind::Stream => Value::Stream(Stream::default()),
+            Kind::Array => Value::Array(Array::default()),
         });
         Ok(())
     }
@@ -268,6 +363,21 @@ impl Sink for Builder {
 
     fn scored(&mut self, member: &[u8], score: f64) -> Result<(), RdbError> {
         open!(self, ZSet).push((member.to_vec(), score));
+        Ok(())
+    }
+
+    fn inserted(&mut self, index: Option<u64>) -> Result<(), RdbError> {
+        open!(self, Array).inserted = index;
+        Ok(())
+    }
+
+    fn slot(&mut self, index: u64, value: Slot<'_>) -> Result<(), RdbError> {
+        let value = match value {
+            Slot::Integer(value) => Slot::Integer(value),
+            Slot::Double(value) => Slot::Double(value),
+            Slot::Text(text) => Slot::Text(Cow::Owned(text.into_owned())),
+        };
+        open!(self, Array).slots.push((index, value));
         Ok(())
     }
 
@@ -311,6 +421,28 @@ impl Sink for Builder {
     fn consumer_pending(&mut self, id: StreamId) -> Result<(), RdbError> {
         let consumer = self.open_group()?.consumers.last_mut().ok_or(RdbError::Order)?;
         consumer.pending.push(id);
+        Ok(())
+    }
+
+    fn producers(&mut self, seconds: u64, messages_max: u64) -> Result<(), RdbError> {
+        let producers = Producers { seconds, messages_max, ..Producers::default() };
+        self.open_stream()?.producers = Some(producers);
+        Ok(())
+    }
+
+    fn message(&mut self, producer: &[u8], message: &[u8], id: StreamId) -> Result<(), RdbError> {
+        let each = &mut self.open_producers()?.each;
+        let message = (message.to_vec(), id);
+        match each.last_mut().filter(|last| last.name == producer) {
+            Some(last) => last.messages.push(message),
+            None => each.push(Producer { name: producer.to_vec(), messages: vec![message] }),
+        }
+        Ok(())
+    }
+
+    fn messages_counted(&mut self, added: u64, duplicates: u64) -> Result<(), RdbError> {
+        let producers = self.open_producers()?;
+        (producers.added, producers.duplicates) = (added, duplicates);
         Ok(())
     }
 }

@@ -210,6 +210,7 @@ impl Engine {
         self.reply.clear();
         match self.prepare(program, keys, arguments, &mut host) {
             Ok((pushed, name, stack)) => {
+                host.note_ready();
                 let fiber = self.fiber(stack, pushed, name, dialect, host);
                 Running { engine: self, fiber }.go_on()
             }

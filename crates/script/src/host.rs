@@ -25,6 +25,10 @@ pub const READ_ONLY: &str = "ERR Write commands are not allowed from read-only s
 /// The server, as a script sees it. It is lent to the engine for one run and gets no way back
 /// into Lua.
 pub trait Host {
+    /// Told by [`Engine::start`](crate::Engine::start) that what the script is given has been laid
+    /// out, and it runs next.
+    fn note_ready(&mut self) {}
+
     /// Runs a command and writes its reply, or its refusal, into `reply`, which speaks the
     /// dialect that the script has asked for. An [`Reply::error`] is what makes `redis.call`
     /// raise; its text begins with its code.

@@ -1,4 +1,5 @@
-//! Where things are dropped that take long to drop: flushed databases, big values.
+//! Where things are dropped that take long to drop: flushed databases, big values, libraries, the
+//! memory of long requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +12,15 @@ const NICENESS: i32 = 10;
 
 /// A thread that drops what it is given.
 pub struct Background {
-    sender: Sender<Box<Leftovers>>,
+    sender: Sender<Burden>,
     counts: Arc<Counts>,
+}
+
+/// What is to be dropped.
+struct Burden {
+    /// How many entries it counts as.
+    entries: u64,
+    what: Box<dyn Send>,
 }
 
 #[derive(Default)]
@@ -34,10 +42,20 @@ impl Background {
         Background { sender, counts }
     }
 
-    /// Drops something on the thread; here, if the thread has ended.
+    /// Drops what a command has left over on the thread.
     pub fn discard(&self, leftovers: Box<Leftovers>) {
-        self.counts.pending.fetch_add(leftovers.entries() as u64, Ordering::Relaxed);
-        drop(self.sender.send(leftovers));
+        self.drop_later(leftovers.entries() as u64, leftovers);
+    }
+
+    /// Drops something that counts as so many entries on the thread; here, if the thread has ended.
+    pub fn drop_later(&self, entries: u64, what: Box<dyn Send>) {
+        self.counts.pending.fetch_add(entries, Ordering::Relaxed);
+        drop(self.sender.send(Burden { entries, what }));
+    }
+
+    /// Gives the memory of a long buffer back on the thread, which takes a while for each MiB.
+    pub fn discard_buffer(&self, buffer: Vec<u8>) {
+        self.drop_later(0, Box::new(buffer));
     }
 
     /// How many entries wait to be dropped.
@@ -64,10 +82,9 @@ impl Background {
     }
 }
 
-fn work(receiver: &Receiver<Box<Leftovers>>, counts: &Counts) {
-    while let Ok(leftovers) = receiver.recv() {
-        let entries = leftovers.entries() as u64;
-        drop(leftovers);
+fn work(receiver: &Receiver<Burden>, counts: &Counts) {
+    while let Ok(Burden { entries, what }) = receiver.recv() {
+        drop(what);
         counts.pending.fetch_sub(entries, Ordering::Relaxed);
         counts.freed.fetch_add(entries, Ordering::Relaxed);
     }

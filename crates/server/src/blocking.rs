@@ -94,6 +94,10 @@ pub struct Wait {
     pub mute: bool,
     /// Its command in statistics.
     pub number: usize,
+    /// For how long it ran before it began to wait, in ns.
+    pub ran_nanos: u64,
+    /// Whether who ended the wait has counted it.
+    pub is_counted: bool,
 }
 
 impl Blocked {
@@ -128,7 +132,9 @@ impl Blocked {
         Args::new(self.words(), 1)
     }
 
-    fn words(&self) -> Words<'_> {
+    /// The words of the request.
+    #[must_use]
+    pub fn words(&self) -> Words<'_> {
         self.request.words()
     }
 

@@ -20,6 +20,10 @@ use protocol::{Dialect, Output};
 use crate::stats::Counter;
 use crate::tracking::Terms;
 
+mod weights;
+
+use weights::{Weight, Weights};
+
 /// The number of a connection, never used again.
 pub type ClientId = u64;
 
@@ -37,6 +41,15 @@ pub enum Kill {
 
 /// As [`Kill::Now`], since more output waits for it than may.
 const KILL_FOR_OUTPUT: u8 = 3;
+
+/// As [`Kill::Now`], since all clients together take more memory than they may.
+const KILL_FOR_MEMORY: u8 = 4;
+
+/// Memory of a key that is watched, of a subscription and of a prefix that is tracked, beside their
+/// names, in bytes: their entries with the client and with the key, channel or prefix.
+const WATCH_BYTES: usize = 96;
+const SUBSCRIPTION_BYTES: usize = 96;
+const PREFIX_BYTES: usize = 96;
 
 /// The words that a client has given of itself.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +85,26 @@ impl Subscribed {
     /// Whether it has any.
     #[must_use]
     pub fn is_any(self) -> bool {
-        self.channels + self.patterns + self.shard_channels > 0
+        self.count() > 0
+    }
+
+    /// All of them.
+    fn count(self) -> usize {
+        self.channels + self.patterns + self.shard_channels
+    }
+}
+
+impl Names {
+    /// The memory of what they tell of, in bytes, as far as it is known.
+    fn memory_bytes(&self) -> usize {
+        let prefixes = self.tracking.as_ref().and_then(|terms| terms.prefixes());
+        let prefixes = prefixes.into_iter().flatten().map(|prefix| PREFIX_BYTES + prefix.len());
+        size_of::<Names>()
+            + self.name.capacity()
+            + self.progress.queued_bytes
+            + self.progress.watched * WATCH_BYTES
+            + self.subscribed.count() * SUBSCRIPTION_BYTES
+            + prefixes.sum::<usize>()
     }
 }
 
@@ -206,10 +238,12 @@ pub struct Client {
     pub bytes_out: Counter,
     /// Commands run.
     pub commands: Counter,
-    /// Bytes of requests that wait.
+    /// Bytes of requests that wait, but for those of the next.
     pub query_bytes: AtomicU64,
-    /// Bytes of memory taken for requests that wait.
-    pub query_capacity: AtomicU64,
+    /// Bytes of memory in reserve for requests.
+    pub query_free_bytes: AtomicU64,
+    /// Bytes taken for the words that are known of an unfinished request.
+    pub argument_bytes: AtomicU64,
     /// Bytes of replies that wait.
     pub output_bytes: AtomicU64,
     /// CLIENT NO-EVICT.
@@ -240,6 +274,8 @@ pub struct Client {
     bell: OnceLock<Waker>,
     outbox: Mutex<VecDeque<Message>>,
     outbox_bytes: AtomicU64,
+    /// Its part of the registry's sum, see [`weights`].
+    weight: Weight,
 }
 
 /// What is known of a connection when it comes.
@@ -286,7 +322,8 @@ impl Client {
             bytes_out: Counter::default(),
             commands: Counter::default(),
             query_bytes: AtomicU64::new(0),
-            query_capacity: AtomicU64::new(0),
+            query_free_bytes: AtomicU64::new(0),
+            argument_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
@@ -304,6 +341,7 @@ impl Client {
             bell: OnceLock::new(),
             outbox: Mutex::new(VecDeque::new()),
             outbox_bytes: AtomicU64::new(0),
+            weight: Weight::default(),
         }
     }
 
@@ -357,9 +395,32 @@ impl Client {
     pub fn memory_bytes(&self) -> u64 {
         let addresses = self.address.capacity() + self.local_address.capacity();
         let own = size_of::<Client>() + addresses + crate::connection::CONNECTION_BYTES;
-        let waiting = [&self.query_capacity, &self.output_bytes, &self.outbox_bytes];
+        let told = lock(&self.names).as_ref().map_or(0, |names| names.memory_bytes());
+        let waiting = [
+            &self.query_bytes,
+            &self.query_free_bytes,
+            &self.argument_bytes,
+            &self.output_bytes,
+            &self.outbox_bytes,
+        ];
         let waiting = waiting.iter().map(|bytes| bytes.load(Ordering::Relaxed));
-        own as u64 + waiting.sum::<u64>()
+        (own + told) as u64 + waiting.sum::<u64>()
+    }
+
+    /// Notes what its requests take that wait: bytes of the next one whose words are known, all
+    /// bytes, and memory in reserve.
+    pub fn set_query(&self, argument_bytes: usize, bytes: usize, free_bytes: usize) {
+        self.argument_bytes.store(argument_bytes as u64, Ordering::Relaxed);
+        self.query_bytes.store(bytes as u64, Ordering::Relaxed);
+        self.query_free_bytes.store(free_bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Whether its requests that wait take any memory, as far as was noted.
+    #[must_use]
+    #[inline]
+    pub fn has_query(&self) -> bool {
+        let known = [&self.argument_bytes, &self.query_bytes, &self.query_free_bytes];
+        known.iter().any(|bytes| bytes.load(Ordering::Relaxed) > 0)
     }
 
     /// Notes that it waits from now on for something that CLIENT UNBLOCK may cut short. Only its
@@ -456,6 +517,18 @@ impl Client {
         self.kill.load(Ordering::Relaxed) == KILL_FOR_OUTPUT
     }
 
+    /// Ends the connection at once, as all clients together take more memory than they may.
+    fn kill_for_memory(&self) {
+        self.kill.fetch_max(KILL_FOR_MEMORY, Ordering::Relaxed);
+        self.ring();
+    }
+
+    /// Whether it was ended since all clients together took more memory than they may.
+    #[must_use]
+    pub fn killed_for_memory(&self) -> bool {
+        self.kill.load(Ordering::Relaxed) == KILL_FOR_MEMORY
+    }
+
     /// How it is to end.
     #[must_use]
     #[inline]
@@ -550,6 +623,8 @@ impl Client {
 pub struct Registry {
     next: AtomicU64,
     clients: Mutex<BTreeMap<ClientId, Arc<Client>>>,
+    /// What they take together, and how much they may.
+    weights: Weights,
 }
 
 impl Registry {
@@ -575,6 +650,39 @@ impl Registry {
     pub fn leave(&self, id: ClientId) {
         if let Some(client) = lock(&self.clients).remove(&id) {
             client.left.store(true, Ordering::Relaxed);
+            self.weights.let_go(&client);
+        }
+    }
+
+    /// Limits what all of them may take together, in bytes; 0: they may take any amount. Closes
+    /// the largest if it is too much already.
+    pub fn limit(&self, bytes_max: u64) {
+        if self.weights.limit(bytes_max) {
+            self.all().iter().for_each(|client| self.weights.note(client));
+            self.lighten();
+        }
+    }
+
+    /// To be called when a client may have come to take more memory.
+    #[inline]
+    pub fn weigh(&self, client: &Client) {
+        if self.weights.is_limited() {
+            self.weigh_carefully(client);
+        }
+    }
+
+    #[cold]
+    fn weigh_carefully(&self, client: &Client) {
+        self.weights.note(client);
+        self.lighten();
+    }
+
+    /// Closes the largest clients until the others may take what they do.
+    fn lighten(&self) {
+        if self.weights.is_too_much() {
+            // One at a time, or more would be closed than need be.
+            let clients = lock(&self.clients);
+            self.weights.lighten(clients.values());
         }
     }
 
@@ -653,6 +761,37 @@ mod tests {
         client.kill(Kill::Now);
         client.kill(Kill::AfterReply);
         assert_eq!(client.killed(), Kill::Now);
+    }
+
+    /// Of three clients the largest one goes, then no more than need be; who is spared stays.
+    #[test]
+    fn the_largest_clients_go_when_all_take_too_much() {
+        let registry = Registry::default();
+        let arrive = |bytes| {
+            let Client { address, local_address, fd, unix, admin, .. } = client();
+            let arrival = Arrival { address, local_address, fd, unix, admin };
+            let client = registry.arrive(10, 0, 0, arrival).unwrap();
+            client.set_query(0, bytes, 0);
+            registry.weigh(&client);
+            client
+        };
+        let [small, middle, large, spared] = [10_000, 20_000, 50_000, 60_000].map(arrive);
+        spared.no_evict.store(true, Ordering::Relaxed);
+        registry.limit(200_000);
+        let all = [&small, &middle, &large, &spared];
+        let gone = || all.map(|client| client.killed_for_memory());
+        assert_eq!(gone(), [false; 4]);
+        registry.limit(120_000);
+        assert_eq!(gone(), [false, false, true, false]);
+        small.set_query(0, 45_000, 0);
+        registry.weigh(&small);
+        assert_eq!(gone(), [true, false, true, false]);
+        registry.leave(small.id);
+        registry.leave(large.id);
+        middle.set_query(0, 70_000, 0);
+        registry.limit(0);
+        registry.weigh(&middle);
+        assert_eq!(gone(), [true, false, true, false], "nothing is limited any more");
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::transaction::runs_at_once;
-use crate::worker::{Arriving, BATCH_MAX, READ_BYTES, Scratch, Worker};
+use crate::worker::{Arriving, BATCH_MAX, IDLE_MILLIS, READ_BYTES, Scratch, Worker};
 
 /// With so much output waiting, a connection's further requests wait too. A buffer that grows
 /// takes up to three times as much for a moment.
@@ -52,6 +52,13 @@ const ARGS_MAX: usize = 1024 * 1024;
 
 /// A tail buffer larger than this is given back when it is empty.
 const TAIL_KEPT_BYTES: usize = 16 << 10;
+
+/// A tail buffer larger than this is given back in the background.
+const TAIL_DROPPED_BYTES_MAX: usize = 1 << 20;
+
+/// Once so much of a request has come, room is made at once for a word that is longer still: a
+/// buffer that doubles would copy hundreds of MiB in one go.
+const TAIL_GROWN_BYTES_MAX: usize = 1 << 20;
 
 /// The memory of an idle connection beside its [`crate::client::Client`], in bytes: its task, and
 /// what the runtime keeps of its socket.
@@ -82,8 +89,9 @@ struct Connection {
 
 /// Why a batch ended.
 enum Ended {
-    /// All complete requests have run.
-    Drained,
+    /// All complete requests have run. There is no use in looking at what is left before it has
+    /// so many bytes.
+    Drained { needs: usize },
     /// So much output waits that what is left must wait until it is read.
     Full,
     /// The request at the front must wait.
@@ -153,9 +161,9 @@ impl Drop for Connection {
         if let Some(subscriptions) = self.session.subscriptions.take() {
             server.pubsub.leave_all(client, &subscriptions);
         }
-        if client.killed_for_output() {
-            self.worker.stats().output_overflows.add(1);
-        }
+        let stats = self.worker.stats();
+        stats.output_overflows.add(u64::from(client.killed_for_output()));
+        stats.evicted_clients.add(u64::from(client.killed_for_memory()));
         server.clients.leave(client.id);
         if self.session.tracking.is_some() {
             server.tracking.leave(server.keyspace, client);
@@ -175,7 +183,7 @@ impl Connection {
     /// is, and this future is small.
     async fn run(mut self: Box<Self>) {
         let mut ended = match self.tail.is_empty() {
-            true => Ended::Drained,
+            true => Ended::Drained { needs: 0 },
             false if self.is_http(0) => Ended::Http,
             false => self.run_tail(),
         };
@@ -186,6 +194,7 @@ impl Connection {
                     break;
                 }
             }
+            self.worker.server.clients.weigh(&self.session.client);
             if self.deliver().is_err() {
                 break;
             }
@@ -208,7 +217,7 @@ impl Connection {
                     tokio::task::yield_now().await;
                     Ok(self.run_tail())
                 }
-                Ended::Drained | Ended::Full => self.next_input(ended).await,
+                Ended::Drained { .. } | Ended::Full => self.next_input(ended).await,
             };
             match step {
                 Ok(next) => ended = next,
@@ -234,7 +243,7 @@ impl Connection {
     /// Waits for something to happen, and does what it asks for. `ended`: [`Ended::Drained`], or
     /// [`Ended::Full`], when nothing more is read.
     async fn next_input(&mut self, ended: Ended) -> io::Result<Ended> {
-        let to_read = matches!(ended, Ended::Drained);
+        let to_read = matches!(ended, Ended::Drained { .. });
         match poll_fn(|context| self.poll_news(context, to_read)).await? {
             News::Input(0) => Ok(Ended::Closing),
             News::Input(read) => Ok(self.run_input(read)),
@@ -253,9 +262,21 @@ impl Connection {
                     let worker = Rc::clone(&self.worker);
                     self.session.keep_up(&worker.server.acl);
                     let ended = if self.session.closing { Ended::Closing } else { ended };
+                    self.give_back();
                     self.keep_to_limits().map(|()| ended)
                 }
             },
+        }
+    }
+
+    /// Gives back the memory in reserve for requests, if there was time to come with one.
+    fn give_back(&mut self) {
+        let now = self.worker.server.clock.now();
+        if self.tail.capacity() > self.tail.len()
+            && self.session.client.idle_millis(now) > IDLE_MILLIS
+        {
+            self.tail.shrink_to_fit();
+            self.note_query();
         }
     }
 
@@ -287,7 +308,7 @@ impl Connection {
         let mut scratch = self.worker.scratch.borrow_mut();
         let read = self.socket.poll_read(context, &mut scratch.input);
         if let Poll::Ready(Ok(count)) = read {
-            self.tail.extend_from_slice(&scratch.input[..count]);
+            keep(&mut self.tail, self.parser.announced(), &scratch.input[..count]);
         }
         read
     }
@@ -398,14 +419,33 @@ impl Connection {
         if !wait.blocked.has_left() {
             self.end_wait(server, &wait.blocked).await;
         }
+        if answer.is_some() {
+            self.book_wait(server, &wait);
+        }
         client.blocked.store(false, Ordering::Relaxed);
         if let Some(answer) = answer.filter(|_| !wait.mute) {
             self.output.push_output(answer);
+            self.drop_outgrown();
         }
         if self.write_waiting().is_err() {
             client.kill(Kill::Now);
         }
         self.obey_kill();
+    }
+
+    /// Counts a request that has waited, and enters it into the slow log if it ran for long.
+    fn book_wait(&self, server: &Server, wait: &Wait) {
+        let settings = self.worker.settings();
+        let batch = Batch::begin(server, &self.worker, &settings);
+        let request = look_up(server, wait.blocked.words());
+        let Some(entry) = request.entry else { return };
+        let command = called(entry.command, request.words);
+        if wait.is_counted {
+            self.session.client.commands.add(1);
+        } else {
+            batch.book(entry, command, (1, wait.ran_nanos), &self.session.client);
+        }
+        batch.note_slow(request, &self.session, wait.ran_nanos / 1000);
     }
 
     /// The answer of a request that waits, once there is one; `None`: the client is to go.
@@ -420,7 +460,10 @@ impl Connection {
             }
             let now = server.clock.now();
             match wait.blocked.state() {
-                Waits::Cut(how) => return Some(wait.blocked.cut(how)),
+                Waits::Cut(how) => {
+                    wait.is_counted = true;
+                    return Some(wait.blocked.cut(how));
+                }
                 _ if wait.until.over.is_some_and(|over| over <= now) && wait.blocked.end() => {
                     return Some(wait.blocked.cut(Unblock::Timeout));
                 }
@@ -514,6 +557,7 @@ impl Connection {
                 batch.note_large(request, &self.session, consumed, written);
             }
         }
+        self.drop_outgrown();
         self.tail = rest.unwrap_or_else(|| Held::into_bytes(held));
         self.tail.drain(..if is_run { consumed } else { 0 });
         self.obey_kill();
@@ -526,14 +570,20 @@ impl Connection {
             return Ended::Http;
         }
         if !self.tail.is_empty() {
-            return self.run_tail();
+            // A request that is too large is refused even when its end has come.
+            return match self.keep_to_query_limit() {
+                true => self.run_tail(),
+                false => self.finish(Ended::Drained { needs: 0 }),
+            };
         }
         let worker = Rc::clone(&self.worker);
         let mut scratch = worker.scratch.borrow_mut();
         let scratch = &mut *scratch;
         let input = std::mem::take(&mut scratch.input);
         let (consumed, ended) = self.run_batches(&input[..read], scratch);
-        self.tail.extend_from_slice(&input[consumed..read]);
+        if consumed < read {
+            keep(&mut self.tail, self.parser.announced(), &input[consumed..read]);
+        }
         scratch.input = input;
         self.finish(ended)
     }
@@ -549,33 +599,39 @@ impl Connection {
     fn run_tail(&mut self) -> Ended {
         let worker = Rc::clone(&self.worker);
         let mut scratch = worker.scratch.borrow_mut();
-        let ended = self.run_tail_with(&mut scratch);
+        let ended = self.run_tail_with(&worker, &mut scratch);
         self.finish(ended)
     }
 
-    fn run_tail_with(&mut self, scratch: &mut Scratch) -> Ended {
+    fn run_tail_with(&mut self, worker: &Worker, scratch: &mut Scratch) -> Ended {
         let tail = std::mem::take(&mut self.tail);
         let (consumed, ended) = self.run_batches(&tail, scratch);
         self.tail = tail;
         if consumed == self.tail.len() && self.tail.capacity() > TAIL_KEPT_BYTES {
-            self.tail = Vec::new();
+            let tail = std::mem::take(&mut self.tail);
+            if tail.capacity() > TAIL_DROPPED_BYTES_MAX {
+                worker.server.background.discard_buffer(tail);
+            }
         } else {
             self.tail.drain(..consumed);
+        }
+        if let Ended::Drained { needs } = ended
+            && self.tail.len() >= TAIL_GROWN_BYTES_MAX
+            && needs / 2 > self.tail.len()
+        {
+            // What comes behind a long word must not make it grow again.
+            self.tail.reserve_exact(needs - self.tail.len() + READ_BYTES);
         }
         ended
     }
 
     /// Notes what is left to do, and whether the limits of what waits are kept.
     fn finish(&mut self, ended: Ended) -> Ended {
-        let client = &self.session.client;
-        client.query_bytes.store(self.tail.len() as u64, Ordering::Relaxed);
-        client.query_capacity.store(self.tail.capacity() as u64, Ordering::Relaxed);
-        let limit = self.worker.settings().query_bytes_max;
-        let queued = self.session.transaction.as_ref().map_or(0, |one| one.queued_bytes());
-        if self.tail.len() + queued > limit {
-            self.worker.stats().query_overflows.add(1);
-            client.kill(Kill::Now);
+        if self.tail.capacity() > 0 || self.session.client.has_query() {
+            self.note_query();
         }
+        self.keep_to_query_limit();
+        let client = &self.session.client;
         match (client.killed(), self.session.closing) {
             (Kill::Now, _) => {
                 self.output.clear();
@@ -584,6 +640,27 @@ impl Connection {
             (Kill::AfterReply, _) | (_, true) => Ended::Closing,
             _ => ended,
         }
+    }
+
+    /// Shows what waits to be run.
+    #[cold]
+    fn note_query(&self) {
+        let understood = self.parser.understood().min(self.tail.len());
+        let (len, capacity) = (self.tail.len(), self.tail.capacity());
+        let arguments = understood + self.parser.memory_bytes();
+        self.session.client.set_query(arguments, len - understood, capacity - len);
+    }
+
+    /// Ends the connection if more waits to be run than may; whether it may go on.
+    fn keep_to_query_limit(&self) -> bool {
+        let queued = self.session.transaction.as_ref().map_or(0, |one| one.queued_bytes());
+        let keeps = self.tail.len() + queued <= self.worker.settings().query_bytes_max;
+        let client = &self.session.client;
+        if !keeps && client.killed() != Kill::Now {
+            self.worker.stats().query_overflows.add(1);
+            client.kill(Kill::Now);
+        }
+        keeps
     }
 
     /// Runs all complete requests of some input. Returns how much of it is used up.
@@ -595,6 +672,10 @@ impl Connection {
         self.is_pipelined = false;
         let output = if waited { &mut self.output } else { &mut scratch.output };
         let mut output = std::mem::take(output);
+        // What came before the requests is told before their replies.
+        if self.session.client.outbox_bytes() > 0 {
+            self.session.client.take_messages(&mut output, self.session.dialect);
+        }
         let batch = Batch::begin(server, &worker, &settings);
         let now = batch.now;
         let mut at = 0;
@@ -605,8 +686,14 @@ impl Connection {
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
+        if input.len() > READ_BYTES {
+            scratch.forget_words();
+        }
+        if self.outgrows(&settings, output.len()) {
+            output = Output::new();
+        }
         let is_short = !waited && output.len() <= OUTPUT_HELD_BYTES_MAX;
-        let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained);
+        let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained { .. });
         if may_hold && worker.turns.hold() {
             scratch.renew_output();
             self.output = output;
@@ -648,14 +735,14 @@ impl Connection {
             smallvec::SmallVec::new();
         let mut end = *at;
         let mut failed = None;
-        let mut drained = false;
+        let mut drained = None;
         let mut names_members = false;
         let mut ahead: smallvec::SmallVec<[u64; BATCH_MAX]> = smallvec::SmallVec::new();
         let mut last: Option<&CommandEntry> = None;
         for (nth, spans) in spans.iter_mut().enumerate() {
             let rest = &input[end..];
             if rest.is_empty() {
-                drained = true;
+                drained = Some(0);
                 break;
             }
             match self.parser.parse(rest, spans, &limits) {
@@ -668,7 +755,8 @@ impl Connection {
                     // Who writes to one key in a row asks for it once.
                     if planned.is_ahead && ahead.last() != Some(&planned.hash) {
                         ahead.push(planned.hash);
-                        if !is_alone {
+                        // A script has much to do before it comes to its key.
+                        if !is_alone || !planned.keyed {
                             server.keyspace.prefetch_gate(planned.hash);
                         }
                     }
@@ -691,8 +779,8 @@ impl Connection {
                     }
                     break;
                 }
-                Ok(Parsed::Incomplete { .. }) => {
-                    drained = true;
+                Ok(Parsed::Incomplete { needs }) => {
+                    drained = Some(needs);
                     break;
                 }
                 Err(error) => {
@@ -711,6 +799,9 @@ impl Connection {
             let stats = batch.worker.stats();
             stats.batches.add(1);
             stats.batched_commands.add(requests.len() as u64);
+            if requests.len() as u64 > stats.batch_max.get() {
+                stats.batch_max.set(requests.len() as u64);
+            }
         }
         if let Some(ended) = self.run_requests(batch, &requests, at, output) {
             // The rest is parsed anew, from the request that has to wait.
@@ -721,7 +812,7 @@ impl Connection {
         if let Some(error) = failed {
             return Some(self.protocol_error(batch, &error, output));
         }
-        drained.then_some(Ended::Drained)
+        drained.map(|needs| Ended::Drained { needs })
     }
 
     /// Asks for the memory that look-ups of members in large collections will read: the buckets
@@ -767,6 +858,7 @@ impl Connection {
     ) -> Option<Ended> {
         let mut meter = Meter::start(batch);
         let mut written = output.len();
+        let pause_bytes = OUTPUT_PAUSE_BYTES.min(self.reply_bytes_max(batch.settings) - 1);
         for (planned, end) in requests {
             let Some(words) = planned.words else {
                 *at = *end;
@@ -800,14 +892,14 @@ impl Connection {
                         meter.finish(self);
                         return Some(Ended::Closing);
                     }
-                    if output.len() > OUTPUT_PAUSE_BYTES {
+                    if output.len() > pause_bytes {
                         meter.finish(self);
                         return Some(Ended::Full);
                     }
                 }
                 waits @ (Ran::Rest(_) | Ran::Blocked) => {
                     *at = *end;
-                    meter.after(waits, request, self);
+                    meter.answered(waits, request, self);
                     meter.finish(self);
                     return Some(Ended::Waits(waits));
                 }
@@ -920,11 +1012,33 @@ impl Connection {
         }
     }
 
+    /// With so many bytes of output the connection ends at once.
+    #[inline]
+    fn reply_bytes_max(&self, settings: &Settings) -> usize {
+        settings.reply_bytes_max(self.session.subscriptions.is_some())
+    }
+
+    /// Whether replies are more than may wait even for a moment; the connection ends without them.
+    #[inline]
+    fn outgrows(&self, settings: &Settings, replies: usize) -> bool {
+        let outgrows = replies >= self.reply_bytes_max(settings);
+        if outgrows {
+            self.session.client.kill_for_output();
+        }
+        outgrows
+    }
+
+    /// Drops replies that are more than may wait even for a moment.
+    fn drop_outgrown(&mut self) {
+        if self.outgrows(&self.worker.settings(), self.output.len()) {
+            self.output = Output::new();
+        }
+    }
+
     /// Whether more output waits for this client than it may.
     fn over_limit(&mut self, settings: &Settings, waiting: usize, now: u64) -> bool {
         self.session.client.output_bytes.store(waiting as u64, Ordering::Relaxed);
-        let is_subscriber = self.session.subscriptions.is_some();
-        let limit = if is_subscriber { settings.pubsub_output } else { settings.output };
+        let limit = settings.output_limit(self.session.subscriptions.is_some());
         let unknown = !self.session.authenticated && waiting > OUTPUT_BEFORE_AUTH_BYTES;
         let over = unknown || limit.is_passed(waiting as u64, &mut self.soft_since, now);
         if over {
@@ -932,6 +1046,22 @@ impl Connection {
         }
         over
     }
+}
+
+/// Puts input behind a tail. Its buffer grows as a vector does, but not beyond a word that has come
+/// for the most part, with which the tail is `announced` bytes long: so how large it is depends
+/// on the requests alone.
+fn keep(tail: &mut Vec<u8>, announced: usize, input: &[u8]) {
+    let (len, capacity) = (tail.len() + input.len(), tail.capacity());
+    if len > capacity {
+        // Less than a quarter more each time would be too little when many words come.
+        let fits = announced > len
+            && announced >= capacity + capacity / 4
+            && announced <= len.saturating_mul(5) / 2;
+        let wanted = if fits { announced } else { len * 2 };
+        tail.reserve_exact(wanted - tail.len());
+    }
+    tail.extend_from_slice(input);
 }
 
 /// The pieces as far as they are within the first `left` bytes.
@@ -986,7 +1116,7 @@ fn find<'a>(
 ) -> Option<&'a CommandEntry> {
     let name = words.get(0)?;
     match last {
-        Some(entry) if entry.command.name.as_bytes().eq_ignore_ascii_case(name) => Some(entry),
+        Some(entry) if entry.called.as_bytes().eq_ignore_ascii_case(name) => Some(entry),
         _ => server.table.find(name),
     }
 }
@@ -1069,13 +1199,27 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Counts a request that is answered. What was refused or queued took no time of its command.
+    /// Counts a request that has run. What was refused or queued took no time of its command; what
+    /// waits is counted when its wait is over.
     #[inline]
-    fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &Connection) {
-        if matches!(ran, Ran::Refused | Ran::Queued) {
-            return self.refused(request, connection);
+    fn answered(&mut self, ran: Ran, request: Request<'_>, connection: &mut Connection) {
+        match ran {
+            Ran::Refused | Ran::Queued => self.refused(request, connection),
+            Ran::Blocked => self.blocked(connection),
+            _ => self.after(ran, request, connection),
         }
-        self.after(ran, request, connection);
+    }
+
+    /// Notes with a request that begins to wait how long it took to see that it must.
+    #[cold]
+    fn blocked(&mut self, connection: &mut Connection) {
+        let was_alone = self.running.is_none_or(|(_, calls)| calls == 0);
+        self.finish(connection);
+        let since = if was_alone { self.since } else { self.booked };
+        self.booked = 0;
+        if let Some(wait) = &mut connection.session.wait {
+            wait.ran_nanos = self.batch.server.clock.nanos().saturating_sub(since);
+        }
     }
 
     #[cold]
@@ -1130,12 +1274,29 @@ mod tests {
         size_of::<F>()
     }
 
+    /// However a request comes in pieces, the buffer of its first part is as long as itself.
+    #[test]
+    fn a_buffer_for_a_large_word_is_as_long_as_that() {
+        const ANNOUNCED: usize = 1_048_600;
+        for first in [10, 1000, 65_536, 500_000, 700_000] {
+            for step in [999, 16_384, 65_536] {
+                let mut tail = Vec::new();
+                keep(&mut tail, ANNOUNCED, &vec![b'x'; first]);
+                while tail.len() < ANNOUNCED - 2 {
+                    let rest = ANNOUNCED - 2 - tail.len();
+                    keep(&mut tail, ANNOUNCED, &vec![b'x'; step.min(rest)]);
+                }
+                assert_eq!(tail.capacity(), ANNOUNCED, "{first} then {step}");
+            }
+        }
+    }
+
     /// Ten thousand idle connections are nothing special, so a field more is to be thought over.
     #[test]
     fn an_idle_connection_is_small() {
         let task = size_of_future(Connection::run);
         assert!(task <= 128, "{task} bytes");
         let state = size_of::<Connection>() + size_of::<Client>();
-        assert!(state <= 560, "{state} bytes");
+        assert!(state <= 584, "{state} bytes");
     }
 }

@@ -34,6 +34,9 @@ const BRIEF_STEPS_MAX: u64 = 128;
 /// Values up to this size are dropped where they were replaced.
 const DROP_HERE_BYTES_MAX: usize = 64 << 10;
 
+/// The same in small pieces of memory, of which some values have many.
+const DROP_HERE_PIECES_MAX: usize = 64;
+
 /// The refusal of DEBUG where it is not allowed.
 const DEBUG_NOT_ALLOWED: &str = "ERR DEBUG command not allowed. If the enable-debug-command \
     option is set to \"local\", you can run it from a local connection, otherwise you need to set \
@@ -148,6 +151,8 @@ impl<'a> Batch<'a> {
             access: self.settings.access,
             touch: !session.no_touch,
             origin: session.client.id,
+            by_script: session.is_in_script,
+            is_paused: !self.undisturbed && self.server.pause.holds(self.now, true).is_some(),
             layout: self.settings.layout,
             intake: match self.intake.import {
                 Import::On if session.imports => Intake { import: Import::Source, ..self.intake },
@@ -314,7 +319,9 @@ impl<'a> Batch<'a> {
         Reply::new(output, session.dialect).error(&error);
         let known = !matches!(error, CommandError::UnknownSubcommand { .. });
         let entry = request.entry.filter(|_| known);
-        let number = entry.map(|entry| entry.number_of(called(entry.command, request.words)));
+        let number = entry.map(|entry| {
+            entry.number_of(counted(entry.command, called(entry.command, request.words)))
+        });
         self.worker.count_error(number, rejected, &error);
     }
 
@@ -326,6 +333,10 @@ impl<'a> Batch<'a> {
         session: &Session,
     ) -> Result<(&'a CommandEntry, &'static Command), CommandError> {
         let (entry, command) = self.named(request, session)?;
+        if !session.is_free() {
+            // The log of refusals tells what it was that led to one.
+            note_called(entry, command, session);
+        }
         self.permit(request, entry, command, session)?;
         if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
             self.worker.stats().oom_refusals.add(1);
@@ -361,7 +372,7 @@ impl<'a> Batch<'a> {
                 self.permit(request, entry, entry.command, session)?;
             }
             let command = found?;
-            session.client.set_last_command(entry.command, Some(command));
+            note_called(entry, command, session);
             command
         };
         if !command.arity.allows(words.len()) {
@@ -565,7 +576,7 @@ impl<'a> Batch<'a> {
         let Some(view) = self.server.keyspace.try_enter(frame, &way.plan, way.mode) else {
             return Ok(Ran::Busy);
         };
-        if self.is_long(command, args, &view) {
+        if self.is_long(command, args, &view) || self.is_long_exec(command, session, &view) {
             return Ok(Ran::Busy);
         }
         view.prefetch(&way.hashes);
@@ -587,13 +598,22 @@ impl<'a> Batch<'a> {
         // Nobody can come between the look and the wait: the gates are still held.
         if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
             let (client, dialect) = (&session.client, session.dialect);
+            // Who ends the wait counts it as a call of this command.
+            note_called(entry, command, session);
             let attempt = self.attempt(request, entry, command, session);
             let permit = Permit::new(&self.server.acl, &session.user, &attempt);
             let blocked = Blocked::new(client, dialect, block, request.words, permit, &view);
             let blocked = Arc::new(blocked);
             view.wait(blocked.awaited(), &(Arc::clone(&blocked) as Arc<dyn Waiter>));
             let number = entry.number_of(command);
-            session.wait = Some(Box::new(Wait { blocked, until: *until, mute: false, number }));
+            session.wait = Some(Box::new(Wait {
+                blocked,
+                until: *until,
+                mute: false,
+                number,
+                ran_nanos: 0,
+                is_counted: false,
+            }));
         }
         let tally = view.publish();
         self.settle(tally, command);
@@ -719,40 +739,72 @@ impl<'a> Batch<'a> {
             tokio::task::yield_now().await;
             return self.run(request, session, output);
         }
-        let args = args_of(request, entry, command);
-        if self.is_wordy(command, args) {
-            return self.run_elsewhere(request, held, entry, command, session, output).await;
+        if self.is_wordy(command, args_of(request, entry, command)) {
+            let ran = self.run_elsewhere(request, held, entry, command, session, output).await;
+            if ran != Ran::Busy {
+                return ran;
+            }
+            // It has nothing to answer yet, so it is not much.
+            return self.run_here(request, held, (entry, command), false, session, output).await;
         }
+        self.run_here(request, held, (entry, command), true, session, output).await
+    }
+
+    /// Waits for the shards of a request and runs it; on another thread if it takes long and
+    /// `may_leave`.
+    async fn run_here(
+        &self,
+        request: Request<'a>,
+        held: &Arc<Held>,
+        (entry, command): (&CommandEntry, &'static Command),
+        mut may_leave: bool,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Ran {
+        let mark = output.mark();
         let way = self.way(request, command, session);
-        let permit = self.permit_transaction(command, session).await;
-        let entered = match permit {
-            Ok(permit) => {
-                let view = self.enter_unless_busy(&way.plan, way.mode, session).await;
-                view.map(|view| (view, permit))
-            }
-            Err(busy) => Err(busy),
+        let permit = match self.permit_transaction(command, session).await {
+            Ok(permit) => permit,
+            Err(busy) => return self.refuse_busy(request, busy, session, output, mark),
         };
-        let (view, permit) = match entered {
-            Ok(entered) => entered,
-            Err(busy) => {
-                let error = self.refuse_queued(request, busy, session);
-                self.refuse(request, true, error, session, output, mark);
-                self.finish(request, session, output, mark);
-                return Ran::Refused;
+        let view = loop {
+            let view = match self.enter_unless_busy(&way.plan, way.mode, session).await {
+                Ok(view) => view,
+                Err(busy) => return self.refuse_busy(request, busy, session, output, mark),
+            };
+            if !may_leave || !self.is_long(command, args_of(request, entry, command), &view) {
+                break view;
             }
-        };
-        if session.runs_scripts(command) {
-            return self.exec_apart((view, permit), request, held, session, output).await;
-        }
-        if self.is_long(command, args, &view) {
             drop(view);
-            return self.run_elsewhere(request, held, entry, command, session, output).await;
+            let ran = self.run_elsewhere(request, held, entry, command, session, output).await;
+            if ran != Ran::Busy {
+                return ran;
+            }
+            may_leave = false;
+        };
+        if session.runs_scripts(command) || self.is_long_exec(command, session, &view) {
+            return self.exec_apart((view, permit), request, held, session, output).await;
         }
         self.worker.stats().gate_waits.add(1);
         view.prefetch(&way.hashes);
         session.began_nanos = self.server.clock.nanos();
         let ran = self.run_in(view, request, entry, command, session, output);
         self.waited(request, ran, session, output, mark)
+    }
+
+    /// Ends a request whose shards a script holds for too long.
+    fn refuse_busy(
+        &self,
+        request: Request<'_>,
+        busy: CommandError,
+        session: &mut Session,
+        output: &mut Output,
+        mark: protocol::Mark,
+    ) -> Ran {
+        let error = self.refuse_queued(request, busy, session);
+        self.refuse(request, true, error, session, output, mark);
+        self.finish(request, session, output, mark);
+        Ran::Refused
     }
 
     /// Ends a request that had to wait.
@@ -848,6 +900,7 @@ impl<'a> Batch<'a> {
             self.worker.stats().admin_commands.add(calls);
         }
         client.commands.add(calls);
+        let command = counted(entry.command, command);
         let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
         client.set_last_command(entry.command, sub);
         self.book_run(entry, command, (calls, nanos));
@@ -862,7 +915,7 @@ impl<'a> Batch<'a> {
     ) {
         let stats = self.worker.stats();
         stats.commands.add(calls);
-        let each = &stats.each[entry.number_of(command)];
+        let each = &stats.each[entry.number_of(counted(entry.command, command))];
         each.calls.add(calls);
         each.nanos.add(nanos);
         if self.settings.latency_tracking {
@@ -873,10 +926,30 @@ impl<'a> Batch<'a> {
         self.worker.note_latency(self.settings, event, nanos / 1000);
     }
 
-    /// How long a command of this kind took until now, on average, in ns.
-    pub fn usual_nanos(&self, entry: &CommandEntry, command: &'static Command) -> u64 {
+    /// How many commands of a kind have been booked.
+    pub fn calls_until_now(&self, entry: &CommandEntry, command: &'static Command) -> u64 {
+        self.worker.stats().each[entry.number_of(command)].calls.get()
+    }
+
+    /// Counts a command whose time another one stands for.
+    pub fn book_unmeasured(&self, entry: &CommandEntry, command: &'static Command) {
+        let stats = self.worker.stats();
+        stats.commands.add(1);
+        stats.each[entry.number_of(command)].calls.add(1);
+    }
+
+    /// Books the time of commands that are counted already, so many of `nanos` each.
+    pub fn book_others(
+        &self,
+        entry: &CommandEntry,
+        command: &'static Command,
+        (calls, nanos): (u64, u64),
+    ) {
         let each = &self.worker.stats().each[entry.number_of(command)];
-        each.nanos.get().checked_div(each.calls.get()).unwrap_or(0)
+        each.nanos.add(nanos.wrapping_mul(calls));
+        if self.settings.latency_tracking {
+            each.latency.get_or_init(Default::default).record(nanos, calls);
+        }
     }
 
     /// Counts what a transaction did, and drops what it left where that disturbs nobody.
@@ -929,7 +1002,7 @@ impl<'a> Batch<'a> {
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
         // Somebody must be able to look around in a pause, and to end it.
-        let exempt = entry.command.name == "CLIENT";
+        let exempt = entry.command.name == "CLIENT" && command.name != "PAUSE";
         let is_heard = is_publish(command) || command.writes();
         if !exempt && let Some(rest) = self.server.pause.holds(self.now, is_heard) {
             return Ok(held(entry, command, session, rest));
@@ -1008,7 +1081,9 @@ pub fn is_dropped_lazily(garbage: &Leftovers, command: &Command, settings: &Sett
         "FLUSHALL" | "FLUSHDB" => settings.lazy_user_flush,
         _ => settings.lazy_server_del,
     });
-    lazy && (garbage.has_databases() || garbage.value_bytes() > DROP_HERE_BYTES_MAX)
+    let is_much =
+        || garbage.value_bytes() > DROP_HERE_BYTES_MAX || garbage.pieces() > DROP_HERE_PIECES_MAX;
+    lazy && (garbage.has_databases() || is_much())
 }
 
 /// Notes what a client waits with.
@@ -1019,9 +1094,15 @@ pub fn held(
     session: &Session,
     rest: Millis,
 ) -> Ran {
+    note_called(entry, command, session);
+    Ran::Paused(rest)
+}
+
+/// Notes which command a client has called.
+fn note_called(entry: &CommandEntry, command: &'static Command, session: &Session) {
+    let command = counted(entry.command, command);
     let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
     session.client.set_last_command(entry.command, sub);
-    Ran::Paused(rest)
 }
 
 /// Runs a command; a panic, which is a bug, becomes an error of that command alone.
@@ -1049,6 +1130,12 @@ pub fn called(command: &'static Command, words: Words<'_>) -> &'static Command {
         return command;
     }
     words.get(1).and_then(|name| command.subcommand(name)).unwrap_or(command)
+}
+
+/// As what a call is counted and shown: what DEBUG is asked for are no commands in Redis.
+#[inline]
+fn counted(container: &'static Command, command: &'static Command) -> &'static Command {
+    if container.flags.has(Flags::PROTECTED) { container } else { command }
 }
 
 #[cold]

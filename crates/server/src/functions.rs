@@ -92,11 +92,15 @@ impl Functions {
         let library = Loader::new().and_then(|mut loader| loader.load(source, clock));
         let library = library.map_err(refused)?;
         self.change(|catalog| {
-            if replace {
-                catalog.remove(&name);
-            }
+            let old = if replace { catalog.remove(&name) } else { None };
             // Somebody may have loaded the same meanwhile.
-            catalog.add(library).map_err(|conflict| taken(&conflict))
+            catalog.add(library).map_err(|conflict| {
+                if let Some(old) = old {
+                    // It was there just now.
+                    let _ = catalog.add(old);
+                }
+                taken(&conflict)
+            })
         })?;
         Ok(name)
     }
@@ -104,15 +108,19 @@ impl Functions {
     /// Deletes a library; whether there was one.
     pub fn delete(&self, name: &[u8]) -> bool {
         let name = std::str::from_utf8(name).unwrap_or_default();
-        self.change(|catalog| catalog.remove(name).then_some(()).ok_or(())).is_ok()
+        self.change(|catalog| catalog.remove(name).map(drop).ok_or(())).is_ok()
     }
 
-    /// Deletes all libraries.
-    pub fn flush(&self) {
-        let _: Result<(), ()> = self.change(|catalog| {
-            *catalog = Catalog::default();
-            Ok(())
-        });
+    /// Deletes all libraries; returns what there was, which may take long to drop.
+    pub fn flush(&self) -> Arc<Catalog> {
+        self.replace(Catalog::default())
+    }
+
+    /// Puts another catalog in the place of the one there is.
+    fn replace(&self, new: Catalog) -> Arc<Catalog> {
+        let mut catalog = self.lock();
+        self.version.fetch_add(1, Ordering::Release);
+        std::mem::replace(&mut *catalog, Arc::new(new))
     }
 
     /// All libraries as a payload for [`Functions::restore`].
@@ -137,21 +145,26 @@ impl Functions {
         clock: &Clock,
     ) -> Result<(), CommandError> {
         let restored = read(payload, clock)?;
+        if policy == Policy::Flush {
+            // Dropping what nobody has any more keeps nobody waiting.
+            drop(self.replace(restored));
+            return Ok(());
+        }
         self.change(|catalog| {
-            if policy == Policy::Flush {
-                *catalog = restored;
-                return Ok(());
-            }
+            // All of them or none.
+            let mut changed = catalog.clone();
             for library in restored.libraries() {
                 let name = library.source.name();
-                if catalog.has(name) && policy == Policy::Append {
+                if changed.has(name) && policy == Policy::Append {
                     return Err(CommandError::text(format!("ERR Library {name} already exists")));
                 }
-                catalog.remove(name);
+                drop(changed.remove(name));
             }
             restored.libraries().try_for_each(|library| {
-                catalog.add(Arc::clone(library)).map_err(|conflict| taken(&conflict))
-            })
+                changed.add(Arc::clone(library)).map_err(|conflict| taken(&conflict))
+            })?;
+            *catalog = changed;
+            Ok(())
         })
     }
 
@@ -159,18 +172,12 @@ impl Functions {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a changed catalog in the place of the one there is, unless the change fails.
+    /// Changes the catalog, which is left as it was if the change fails. Whoever still looks at it
+    /// goes on with the old one.
     fn change<E>(&self, change: impl FnOnce(&mut Catalog) -> Result<(), E>) -> Result<(), E> {
-        let old;
-        {
-            let mut catalog = self.lock();
-            let mut changed = Catalog::clone(&catalog);
-            change(&mut changed)?;
-            old = std::mem::replace(&mut *catalog, Arc::new(changed));
-            self.version.fetch_add(1, Ordering::Release);
-        }
-        // Dropping what nobody has any more keeps nobody waiting.
-        drop(old);
+        let mut catalog = self.lock();
+        change(Arc::make_mut(&mut catalog))?;
+        self.version.fetch_add(1, Ordering::Release);
         Ok(())
     }
 }

@@ -153,7 +153,7 @@ fn may_look(server: &Server, user: &User) -> bool {
         let (asked, words) = (Asked::of(entry, entry.command), Words::new(NAME, &spans));
         Attempt { asked, words, db: 0, databases: server.keyspace.databases() }
     };
-    server.table.find(NAME).is_some_and(|entry| user.check(&attempt(entry)).is_ok())
+    server.table.named(NAME).is_some_and(|entry| user.check(&attempt(entry)).is_ok())
 }
 
 /// The name and the password of a header of the scheme "Basic" (RFC 7617).

@@ -29,9 +29,20 @@ pub struct Section {
     /// Its name, in lower case.
     pub name: &'static str,
     title: &'static str,
-    /// Whether INFO shows it when it is not named.
-    pub default: bool,
+    /// When INFO shows it.
+    shown: Shown,
     write: fn(&Scene<'_>, &mut Lines),
+}
+
+/// When INFO shows a section, besides when it is named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// When none is named.
+    Usually,
+    /// With all.
+    WithAll,
+    /// Never.
+    Named,
 }
 
 /// What the sections read.
@@ -49,7 +60,7 @@ const fn section(
     title: &'static str,
     write: fn(&Scene<'_>, &mut Lines),
 ) -> Section {
-    Section { name, title, default: true, write }
+    Section { name, title, shown: Shown::Usually, write }
 }
 
 /// All sections, in the order in which they are shown.
@@ -63,12 +74,13 @@ pub const SECTIONS: &[Section] = &[
     section("replication", "Replication", replication),
     section("cpu", "CPU", cpu),
     section("modules", "Modules", |_, _| ()),
-    Section { default: false, ..section("commandstats", "Commandstats", command_stats) },
+    Section { shown: Shown::WithAll, ..section("commandstats", "Commandstats", command_stats) },
     section("errorstats", "Errorstats", error_stats),
-    Section { default: false, ..section("latencystats", "Latencystats", latency_stats) },
+    Section { shown: Shown::WithAll, ..section("latencystats", "Latencystats", latency_stats) },
     section("cluster", "Cluster", |_, lines| lines.put("cluster_enabled", 0)),
     section("keyspace", "Keyspace", keyspace),
     section("keysizes", "Keysizes", key_sizes),
+    Section { shown: Shown::Named, ..section("debug", "Debug", debug) },
 ];
 
 /// The sections that the words of a request ask for, in the order of the table.
@@ -78,7 +90,12 @@ pub fn wanted<'a>(words: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<&'static
     let everything = named("all") || named("everything");
     let usual = words.clone().next().is_none() || named("default");
     let all = SECTIONS.iter();
-    all.filter(|one| everything || (usual && one.default) || named(one.name)).collect()
+    let shown = |one: &&Section| match one.shown {
+        Shown::Usually => everything || usual,
+        Shown::WithAll => everything,
+        Shown::Named => false,
+    };
+    all.filter(|one| shown(one) || named(one.name)).collect()
 }
 
 /// The text of some sections.
@@ -255,7 +272,7 @@ pub struct MemoryUse {
     pub dataset: u64,
     /// Tables of keys.
     pub tables: u64,
-    /// What waits for clients or came from them.
+    /// What clients hold, waits for them or came from them.
     pub clients: u64,
     /// Libraries of functions.
     pub functions: u64,
@@ -280,10 +297,8 @@ impl MemoryUse {
         let used = memory::heap::used_bytes() as u64;
         let memory = process::memory();
         let (peak, peak_seconds) = server.sampler.used_peak(used, server.clock.now() / 1000);
-        let waiting = server.clients.all();
-        let clients = waiting.iter().map(|client| {
-            client.query_bytes.load(Ordering::Relaxed) + client.output_bytes.load(Ordering::Relaxed)
-        });
+        let all = server.clients.all();
+        let clients = all.iter().map(|client| client.memory_bytes());
         MemoryUse {
             used,
             peak,
@@ -341,11 +356,14 @@ fn memory(scene: &Scene<'_>, lines: &mut Lines) {
     lines.same(&["allocator_active", "allocator_resident"], memory.resident_heap);
     lines.put("allocator_muzzy", 0);
     lines.bytes("total_system_memory", process::machine_bytes());
-    for name in ["used_memory_lua", "used_memory_vm_total"] {
-        lines.bytes(name, 0);
-    }
-    lines.same(&["used_memory_vm_eval", "used_memory_vm_functions"], 0);
     let functions = server.functions.catalog();
+    // Each Lua runs both, and takes from the sources of the functions what it is asked for.
+    let lua_bytes = server.total(|stats| stats.lua_bytes.get());
+    let source_bytes = functions.source_bytes() as u64;
+    lines.put("used_memory_vm_eval", lua_bytes);
+    lines.bytes("used_memory_lua", server.greatest(|stats| stats.lua_bytes.get()));
+    lines.put("used_memory_vm_functions", source_bytes);
+    lines.bytes("used_memory_vm_total", lua_bytes + source_bytes);
     let (scripts_len, script_bytes) = server.scripts.registry.size();
     lines.put("used_memory_scripts_eval", script_bytes);
     lines.bytes("used_memory_scripts", memory.functions + script_bytes as u64);
@@ -442,8 +460,9 @@ fn stats(scene: &Scene<'_>, lines: &mut Lines) {
     lines.same(&["expired_subkeys", "expired_fields"], sum(|stats| stats.lapsed.get()));
     lines.put("expired_stale_perc", "0.00");
     lines.put("expired_time_cap_reached_count", sum(|stats| stats.expire_cycles_capped.get()));
-    lines.put("expire_cycle_cpu_milliseconds", sum(|stats| stats.expire_micros.get()) / 1000);
-    lines.same(&["evicted_keys", "evicted_clients"], 0);
+    lines.put("expire_cycle_cpu_milliseconds", sum(|stats| stats.expire_nanos.get()) / 1_000_000);
+    lines.put("evicted_keys", 0);
+    lines.put("evicted_clients", sum(|stats| stats.evicted_clients.get()));
     lines.put("evicted_scripts", server.scripts.registry.evicted());
     lines.same(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"], 0);
     lines.put("oom_rejections", sum(|stats| stats.oom_refusals.get()));
@@ -505,6 +524,22 @@ fn event_loop(server: &Server, rates: Rates, lines: &mut Lines) {
     lines.put("instantaneous_eventloop_cycles_per_sec", rates.cycles as u64);
     let micros = if rates.cycles > 0.0 { rates.cpu_nanos / rates.cycles / 1000.0 } else { 0.0 };
     lines.put("instantaneous_eventloop_duration_usec", micros as u64);
+}
+
+/// More of the same. A cycle's commands are those that came together, its longest duration is that
+/// of the longest command.
+fn debug(scene: &Scene<'_>, lines: &mut Lines) {
+    let server = scene.server;
+    lines.put("eventloop_duration_aof_sum", 0);
+    let expiry = server.sum(|stats| stats.expire_nanos.get());
+    lines.put("eventloop_duration_cron_sum", expiry / 1000);
+    let numbers = called(server).map(|(_, number)| latency_buckets(server, number).0);
+    let longest = numbers.filter_map(|buckets| buckets.last().map(|(nanos, _)| *nanos)).max();
+    lines.put("eventloop_duration_max", longest.unwrap_or(0).div_ceil(1000));
+    let batches = server.all_stats();
+    let largest = batches.iter().map(|stats| stats.batch_max.get()).max().unwrap_or(0);
+    let is_used = server.total(|stats| stats.commands.get()) > 0;
+    lines.put("eventloop_cmd_per_cycle_max", largest.max(u64::from(is_used)));
 }
 
 fn replication(scene: &Scene<'_>, lines: &mut Lines) {
@@ -677,8 +712,9 @@ mod tests {
     #[test]
     fn sections_are_shown_by_name_in_the_order_of_the_table() {
         assert_eq!(names(&["cpu", "SERVER", "nothing"]), ["server", "cpu"]);
-        assert_eq!(names(&["all"]).len(), SECTIONS.len());
-        assert_eq!(names(&["everything", "cpu"]).len(), SECTIONS.len());
+        assert_eq!(names(&["all"]).len(), SECTIONS.len() - 1);
+        assert_eq!(names(&["everything", "cpu"]).len(), SECTIONS.len() - 1);
+        assert_eq!(names(&["all", "debug"]).len(), SECTIONS.len(), "it must be named");
         assert_eq!(names(&[]), names(&["default"]));
         assert!(!names(&[]).contains(&"commandstats"));
         assert_eq!(names(&["default", "commandstats"]).len(), names(&[]).len() + 1);

@@ -1,7 +1,9 @@
-//! The log: a line an event, to standard error or a file, for people or for machines.
+//! The log: a line an event, to standard output or a file, for people or for machines.
 //!
-//! The least weight and the form of a line can be changed while the server runs. A log file is
-//! opened anew for each line, so that it can be moved away at any time; lines are rare.
+//! By default a line begins as one of Redis does, with the process and its role, the time and a
+//! mark for its weight, since tools read that. The least weight and the form of a line can be
+//! changed while the server runs. A log file is opened anew for each line, so that it can be moved
+//! away at any time; lines are rare.
 //!
 //! # Invariants
 //!
@@ -18,7 +20,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use config::{Live, LogFormat, LogLevel};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
@@ -47,7 +49,12 @@ pub fn start(live: &Live) -> io::Result<Log> {
     }
     let (level, handle) = reload::Layer::new(filter(live.loglevel));
     let format = Arc::new(AtomicU8::new(live.log_format as u8));
-    let lines = Lines { file, format: Arc::clone(&format), clock: Clock::default() };
+    let way = match file {
+        Some(path) => Way::File(path),
+        None if live.logtostderr => Way::StandardError,
+        None => Way::StandardOutput,
+    };
+    let lines = Lines { way, format: Arc::clone(&format), clock: Clock::default() };
     let subscriber = Registry::default().with(level).with(lines);
     // The first of a process stays; there is one but for tests.
     drop(tracing::subscriber::set_global_default(subscriber));
@@ -101,9 +108,16 @@ fn open(path: &Path) -> io::Result<std::fs::File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
+/// Where lines go.
+enum Way {
+    StandardOutput,
+    StandardError,
+    File(PathBuf),
+}
+
 /// Writes events as lines.
 struct Lines {
-    file: Option<PathBuf>,
+    way: Way,
     format: Arc<AtomicU8>,
     clock: Clock,
 }
@@ -112,13 +126,14 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let level = event.metadata().level().as_str();
-        let time = timestamp(self.clock.now());
+        let level = *event.metadata().level();
+        let now = self.clock.now();
         let format = self.format.load(Ordering::Relaxed);
         let line = match format {
-            format if format == LogFormat::Json as u8 => json(&time, level, &fields),
-            format if format == LogFormat::Logfmt as u8 => logfmt(&time, level, &fields),
-            _ => human(&time, level, &fields),
+            format if format == LogFormat::Json as u8 => json(&timestamp(now), level, &fields),
+            format if format == LogFormat::Logfmt as u8 => logfmt(&timestamp(now), level, &fields),
+            format if format == LogFormat::Human as u8 => human(&timestamp(now), level, &fields),
+            _ => legacy(std::process::id(), &legacy_timestamp(now), level, &fields),
         };
         self.write(line.as_bytes());
     }
@@ -127,9 +142,13 @@ impl<S: Subscriber> Layer<S> for Lines {
 impl Lines {
     /// Nobody is left to tell if the log cannot be written.
     fn write(&self, line: &[u8]) {
-        drop(match &self.file {
-            Some(path) => open(path).and_then(|mut file| file.write_all(line)),
-            None => io::stderr().lock().write_all(line),
+        drop(match &self.way {
+            Way::File(path) => open(path).and_then(|mut file| file.write_all(line)),
+            Way::StandardError => io::stderr().lock().write_all(line),
+            Way::StandardOutput => {
+                let mut out = io::stdout().lock();
+                out.write_all(line).and_then(|()| out.flush())
+            }
         });
     }
 }
@@ -177,9 +196,24 @@ impl Visit for Fields {
     }
 }
 
+/// `1234:M 31 Jan 2026 12:00:00.000 # message name=value`.
+fn legacy(process: u32, time: &str, level: Level, fields: &Fields) -> String {
+    let mark = match level {
+        Level::TRACE => '.',
+        Level::DEBUG => '-',
+        Level::INFO => '*',
+        Level::WARN | Level::ERROR => '#',
+    };
+    for_people(format!("{process}:M {time} {mark} "), fields)
+}
+
 /// `2026-01-31T12:00:00.000Z WARN  message name=value`.
-fn human(time: &str, level: &str, fields: &Fields) -> String {
-    let mut line = format!("{time} {level:<5} ");
+fn human(time: &str, level: Level, fields: &Fields) -> String {
+    for_people(format!("{time} {:<5} ", level.as_str()), fields)
+}
+
+/// Completes a line that begins like this, and puts a backtrace below it.
+fn for_people(mut line: String, fields: &Fields) -> String {
     push_visible(&fields.message, &mut line);
     for (name, value) in fields.others.iter().filter(|(name, _)| *name != BACKTRACE) {
         push_pair(name, value, &mut line);
@@ -194,8 +228,8 @@ fn human(time: &str, level: &str, fields: &Fields) -> String {
 }
 
 /// `time=... level=warn message="..." name=value`.
-fn logfmt(time: &str, level: &str, fields: &Fields) -> String {
-    let mut line = format!("time={time} level={}", level.to_ascii_lowercase());
+fn logfmt(time: &str, level: Level, fields: &Fields) -> String {
+    let mut line = format!("time={time} level={}", level.as_str().to_ascii_lowercase());
     push_pair("message", &Said::Text(fields.message.clone()), &mut line);
     fields.others.iter().for_each(|(name, value)| push_pair(name, value, &mut line));
     line.push('\n');
@@ -203,8 +237,8 @@ fn logfmt(time: &str, level: &str, fields: &Fields) -> String {
 }
 
 /// `{"time":"...","level":"warn","message":"...","name":"value"}`.
-fn json(time: &str, level: &str, fields: &Fields) -> String {
-    let level = level.to_ascii_lowercase();
+fn json(time: &str, level: Level, fields: &Fields) -> String {
+    let level = level.as_str().to_ascii_lowercase();
     let mut line = format!(r#"{{"time":"{time}","level":"{level}","message":"#);
     push_json_text(&fields.message, &mut line);
     for (name, value) in &fields.others {
@@ -264,11 +298,29 @@ fn push_json_text(text: &str, line: &mut String) {
 
 /// A moment, in ms since the Unix epoch, as RFC 3339 writes it, in UTC.
 fn timestamp(unix_millis: u64) -> String {
-    let (seconds, millis) = (unix_millis / 1000, unix_millis % 1000);
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    let (year, month, day) = date(unix_millis / MILLIS_A_DAY);
+    format!("{year:04}-{month:02}-{day:02}T{}Z", time_of_day(unix_millis))
 }
+
+/// The same as Redis writes it.
+fn legacy_timestamp(unix_millis: u64) -> String {
+    let (year, month, day) = date(unix_millis / MILLIS_A_DAY);
+    // The date's month is between 1 and 12.
+    let month = usize::try_from(month - 1).ok().and_then(|index| MONTHS.get(index));
+    format!("{day:02} {} {year:04} {}", month.unwrap_or(&"???"), time_of_day(unix_millis))
+}
+
+/// Hours, minutes, seconds and ms of a moment, in UTC.
+fn time_of_day(unix_millis: u64) -> String {
+    let (seconds, millis) = (unix_millis / 1000, unix_millis % 1000);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{hour:02}:{minute:02}:{second:02}.{millis:03}")
+}
+
+const MILLIS_A_DAY: u64 = 86_400_000;
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The Gregorian date of a day counted from 1970-01-01.
 ///
@@ -303,16 +355,20 @@ mod tests {
     fn an_event_is_one_line_in_every_form() {
         let time = "T";
         assert_eq!(
-            human(time, "WARN", &said()),
+            legacy(12, time, Level::WARN, &said()),
+            "12:M T # two\\nlines port=6379 path=\"a b\\\"\\\\\\n\\u0001\" word=x:y\n"
+        );
+        assert_eq!(
+            human(time, Level::WARN, &said()),
             "T WARN  two\\nlines port=6379 path=\"a b\\\"\\\\\\n\\u0001\" word=x:y\n"
         );
         assert_eq!(
-            logfmt(time, "WARN", &said()),
+            logfmt(time, Level::WARN, &said()),
             "time=T level=warn message=\"two\\nlines\" port=6379 \
              path=\"a b\\\"\\\\\\n\\u0001\" word=x:y\n"
         );
         assert_eq!(
-            json(time, "WARN", &said()),
+            json(time, Level::WARN, &said()),
             "{\"time\":\"T\",\"level\":\"warn\",\"message\":\"two\\nlines\",\"port\":6379,\
              \"path\":\"a b\\\"\\\\\\n\\u0001\",\"word\":\"x:y\"}\n"
         );
@@ -331,5 +387,7 @@ mod tests {
         for (millis, text) in cases {
             assert_eq!(timestamp(millis), text);
         }
+        assert_eq!(legacy_timestamp(951_782_400_042), "29 Feb 2000 00:00:00.042");
+        assert_eq!(legacy_timestamp(1_767_225_599_000), "31 Dec 2025 23:59:59.000");
     }
 }

@@ -9,7 +9,15 @@
 //! what it does before it changes anything ([`Command::prepare`]) does that under shared gates of
 //! its sources, leaves them, enters all its gates exclusively and makes sure that no source has
 //! changed meanwhile ([`keyspace::Witness`]); then it puts what it has. If one has changed, it
-//! begins again, and the last time it holds everything as long as it takes.
+//! begins again, and the last time it holds everything as long as it takes. What needs no gates at
+//! all ([`Prepared::Apart`]), such as to copy a long value, is done between the two entries.
+//!
+//! A command that goes through all keys ([`Command::sift`]) does so in a snapshot: after one short
+//! entry of all shards it enters one after the other, alone, for a few keys each time, and gets
+//! them as they were at that moment.
+//!
+//! A command that waits for its keys runs here if it has much to answer at once. If it turns out
+//! that it has nothing, its worker runs it again, and begins the wait.
 //!
 //! # Invariants
 //!
@@ -26,8 +34,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use command::{Args, Command, Done, Prepare, Prepared, Put, Run, View, WORD_STEPS};
-use keyspace::{Frame, Millis, Mode, Plan, Tally, Witness};
+use command::{
+    Args, Attempt, COPIED_BYTES, Command, Done, Prepare, Prepared, Put, Run, Sift, Tried, View,
+    WORD_STEPS, Wanted,
+};
+use keyspace::{Copied, DbIndex, Frame, Millis, Mode, Plan, SnapshotSink, Tally, Witness};
 use protocol::{Dialect, Limits, Output, Parsed, Parser, Reply, Span, Words};
 use tokio::sync::oneshot;
 
@@ -46,6 +57,10 @@ const NICENESS: i32 = 5;
 
 /// How often a result is computed without keeping writers from its sources.
 const ROUNDS_MAX: usize = 3;
+
+/// Home buckets of a table that are gone through in one entry of their shard: a few hundred keys,
+/// which takes some ten microseconds.
+const HOMES_AT_ONCE: usize = 32;
 
 /// How long a thread has nothing to do before it gives memory back, and from then on again. What it
 /// allocated and others have freed meanwhile, replies above all, is given back by itself alone.
@@ -95,6 +110,8 @@ struct Errand {
     frame: Frame,
     dialect: Dialect,
     client: Arc<Client>,
+    /// With so long a reply the connection ends.
+    reply_bytes_max: usize,
     /// Whether the client is to be told when the keys change that the command reads.
     remembers: bool,
     answer: oneshot::Sender<Answer>,
@@ -109,12 +126,14 @@ struct Answer {
     began_nanos: u64,
     /// It did not run, since commands like it are paused for so many ms.
     paused: Option<Millis>,
+    /// It has nothing to answer yet, and must wait.
+    waits: bool,
 }
 
 /// What became of a try to compute what a command puts.
-enum Round {
+enum Round<'a> {
     /// What its sources were, what is to be put, and what was counted.
-    Put(Vec<Witness>, Put, Tally),
+    Put(Vec<Witness>, Put<'a>, Tally),
     /// It is answered.
     Over(Box<Answer>),
     /// It must run as a whole.
@@ -241,28 +260,38 @@ impl<'a> Batch<'a> {
         is_asked.then(|| self.measure(command, args, view))
     }
 
-    /// Whether it would do so by its number of words alone: then not even its keys are looked for.
+    /// Whether it would do so by its number of words alone, or by how long they are, since most are
+    /// copied: then not even its keys are looked for.
     #[inline]
     pub fn is_wordy(&self, command: &Command, args: Args<'_>) -> bool {
-        args.len() as u64 * WORD_STEPS >= self.settings.long_command_steps && may_leave(command)
+        let steps = args.len() as u64 * WORD_STEPS + args.request_bytes() as u64 / COPIED_BYTES;
+        steps >= self.settings.long_command_steps && may_leave(command)
     }
 
-    fn measure(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> u64 {
+    /// How much a request comes to, by what its keys hold.
+    pub fn measure(&self, command: &Command, args: Args<'_>, view: &View<'_>) -> u64 {
         let Some(work) = command.work else { return 0 };
         // What is dropped in the background is no work of the command.
-        let is_light = match command.name {
-            "DEL" => self.settings.lazy_user_del,
-            "FLUSHALL" | "FLUSHDB" => self.settings.lazy_user_flush && args.is_empty(),
-            _ => false,
-        };
-        if is_light {
+        if command.drops && self.drops_lazily(command, args) {
             return 0;
         }
         // A panic is a bug; the command itself will tell of it.
         guarded(|| Ok(work(args, view))).unwrap_or(0)
     }
 
-    /// Has a request run on another thread, and waits for its answer.
+    fn drops_lazily(&self, command: &Command, args: Args<'_>) -> bool {
+        match command.name {
+            "DEL" => self.settings.lazy_user_del,
+            // A snapshot gets first what it has not got yet.
+            _ => {
+                let is_lazy = self.settings.lazy_user_flush && args.is_empty();
+                is_lazy && self.server.snapshot.try_lock().is_ok()
+            }
+        }
+    }
+
+    /// Has a request run on another thread, and waits for its answer. [`Ran::Busy`]: it has nothing
+    /// to answer yet, so it is to begin its wait.
     pub async fn run_elsewhere(
         &self,
         request: Request<'a>,
@@ -281,6 +310,7 @@ impl<'a> Batch<'a> {
             frame: self.frame(session),
             dialect: session.dialect,
             client: Arc::clone(&session.client),
+            reply_bytes_max: self.settings.reply_bytes_max(session.subscriptions.is_some()),
             remembers: session.remembers_keys() && command.reads(),
             answer: sender,
         };
@@ -295,6 +325,10 @@ impl<'a> Batch<'a> {
         if let Some(rest) = answer.paused {
             return Ran::Paused(rest);
         }
+        if answer.waits {
+            self.settle(answer.tally, command);
+            return Ran::Busy;
+        }
         session.began_nanos = answer.began_nanos;
         let mark = output.mark();
         self.settle(answer.tally, command);
@@ -307,26 +341,69 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// Keys one behind the other, and the end of each.
+#[derive(Default)]
+struct Found {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// Keeps the keys of a shard that are told. Nobody waits for its lock: it is taken under the
+/// shard's gate, and at the end.
+struct Sieve {
+    db: DbIndex,
+    due_before: Millis,
+    wanted: Arc<Wanted>,
+    keys: Arc<Mutex<Found>>,
+}
+
+impl SnapshotSink for Sieve {
+    fn copy(&mut self, entry: Copied<'_>) {
+        let is_over = entry.deadline.is_some_and(|deadline| deadline < self.due_before);
+        if entry.db == self.db && !is_over && (self.wanted)(entry.key) {
+            let mut found = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            found.bytes.extend_from_slice(entry.key);
+            let end = found.bytes.len();
+            found.ends.push(end);
+        }
+    }
+}
+
+fn tell_found(found: &[Arc<Mutex<Found>>], reply: &mut Reply<'_>) {
+    let (list, mut count) = (reply.deferred_array(), 0);
+    for found in found {
+        let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut start = 0;
+        for &end in &found.ends {
+            reply.bulk(&found.bytes[start..end]);
+            start = end;
+        }
+        count += found.ends.len();
+    }
+    reply.finish(list, count);
+}
+
 /// Whether a command needs nothing of its worker.
 fn may_leave(command: &Command) -> bool {
-    matches!(command.run, Run::Read(_) | Run::Write(_))
+    matches!(command.run, Run::Read(_) | Run::Write(_) | Run::Block(_))
 }
 
 impl Answer {
     fn empty(done: Done) -> Answer {
         let (output, tally) = (Output::new(), Tally::default());
-        Answer { output, done, tally, began_nanos: 0, paused: None }
+        Answer { output, done, tally, began_nanos: 0, paused: None, waits: false }
     }
 }
 
 impl Errand {
     /// Runs it, and answers.
     fn run(self) {
-        let answer = match self.command.prepare {
+        let answer = match (self.command.prepare, self.command.sift) {
             // Its connection ends, whatever the answer is.
             _ if self.client.killed() == Kill::Now => Answer::empty(Ok(())),
-            Some(prepare) => self.run_prepared(prepare),
-            None => self.run_at_once(),
+            (Some(prepare), _) => self.run_prepared(prepare),
+            (None, Some(sift)) => self.run_sifted(sift),
+            (None, None) => self.run_at_once(),
         };
         let Errand { held, answer: to, .. } = self;
         // Whoever is answered has the request to itself again.
@@ -370,18 +447,59 @@ impl Errand {
 
     /// Runs it in one go, holding all its gates.
     fn run_at_once(&self) -> Answer {
-        let mode = if self.command.writes() { Mode::Exclusive } else { Mode::Shared };
+        let is_exclusive = self.command.is_exclusive(self.held.words());
+        let mode = if is_exclusive { Mode::Exclusive } else { Mode::Shared };
         let view = self.enter(self.keys(), mode);
         self.run_in(view, |view, reply| match self.command.run {
-            Run::Read(read) => read(self.args(), view, reply),
-            Run::Write(write) => write(self.args(), view, reply),
-            Run::Block(_)
-            | Run::Import(_)
-            | Run::Transaction
-            | Run::Script
-            | Run::Session
-            | Run::Container => Ok(()),
+            Run::Read(read) => read(self.args(), view, reply).map(|()| Tried::Answered),
+            Run::Write(write) => write(self.args(), view, reply).map(|()| Tried::Answered),
+            Run::Block(block) => (block.now)(self.args(), view, reply),
+            Run::Import(_) | Run::Transaction | Run::Script | Run::Session | Run::Container => {
+                Ok(Tried::Answered)
+            }
         })
+    }
+
+    /// Gathers the keys that it tells, shard by shard, as they are when it begins. If somebody else
+    /// takes a snapshot, which only one can, it runs in one go.
+    fn run_sifted(&self, sift: Sift) -> Answer {
+        let Ok(mut version) = self.server.snapshot.try_lock() else { return self.run_at_once() };
+        let wanted: Arc<Wanted> = match guarded(|| sift(self.args())) {
+            Ok(wanted) => Arc::new(wanted),
+            Err(error) => return Answer::empty(Err(error)),
+        };
+        *version += 1;
+        let mut view = self.enter(std::iter::empty(), Mode::Exclusive);
+        let began_nanos = self.server.clock.nanos();
+        self.tell_monitors();
+        let (db, due_before) = (view.db(), view.frame().due_before());
+        let mut found = Vec::new();
+        view.begin_snapshot(*version, |_| {
+            let keys = Arc::new(Mutex::default());
+            found.push(Arc::clone(&keys));
+            Box::new(Sieve { db, due_before, wanted: Arc::clone(&wanted), keys })
+        });
+        let tally = view.publish();
+        self.walk_all();
+        let mut output = Output::new();
+        let mut reply = Reply::new(&mut output, self.dialect);
+        tell_found(&found, &mut reply);
+        output.cut();
+        Answer { output, done: Ok(()), tally, began_nanos, paused: None, waits: false }
+    }
+
+    /// Walks the snapshot that was begun.
+    fn walk_all(&self) {
+        let keyspace = self.server.keyspace;
+        for id in keyspace.shard_ids() {
+            loop {
+                let frame = || Frame { now: self.server.clock.now(), ..self.frame };
+                let mut view = keyspace.enter_blocking(&Plan::One(id), Mode::Exclusive, frame);
+                if view.walk_snapshot(id, HOMES_AT_ONCE).is_some() {
+                    break;
+                }
+            }
+        }
     }
 
     /// Computes what it puts under shared gates, then puts it.
@@ -394,7 +512,10 @@ impl Errand {
             };
             let view = self.enter(self.keys(), Mode::Exclusive);
             if self.sources().map(|key| view.witness(key)).eq(seen) {
-                let mut answer = self.run_in(view, |view, reply| put(view, reply));
+                let put = |view: &mut View<'_>, reply: &mut Reply<'_>| {
+                    put(view, reply).map(|()| Tried::Answered)
+                };
+                let mut answer = self.run_in(view, put);
                 answer.tally.hits += looked.hits;
                 answer.tally.misses += looked.misses;
                 return answer;
@@ -406,14 +527,21 @@ impl Errand {
     }
 
     /// One try to compute what it puts.
-    fn prepare(&self, prepare: Prepare) -> Round {
+    fn prepare(&self, prepare: Prepare) -> Round<'_> {
         let view = self.enter(self.sources(), Mode::Shared);
         let began_nanos = self.server.clock.nanos();
         let seen = self.sources().map(|key| view.witness(key)).collect();
         let mut output = Output::new();
-        let mut reply = Reply::new(&mut output, self.dialect);
+        let mut reply = Reply::new(&mut output, self.dialect).within(self.reply_bytes_max);
         let done = match guarded(|| prepare(self.args(), &view, &mut reply)) {
             Ok(Prepared::Put(put)) => return Round::Put(seen, put, view.publish()),
+            Ok(Prepared::Apart(compute)) => {
+                let looked = view.publish();
+                return match guarded(|| Ok(compute())) {
+                    Ok(put) => Round::Put(seen, put, looked),
+                    Err(error) => Round::Over(Box::new(Answer::empty(Err(error)))),
+                };
+            }
             Ok(Prepared::Undone) => return Round::Undone,
             Ok(Prepared::Answered) => Ok(()),
             Err(error) => Err(error),
@@ -421,14 +549,15 @@ impl Errand {
         self.tell_monitors();
         let tally = view.publish();
         output.cut();
-        Round::Over(Box::new(Answer { output, done, tally, began_nanos, paused: None }))
+        let paused = None;
+        Round::Over(Box::new(Answer { output, done, tally, began_nanos, paused, waits: false }))
     }
 
     /// Runs it in its entered shards, publishes what it did and leaves them.
     fn run_in(
         &self,
         mut view: View<'_>,
-        run: impl FnOnce(&mut View<'_>, &mut Reply<'_>) -> Done,
+        run: impl FnOnce(&mut View<'_>, &mut Reply<'_>) -> Attempt,
     ) -> Answer {
         let began_nanos = self.server.clock.nanos();
         if self.command.writes()
@@ -436,17 +565,26 @@ impl Errand {
         {
             return Answer { paused: Some(rest), ..Answer::empty(Ok(())) };
         }
-        self.tell_monitors();
+        // Who has nothing to answer yet is seen when the wait begins.
+        let may_wait = matches!(self.command.run, Run::Block(_));
+        if !may_wait {
+            self.tell_monitors();
+        }
         let mut output = Output::new();
-        let mut reply = Reply::new(&mut output, self.dialect);
-        let done = guarded(|| run(&mut view, &mut reply));
+        let mut reply = Reply::new(&mut output, self.dialect).within(self.reply_bytes_max);
+        let tried = guarded(|| run(&mut view, &mut reply));
+        let waits = matches!(tried, Ok(Tried::Waits(_)));
+        if may_wait && !waits {
+            self.tell_monitors();
+        }
         if self.remembers {
             self.remember_keys();
         }
         let mut tally = view.publish();
         self.discard(&mut tally);
         output.cut();
-        Answer { output, done, tally, began_nanos, paused: None }
+        let done = tried.map(|_| ());
+        Answer { output, done, tally, began_nanos, paused: None, waits }
     }
 
     fn tell_monitors(&self) {

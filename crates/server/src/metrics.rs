@@ -315,6 +315,7 @@ fn connection_errors(facts: &Facts<'_>, out: &mut Samples<'_>) {
         ("timeout", facts.total(|stats| stats.timeouts.get())),
         ("output_limit", facts.total(|stats| stats.output_overflows.get())),
         ("query_limit", facts.total(|stats| stats.query_overflows.get())),
+        ("memory_limit", facts.total(|stats| stats.evicted_clients.get())),
         ("auth", auth),
         ("maxclients", facts.limit_reached()),
         ("protected", arrivals.unprotected.load(Ordering::Relaxed)),

@@ -297,6 +297,7 @@ impl Scripts {
     }
 
     fn put_back(&self, interpreter: Interpreter) {
+        interpreter.tell_memory();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(interpreter);
     }
 

@@ -21,7 +21,8 @@ fn is_secret(name: &str, words: Words<'_>, at: usize) -> bool {
     };
     match name {
         "AUTH" => at >= 1,
-        "HELLO" => at >= 3 && (says(at - 1, "AUTH") || (at >= 4 && says(at - 2, "AUTH"))),
+        // Also where the protocol's number was left out, and the request is refused for it.
+        "HELLO" => (at.saturating_sub(2).max(1)..at).any(|before| says(before, "AUTH")),
         "ACL" => at >= 2 && ["SETUSER", "GETUSER", "DELUSER"].iter().any(|sub| says(1, sub)),
         "CONFIG" => {
             let setting = words.get(at.saturating_sub(1)).unwrap_or_default();
@@ -66,6 +67,10 @@ mod tests {
                 "CONFIG SET maxmemory 1 requirepass secret port 2",
                 "CONFIG SET maxmemory 1 requirepass (redacted) port 2",
             ),
+            ("HELLO AUTH ann secret", "HELLO AUTH (redacted) (redacted)"),
+            ("HELLO 3 AUTH auth secret", "HELLO 3 AUTH (redacted) (redacted)"),
+            ("HELLO 3 SETNAME me", "HELLO 3 SETNAME me"),
+            ("CONFIG SET a 1 masterauth secret", "CONFIG SET a 1 masterauth (redacted)"),
             ("CONFIG GET requirepass", "CONFIG GET requirepass"),
             ("ACL SETUSER ann on", "ACL SETUSER (redacted) (redacted)"),
             ("ACL GETUSER ann", "ACL GETUSER (redacted)"),

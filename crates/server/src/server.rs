@@ -66,6 +66,8 @@ pub struct Server {
     pub background: Background,
     /// Where long commands run.
     pub long_work: LongWork,
+    /// The version of the last snapshot of the keyspace; locked by whoever takes one.
+    pub snapshot: Mutex<u64>,
     /// A name for this run of the server, 40 hexadecimal digits.
     pub run_id: String,
     /// Who watches every command.
@@ -136,9 +138,17 @@ pub type ValueLengths = [[u64; DOUBLINGS]; TYPES_COUNTED];
 #[derive(Clone, Default)]
 struct Known {
     usage: Usage,
-    /// Of each database.
+    /// Of each database, up to the last that holds anything.
     counts: Vec<Counts>,
     lengths: Vec<(DbIndex, Lengths, Sizes)>,
+}
+
+/// Without the databases behind the last that holds anything: most have none, and shards are many.
+fn trimmed(mut counts: Vec<Counts>) -> Vec<Counts> {
+    let holds = |counts: &Counts| *counts != Counts::default();
+    counts.truncate(counts.iter().rposition(holds).map_or(0, |last| last + 1));
+    counts.shrink_to_fit();
+    counts
 }
 
 /// What had been counted at some moment.
@@ -172,6 +182,8 @@ impl Server {
         keyspace.listen(Listener::Followers, false);
         settings.events.apply(&classes, keyspace);
         pubsub.limit(settings.pubsub_output.hard_bytes);
+        let clients = Registry::default();
+        clients.limit(settings.clients_bytes_max);
         let table = command_table();
         let beginning = Beginning { names: Names(&table), all_channels: settings.all_channels };
         let acl = Arc::new(Acl::new(beginning, &settings.requirepass));
@@ -185,7 +197,7 @@ impl Server {
             keyspace,
             table,
             acl,
-            clients: Registry::default(),
+            clients,
             clock: Clock::default(),
             stats,
             other_stats: Mutex::default(),
@@ -193,6 +205,7 @@ impl Server {
             timed_waits: AtomicUsize::new(0),
             background: Background::start(),
             long_work: LongWork::start(workers),
+            snapshot: Mutex::new(0),
             run_id,
             monitor: Monitor::default(),
             tracking,
@@ -235,6 +248,8 @@ impl Server {
         self.acl.log.limit(settings.acl_log_entries_max);
         self.pubsub.limit(settings.pubsub_output.hard_bytes);
         settings.events.apply(&self.events, self.keyspace);
+        self.clients.limit(settings.clients_bytes_max);
+        self.tracking.limit(settings.tracked_keys_max);
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         self.settings_version.fetch_add(1, Ordering::Release);
     }
@@ -250,7 +265,11 @@ impl Server {
             if old.requirepass != new.requirepass {
                 self.acl.set_default_password(&new.requirepass);
             }
+            let tracked_keys_max = new.tracked_keys_max;
             self.publish_settings(new);
+            if old.tracked_keys_max != tracked_keys_max {
+                self.tracking.limit(tracked_keys_max);
+            }
         })
     }
 
@@ -329,7 +348,7 @@ impl Server {
     pub fn database_sizes(&self) -> Vec<Counts> {
         let shards = self.look(|known, id| {
             if let Some(now) = self.keyspace.try_counts(id) {
-                known.counts = now;
+                known.counts = trimmed(now);
             }
             known.counts.clone()
         });
@@ -386,6 +405,11 @@ impl Server {
     /// A sum over all who run commands since the server started.
     pub fn total(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
         self.all_stats().iter().map(|stats| counter(stats)).sum()
+    }
+
+    /// The greatest of all who run commands.
+    pub fn greatest(&self, counter: impl Fn(&WorkerStats) -> u64) -> u64 {
+        self.all_stats().iter().map(|stats| counter(stats)).max().unwrap_or(0)
     }
 
     /// A sum over all workers since statistics were last reset.

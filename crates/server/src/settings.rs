@@ -18,6 +18,9 @@ use crate::events::Classes;
 /// Below this threshold of the slow log, commands are not measured together.
 const MEASURE_EACH_MICROS: i64 = 1000;
 
+/// A smaller limit of the memory of all clients would let nobody in who could change it.
+const CLIENTS_BYTES_MIN: u64 = 128 << 10;
+
 /// See the module's page. Sizes are bytes, spans of time as named.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "a setting is its name; docs/configuration.md explains each")]
@@ -26,6 +29,8 @@ pub struct Settings {
     pub protected_mode: bool,
     pub maxmemory: u64,
     pub maxclients: usize,
+    /// Of all clients together; 0: any number.
+    pub clients_bytes_max: u64,
     pub admin_nopass: bool,
     /// Whether a new user may use every channel.
     pub all_channels: bool,
@@ -84,6 +89,10 @@ impl Settings {
             protected_mode: live.protected_mode,
             maxmemory: live.maxmemory,
             maxclients: live.maxclients,
+            clients_bytes_max: match live.maxmemory_clients {
+                0 => 0,
+                bytes => bytes.max(CLIENTS_BYTES_MIN),
+            },
             admin_nopass: live.admin_nopass,
             all_channels: live.acl_pubsub_default,
             acl_log_entries_max: live.acllog_max_len,
@@ -145,6 +154,24 @@ impl Settings {
                 config::Allowed::Local => Allowed::Local,
             },
             tracked_keys_max: live.tracking_table_max_keys,
+        }
+    }
+
+    /// How much output may wait for a client, by its class.
+    #[must_use]
+    #[inline]
+    pub fn output_limit(&self, is_subscriber: bool) -> &OutputLimit {
+        if is_subscriber { &self.pubsub_output } else { &self.output }
+    }
+
+    /// With so many bytes of output a client's connection ends at once; as many as there can be:
+    /// with none.
+    #[must_use]
+    #[inline]
+    pub fn reply_bytes_max(&self, is_subscriber: bool) -> usize {
+        match self.output_limit(is_subscriber).hard_bytes {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
         }
     }
 
@@ -229,6 +256,7 @@ impl Default for Settings {
             protected_mode: true,
             maxmemory: 0,
             maxclients: 10_000,
+            clients_bytes_max: 0,
             admin_nopass: false,
             all_channels: false,
             acl_log_entries_max: 128,

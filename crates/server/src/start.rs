@@ -33,6 +33,9 @@ use crate::settings::{Configuration, Outside};
 use crate::worker::{self, Door};
 use crate::{http, threads};
 
+/// The line of a configuration file that renames a command.
+const RENAMING: &str = "rename-command";
+
 /// Shards for each worker, see `docs/decisions/0006`.
 const SHARDS_PER_WORKER: usize = 128;
 
@@ -120,10 +123,15 @@ fn start(loaded: Loaded) -> Result<ExitCode, Problem> {
     let config = enter_folder(loaded.config)?;
     let log = log::start(config.live()).map_err(|error| error.to_string())?;
     log::report_panics();
+    let (version, id) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    tracing::info!("Anax {version} is starting, PID: {id}");
     report_unobeyed(&loaded.notices);
-    let is_visible = config.live().logfile.is_none() && config.live().loglevel < LogLevel::Nothing;
-    let users: Vec<Directive> = loaded.directives;
-    serve(config, file, log, &users).or_else(|problem| {
+    let live = config.live();
+    let is_on_stderr = live.logtostderr && live.logfile.is_none();
+    let is_visible = is_on_stderr && live.loglevel < LogLevel::Nothing;
+    let (renamings, users): (Vec<_>, Vec<_>) =
+        loaded.directives.into_iter().partition(|directive| directive.name == RENAMING);
+    serve(config, file, log, (&renamings, &users)).or_else(|problem| {
         tracing::error!("{problem}");
         if is_visible { Ok(ExitCode::from(FAILED)) } else { Err(problem) }
     })
@@ -141,12 +149,24 @@ fn report_unobeyed(notices: &[Notice]) {
 
 /// Refuses to go on without what bears on security.
 fn refuse_what_cannot_be(loaded: &Loaded) -> Result<(), Problem> {
-    if let Some(directive) = loaded.directives.iter().find(|one| one.name != LINE) {
+    let is_known = |name| [LINE, RENAMING].contains(&name);
+    if let Some(directive) = loaded.directives.iter().find(|one| !is_known(one.name)) {
         let (origin, name) = (&directive.origin, directive.name);
         return Err(format!("{origin}: '{name}' is not implemented yet, and cannot be left out"));
     }
     let unprotected = loaded.notices.iter().find(|notice| notice.reason == Reason::Unprotected);
     unprotected.map_or(Ok(()), |notice| Err(notice.to_string()))
+}
+
+/// Has commands be called by other names.
+fn rename_commands(server: &mut Server, renamings: &[Directive]) -> Result<(), Problem> {
+    for Directive { words, origin, .. } in renamings {
+        if let [from, to] = &words[..] {
+            let renamed = server.table.rename(from, to);
+            renamed.map_err(|error| format!("{origin}: {error}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes `dir` the working folder; the settings then hold its full path.
@@ -190,7 +210,7 @@ fn serve(
     config: Config,
     file: Option<PathBuf>,
     log: Log,
-    users: &[Directive],
+    (renamings, users): (&[Directive], &[Directive]),
 ) -> Result<ExitCode, Problem> {
     let workers = workers(config.live());
     let config = fit_clients(config, workers)?;
@@ -200,7 +220,9 @@ fn serve(
     let shards = shards(config.live(), workers);
     let live = config.live().clone();
     let configuration = Configuration::new(config, file);
-    let server = Arc::new(Server::new(workers, shards, configuration, secret, run_id));
+    let mut server = Server::new(workers, shards, configuration, secret, run_id);
+    rename_commands(&mut server, renamings)?;
+    let server = Arc::new(server);
     server.make_users(users, live.aclfile.as_deref())?;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -429,7 +451,9 @@ impl Control {
         Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
     }
 
+    /// In the words of Redis, which scripts wait for.
     fn report_ready(&self, unix: Option<&Path>) {
+        tracing::info!("Server initialized");
         for (listeners, kind) in [(&self.main, "tcp"), (&self.admin, "admin")] {
             let port = listeners.port();
             if port > 0 {

@@ -171,8 +171,13 @@ pub struct WorkerStats {
     pub timeouts: Counter,
     pub output_overflows: Counter,
     pub query_overflows: Counter,
+    pub evicted_clients: Counter,
     pub expire_cycles_capped: Counter,
-    pub expire_micros: Counter,
+    pub expire_nanos: Counter,
+    /// What its Lua takes, in bytes: no sum, but how it is now.
+    pub lua_bytes: Counter,
+    /// The most requests that came together.
+    pub batch_max: Counter,
     pub error_codes: ErrorCodes,
     /// By the numbers of the command table.
     pub each: Box<[CommandStats]>,
@@ -197,8 +202,8 @@ impl WorkerStats {
         sum
     }
 
-    /// All counters but those of commands, in the order of the fields.
-    fn counters(&self) -> [&Counter; 24] {
+    /// All sums but those of commands, in the order of the fields.
+    fn counters(&self) -> [&Counter; 25] {
         let WorkerStats {
             connections,
             commands,
@@ -222,8 +227,11 @@ impl WorkerStats {
             timeouts,
             output_overflows,
             query_overflows,
+            evicted_clients,
             expire_cycles_capped,
-            expire_micros,
+            expire_nanos,
+            lua_bytes: _,
+            batch_max: _,
             error_codes: _,
             each: _,
         } = self;
@@ -250,8 +258,9 @@ impl WorkerStats {
             timeouts,
             output_overflows,
             query_overflows,
+            evicted_clients,
             expire_cycles_capped,
-            expire_micros,
+            expire_nanos,
         ]
     }
 }

@@ -16,15 +16,18 @@
 //! 3. There are no more keys in the tables than `tracking-table-max-keys`, but for those that are
 //!    being read at the moment.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod prefixes;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keyspace::{Effect, Keyspace, Listener, Publication, ShardId, Sink};
+use keyspace::{Effect, Keyspace, Listener, Publication, ShardId, Sink, Step};
 use smallvec::SmallVec;
 
 use crate::client::{Client, ClientId, Kill, Message};
 use crate::events::Events;
+use prefixes::PrefixIndex;
 
 /// What a follower is told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,14 +145,38 @@ fn as_published(message: &Message) -> Message {
     Message::push([published, keys].concat())
 }
 
-/// Who has read a key.
+/// Who has read a key, in order.
 type Readers = SmallVec<[ClientId; 2]>;
 
 /// Who has read the keys of a shard.
 type Table = HashMap<Box<[u8]>, Readers>;
 
-/// All followers, by their clients' ids.
-type Followers = BTreeMap<ClientId, Follower>;
+/// All followers.
+#[derive(Clone, Default)]
+struct Followers {
+    /// By their clients' ids.
+    all: BTreeMap<ClientId, Follower>,
+    /// Those in BCAST mode, by what they are told of.
+    told: PrefixIndex,
+}
+
+impl Followers {
+    fn insert(&mut self, follower: Follower) {
+        let id = follower.client.id;
+        self.remove(id);
+        for prefix in follower.terms.prefixes().into_iter().flatten() {
+            self.told.insert(prefix, id);
+        }
+        self.all.insert(id, follower);
+    }
+
+    fn remove(&mut self, id: ClientId) {
+        let Some(follower) = self.all.remove(&id) else { return };
+        for prefix in follower.terms.prefixes().into_iter().flatten() {
+            self.told.remove(prefix, id);
+        }
+    }
+}
 
 /// The followers of a server, and what they have read.
 pub struct Tracking {
@@ -197,20 +224,20 @@ impl Tracking {
     ) {
         let mut followers = lock(&self.followers);
         client.rename(|names| names.tracking = Some(Arc::clone(&terms)));
-        Arc::make_mut(&mut followers)
-            .insert(client.id, Follower { client: Arc::clone(client), target, terms });
+        let follower = Follower { client: Arc::clone(client), target, terms };
+        Arc::make_mut(&mut followers).insert(follower);
         keyspace.listen(Listener::Followers, true);
     }
 
     /// Lets a client go.
     pub fn leave(&self, keyspace: &Keyspace, client: &Client) {
         let mut followers = lock(&self.followers);
-        if !followers.contains_key(&client.id) {
+        if !followers.all.contains_key(&client.id) {
             return;
         }
-        Arc::make_mut(&mut followers).remove(&client.id);
+        Arc::make_mut(&mut followers).remove(client.id);
         client.rename(|names| names.tracking = None);
-        if followers.is_empty() {
+        if followers.all.is_empty() {
             keyspace.listen(Listener::Followers, false);
             (0..self.tables.len()).for_each(|at| self.forget_table(at));
         }
@@ -225,14 +252,38 @@ impl Tracking {
         keys_max: usize,
     ) {
         for (shard, key) in keys {
-            let forgotten = self.remember_one(client, shard, key, keys_max);
-            if let Some((key, readers)) = forgotten {
-                let followers = self.followers();
-                let message = invalidation(&[&key]);
-                let readers = readers.iter().filter_map(|id| followers.get(id));
-                readers.for_each(|follower| follower.tell(&message));
+            if let Some((key, readers)) = self.remember_one(client, shard, key, keys_max) {
+                self.tell_forgotten(&key, &readers);
             }
         }
+    }
+
+    /// Forgets keys until there are no more than `keys_max`, 0: any number; who loses one for it is
+    /// told.
+    pub fn limit(&self, keys_max: usize) {
+        let is_over = || keys_max > 0 && self.keys.load(Ordering::Relaxed) > keys_max;
+        for table in &self.tables {
+            while is_over() {
+                let Some((key, readers)) = self.forget_any(&mut lock(table)) else { break };
+                self.tell_forgotten(&key, &readers);
+            }
+        }
+    }
+
+    /// Takes some key out of a table.
+    fn forget_any(&self, table: &mut Table) -> Option<(Box<[u8]>, Readers)> {
+        let key = table.keys().next()?.clone();
+        let readers = table.remove(&key)?;
+        self.count_out(&readers);
+        Some((key, readers))
+    }
+
+    /// Tells the readers of a key that they will not be told any more when it changes.
+    fn tell_forgotten(&self, key: &[u8], readers: &[ClientId]) {
+        let followers = self.followers();
+        let message = invalidation(&[key]);
+        let readers = readers.iter().filter_map(|id| followers.all.get(id));
+        readers.for_each(|follower| follower.tell(&message));
     }
 
     /// Notes one key. Returns another one that had to go for it, with its readers.
@@ -249,8 +300,8 @@ impl Tracking {
             self.keys.fetch_add(1, Ordering::Relaxed);
         }
         let readers = table.get_mut(key)?;
-        if !readers.contains(&client) {
-            readers.push(client);
+        if let Err(place) = readers.binary_search(&client) {
+            readers.insert(place, client);
             self.items.fetch_add(1, Ordering::Relaxed);
         }
         if keys_max == 0 || self.keys.load(Ordering::Relaxed) <= keys_max {
@@ -289,8 +340,9 @@ impl Tracking {
     ) -> Readers {
         let mut table = lock(&self.tables[shard.index()]);
         let Some(readers) = table.remove(key) else { return Readers::new() };
-        let stays =
-            |id: &ClientId| followers.get(id).is_some_and(|follower| follower.passes_over(origin));
+        let stays = |id: &ClientId| {
+            followers.all.get(id).is_some_and(|follower| follower.passes_over(origin))
+        };
         let (stay, told): (Readers, Readers) = readers.into_iter().partition(stays);
         self.items.fetch_sub(told.len(), Ordering::Relaxed);
         if stay.is_empty() {
@@ -305,26 +357,23 @@ impl Tracking {
     #[must_use]
     pub fn tracked(&self) -> Tracked {
         let followers = self.followers();
-        let prefixes = followers.values().filter_map(|follower| follower.terms.prefixes());
-        let prefixes: BTreeSet<&Vec<u8>> = prefixes.flatten().collect();
         Tracked {
-            clients: followers.len(),
+            clients: followers.all.len(),
             keys: self.keys.load(Ordering::Relaxed),
             items: self.items.load(Ordering::Relaxed),
-            prefixes: prefixes.len(),
+            prefixes: followers.told.len(),
         }
     }
 
-    /// Tells followers of the changes of a transaction.
-    fn announce(&self, publication: &Publication<'_>) {
+    /// Tells those who have read keys of the changes of a command.
+    fn announce(&self, step: &Step<'_>) {
         let followers = self.followers();
-        if followers.is_empty() {
+        if followers.all.is_empty() {
             return;
         }
-        let origin = publication.origin;
-        let mut changed: Vec<&[u8]> = Vec::new();
+        let origin = step.origin;
         let mut everything = false;
-        for change in publication.changes() {
+        for change in step.changes() {
             match change.effect {
                 Effect::Nothing => {}
                 Effect::Flush | Effect::Swap(_) => {
@@ -334,37 +383,51 @@ impl Tracking {
                 Effect::Set | Effect::Deadline(_) | Effect::Delete => {
                     let readers = self.take_readers(&followers, change.shard, change.key, origin);
                     let message = (!readers.is_empty()).then(|| invalidation(&[change.key]));
-                    let readers = readers.iter().filter_map(|id| followers.get(id));
+                    let readers = readers.iter().filter_map(|id| followers.all.get(id));
                     let readers = readers.filter(|reader| reader.terms.prefixes().is_none());
                     readers.zip(message.iter().cycle()).for_each(|(one, text)| one.tell(text));
-                    changed.push(change.key);
                 }
             }
         }
         if everything {
             let message = invalidation_of_all();
-            followers.values().for_each(|follower| follower.tell(&message));
+            followers.all.values().for_each(|follower| follower.tell(&message));
         }
-        broadcast(&followers, &changed, origin);
+    }
+
+    /// Tells those in BCAST mode of the changes of a transaction.
+    fn broadcast(&self, publication: &Publication<'_>) {
+        let followers = self.followers();
+        if followers.all.is_empty() {
+            return;
+        }
+        let is_of_key =
+            |effect: &Effect| matches!(effect, Effect::Set | Effect::Deadline(_) | Effect::Delete);
+        let changed = publication.changes().filter(|change| is_of_key(&change.effect));
+        let changed: Vec<&[u8]> = changed.map(|change| change.key).collect();
+        broadcast(&followers, &changed, publication.origin);
     }
 }
 
 /// Tells those in BCAST mode which keys have changed: a message for each of their prefixes, each
 /// key once.
 fn broadcast(followers: &Followers, changed: &[&[u8]], origin: ClientId) {
-    for follower in followers.values().filter(|follower| !follower.passes_over(origin)) {
-        // No two of them begin one key.
-        for prefix in follower.terms.prefixes().into_iter().flatten() {
-            let mut told: Vec<&[u8]> = Vec::new();
-            for key in changed.iter().filter(|key| key.starts_with(prefix)) {
-                if !told.contains(key) {
-                    told.push(key);
-                }
-            }
-            if !told.is_empty() {
-                follower.tell(&invalidation(&told));
-            }
+    let Followers { all, told } = followers;
+    if told.len() == 0 {
+        return;
+    }
+    let mut seen: HashSet<&[u8]> = HashSet::new();
+    let mut by_prefix: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
+    for &key in changed.iter().filter(|&&key| seen.insert(key)) {
+        for prefix in told.beginning(key) {
+            by_prefix.entry(prefix).or_default().push(key);
         }
+    }
+    for (prefix, keys) in by_prefix {
+        let message = invalidation(&keys);
+        let concerned = told.of(prefix).iter().filter_map(|id| all.get(id));
+        let concerned = concerned.filter(|follower| !follower.passes_over(origin));
+        concerned.for_each(|follower| follower.tell(&message));
     }
 }
 
@@ -382,15 +445,20 @@ pub struct Teller {
 }
 
 impl Sink for Teller {
+    fn tell(&self, step: &Step<'_>) {
+        self.followers.announce(step);
+        self.events.announce(step);
+    }
+
     fn publish(&self, publication: &Publication<'_>) {
-        self.followers.announce(publication);
-        self.events.announce(publication);
+        self.followers.broadcast(publication);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::{Arrival, Registry};
 
     #[test]
     fn a_message_names_its_keys() {
@@ -410,9 +478,70 @@ mod tests {
             let Tracked { keys, items, .. } = tracking.tracked();
             assert!(keys <= 10 && items <= 20, "{keys} {items}");
         }
+        tracking.limit(0);
+        assert_eq!(tracking.tracked().keys, 10);
+        tracking.limit(3);
+        let Tracked { keys, items, .. } = tracking.tracked();
+        assert_eq!((keys, items), (3, 6));
         tracking.forget_table(0);
         let Tracked { keys, items, .. } = tracking.tracked();
         assert_eq!((keys, items), (0, 0));
+    }
+
+    fn clients() -> [Arc<Client>; 3] {
+        let registry = Registry::default();
+        [(); 3].map(|()| {
+            let arrival = Arrival {
+                address: String::new(),
+                local_address: String::new(),
+                fd: 7,
+                unix: false,
+                admin: false,
+            };
+            let client = registry.arrive(3, 0, 0, arrival).expect("there is room for three");
+            client.dialect.store(3, Ordering::Relaxed);
+            client
+        })
+    }
+
+    /// Each of these once cost a step for each pair: of keys of a transaction, of prefixes of all
+    /// clients and keys, of readers of a key.
+    #[test]
+    fn many_keys_prefixes_and_readers_are_no_load() {
+        const MANY: u32 = 200_000;
+        let mut followers = Followers::default();
+        let prefixes: BTreeSet<Vec<u8>> =
+            (0..MANY).map(|nth| format!("{nth:06}:").into_bytes()).collect();
+        let terms = |prefixes: BTreeSet<Vec<u8>>, noloop| {
+            let (mode, broken) = (Mode::Broadcast(prefixes), AtomicBool::new(false));
+            Arc::new(Terms { mode, noloop, redirect: 0, broken })
+        };
+        let everything = || BTreeSet::from([Vec::new()]);
+        let [one, two, three] = clients();
+        for (client, prefixes, noloop) in
+            [(&one, prefixes, false), (&two, everything(), false), (&three, everything(), true)]
+        {
+            let (client, terms) = (Arc::clone(client), terms(prefixes, noloop));
+            followers.insert(Follower { client, target: None, terms });
+        }
+        assert_eq!(followers.told.len(), MANY as usize + 1);
+        let keys: Vec<Vec<u8>> =
+            (0..MANY).map(|nth| format!("{:06}:{nth}", nth % 1000).into_bytes()).collect();
+        let changed: Vec<&[u8]> = keys.iter().chain(&keys).map(Vec::as_slice).collect();
+        broadcast(&followers, &changed, three.id);
+        let told = [&one, &two, &three].map(|client| client.outbox_bytes());
+        let bytes = |keys: &[Vec<u8>]| -> u64 { keys.iter().map(|key| key.len() as u64).sum() };
+        assert!(told[0] > bytes(&keys) && told[1] > bytes(&keys) && told[2] == 0, "{told:?}");
+        assert!(told[1] < 3 * bytes(&keys), "each key once");
+        [one, two, three].iter().for_each(|client| followers.remove(client.id));
+        assert_eq!((followers.all.len(), followers.told.len()), (0, 0));
+
+        let tracking = Tracking::new(1);
+        let shard = Keyspace::new(1, 1, [1, 2]).shard_of(0);
+        for id in (0..u64::from(MANY)).chain(0..u64::from(MANY)) {
+            tracking.remember(id, [(shard, &b"hot"[..])].into_iter(), 10);
+        }
+        assert_eq!(tracking.tracked().items, MANY as usize);
     }
 
     #[test]

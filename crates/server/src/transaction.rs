@@ -14,7 +14,9 @@
 
 use std::sync::Arc;
 
-use command::{Command, CommandError, Done, Flags, Run, Tried, parse_integer};
+use command::{
+    COPIED_BYTES, Command, CommandError, Done, Flags, Run, Tried, WORD_STEPS, parse_integer,
+};
 use keyspace::{DbIndex, Keyspace, Mode, Plan, View, Watch};
 use protocol::{Output, Reply, Span, Words};
 use smallvec::SmallVec;
@@ -22,10 +24,13 @@ use smallvec::SmallVec;
 use crate::acl::{Context, Reason};
 use crate::client::Progress;
 use crate::connection::look_up;
-use crate::execute::{Batch, Ran, Request, Way};
+use crate::execute::{Batch, Ran, Request, Way, args_of, called};
 use crate::pubsub::is_publish;
 use crate::server::CommandEntry;
 use crate::session::Session;
+
+/// Steps for a queued request beyond those for its words.
+const REQUEST_STEPS: u64 = 4;
 
 /// What a session has begun; made when it begins.
 #[derive(Default)]
@@ -262,6 +267,41 @@ impl<'a> Batch<'a> {
         Ok(Some(Ran::Queued))
     }
 
+    /// Whether this command is EXEC, and what it runs would keep the worker from its other
+    /// connections for too long, by what the keys hold before it.
+    #[inline]
+    pub fn is_long_exec(&self, command: &Command, session: &Session, view: &View<'_>) -> bool {
+        matches!(command.run, Run::Transaction) && self.runs_much(command, session, view)
+    }
+
+    fn runs_much(&self, command: &Command, session: &Session, view: &View<'_>) -> bool {
+        let queue = session.transaction.as_ref().and_then(|transaction| transaction.queue.as_ref());
+        let queue = queue.filter(|queue| command.name == "EXEC" && !queue.is_broken);
+        let mut steps = 0u64;
+        queue.is_some_and(|queue| {
+            queue.requests.iter().any(|words| {
+                steps = steps.saturating_add(self.steps_of(words, view));
+                steps >= self.settings.long_command_steps
+            })
+        })
+    }
+
+    /// How much a queued request comes to.
+    fn steps_of(&self, words: Words<'_>, view: &View<'_>) -> u64 {
+        let by_words =
+            REQUEST_STEPS + words.len() as u64 * WORD_STEPS + words.bytes() as u64 / COPIED_BYTES;
+        let Some(entry) = self.server.table.find(words.get(0).unwrap_or_default()) else {
+            return by_words;
+        };
+        let command = called(entry.command, words);
+        let request = Request { words, entry: Some(entry), hash: 0 };
+        let by_keys = match command.work {
+            Some(_) => self.measure(command, args_of(request, entry, command), view),
+            None => 0,
+        };
+        by_words.saturating_add(by_keys)
+    }
+
     /// Notes with what is queued that a request was refused. An EXEC that is refused ends it.
     pub fn refuse_queued(
         &self,
@@ -360,6 +400,7 @@ impl<'a> Batch<'a> {
         if let Err(error) = batch.run_one(request, (entry, command), view, session, output) {
             self.refuse(request, false, error, session, output, mark);
         }
+        view.tell();
         let ended = self.server.clock.nanos();
         self.book(entry, command, (1, ended - began), &session.client);
         self.note_slow(request, session, (ended - began) / 1000);
@@ -407,6 +448,7 @@ impl<'a> Batch<'a> {
             };
         }
         view.turn_to(session.db, self.worker.chance());
+        view.obey_script(false);
         if matches!(command.run, Run::Script) {
             return self.run_script_inside(request, command, view, session, output);
         }

@@ -17,6 +17,9 @@ use crate::socket::Incoming;
 use crate::turns::Turns;
 use crate::{latency, sampler};
 
+/// A connection that nothing was heard of for so long gives back memory that it holds in reserve.
+pub const IDLE_MILLIS: u64 = 2000;
+
 /// Bytes that one read takes at most.
 pub const READ_BYTES: usize = 64 << 10;
 
@@ -53,6 +56,9 @@ pub struct Scratch {
     pub spans: Vec<Vec<Span>>,
 }
 
+/// Words of a request whose places are kept from one batch to the next.
+const SPANS_KEPT: usize = READ_BYTES / 4;
+
 impl Scratch {
     fn new() -> Scratch {
         let spans = (0..BATCH_MAX).map(|_| Vec::new()).collect();
@@ -63,6 +69,14 @@ impl Scratch {
     /// Puts a spare buffer in the place of the one that a connection has taken.
     pub fn renew_output(&mut self) {
         self.output = self.spare.pop().unwrap_or_default();
+    }
+
+    /// Gives back the memory that the words of requests took, where there were very many.
+    #[cold]
+    pub fn forget_words(&mut self) {
+        for spans in self.spans.iter_mut().filter(|spans| spans.capacity() > SPANS_KEPT) {
+            *spans = Vec::new();
+        }
     }
 
     /// Takes a buffer back whose replies are written.
@@ -162,8 +176,8 @@ async fn serve(worker: Rc<Worker>, mut arriving: UnboundedReceiver<Arriving>) {
     }
 }
 
-/// Once a second: closes this worker's connections that nothing was heard of for too long, and
-/// has those look to their limits whose output waits.
+/// Once a second: closes this worker's connections that nothing was heard of for too long, has
+/// those look to their limits whose output waits, and those give back memory that are idle.
 async fn look_at_clients(worker: Rc<Worker>) {
     let server = &worker.server;
     loop {
@@ -177,7 +191,10 @@ async fn look_at_clients(worker: Rc<Worker>) {
             if timeout_millis > 0 && client.idle_millis(now) > timeout_millis {
                 worker.stats().timeouts.add(1);
                 client.kill(Kill::Now);
-            } else if client.output_bytes.load(Ordering::Relaxed) > 0 {
+            } else if client.output_bytes.load(Ordering::Relaxed) > 0
+                || client.query_free_bytes.load(Ordering::Relaxed) > 0
+                    && client.idle_millis(now) > IDLE_MILLIS
+            {
                 client.ring();
             }
         }
@@ -226,15 +243,17 @@ async fn look_after(worker: Rc<Worker>) {
                     access: settings.access,
                     touch: false,
                     origin: 0,
+                    by_script: false,
+                    is_paused: false,
                     layout: settings.layout,
                     intake: Intake::default(),
                 };
-                let step = server.clock.micros();
+                let step = server.clock.nanos();
                 let maintained =
                     server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest)));
-                let micros = server.clock.micros() - step;
-                micros_max = micros_max.max(micros);
-                worker.stats().expire_micros.add(micros);
+                let nanos = server.clock.nanos() - step;
+                micros_max = micros_max.max(nanos / 1000);
+                worker.stats().expire_nanos.add(nanos);
                 match maintained {
                     Maintained::Step(tally) => {
                         worker.stats().expired.add(tally.expired);

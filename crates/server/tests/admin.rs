@@ -67,7 +67,13 @@ fn a_sleeping_command_is_slow_and_keeps_nobody_waiting() {
     assert_eq!(ask(&mut sleeper, "SLOWLOG LEN"), Value::Integer(1));
     let slow = format!("{:?}", ask(&mut sleeper, "SLOWLOG GET"));
     assert!(slow.contains("SLEEP"), "{slow}");
-    assert!(info(&mut sleeper, "commandstats", "cmdstat_debug|sleep").starts_with("calls=1,"));
+    assert!(info(&mut sleeper, "commandstats", "cmdstat_debug").starts_with("calls=1,"));
+    let percentiles = info(&mut sleeper, "latencystats", "latency_percentiles_usec_debug");
+    let half: f64 = percentiles[4..].split(',').next().unwrap().parse().unwrap();
+    assert!(half >= 50_000.0, "{percentiles}");
+    let longest: u64 = info(&mut sleeper, "debug", "eventloop_duration_max").parse().unwrap();
+    assert!(longest >= 50_000, "{longest}");
+    assert!(!text(&ask(&mut sleeper, "INFO all")).contains("eventloop_duration_max"));
 }
 
 /// POPULATE runs in steps, beside others that write.
@@ -171,4 +177,10 @@ fn a_reader_is_told_of_a_key_that_is_remembered_no_longer() {
     let told = (0..90).map(|_| push(&mut reader)).collect::<BTreeSet<_>>();
     assert_eq!(told.len(), 90);
     assert_eq!(info(&mut reader, "stats", "tracking_total_keys"), "10");
+    // A lower limit holds at once.
+    let mut other = connect(&server);
+    assert_eq!(ask(&mut other, "CONFIG SET tracking-table-max-keys 4"), Value::ok());
+    let told = told.into_iter().chain((0..6).map(|_| push(&mut reader))).collect::<BTreeSet<_>>();
+    assert_eq!(told.len(), 96);
+    assert_eq!(info(&mut other, "stats", "tracking_total_keys"), "4");
 }

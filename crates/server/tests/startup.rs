@@ -29,13 +29,14 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(anax()).args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
-/// The one line with which a start that cannot be ends.
+/// The one line on standard error with which a start that cannot be ends.
 fn refusal(arguments: &[&str]) -> String {
     let output = run(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(output.stdout.is_empty());
+    let log = String::from_utf8(output.stdout).unwrap();
+    assert!(log.lines().all(|line| line.contains(":M ")), "{log}");
     text
 }
 
@@ -106,9 +107,13 @@ fn what_cannot_be_stops_the_start_with_one_line() {
     assert!(refusal(&["/nowhere/anax.conf"]).contains("/nowhere/anax.conf"));
     let bad = file("bad.conf", "port 7\nbind \"127.0.0.1\n");
     assert!(refusal(&[&bad]).contains("bad.conf, line 2"));
-    let renamed = file("renamed.conf", "rename-command CONFIG secret\n");
-    let text = refusal(&[&renamed]);
-    assert!(text.contains("'rename-command'") && !text.contains("secret"), "{text}");
+    let loads = file("loads.conf", "loadmodule /secret.so\n");
+    let text = refusal(&[&loads]);
+    assert!(text.contains("'loadmodule'") && !text.contains("secret"), "{text}");
+    let renamed = file("renamed.conf", "rename-command nosuch other\n");
+    assert!(refusal(&[&renamed]).contains("renamed.conf, line 1: No such command"));
+    let renamed = file("taken.conf", "rename-command CONFIG get\n");
+    assert!(refusal(&[&renamed]).contains("name already exists"));
     assert!(refusal(&["--tls", "yes"]).contains("protection"));
     assert!(refusal(&["--dir", "/nowhere"]).contains("/nowhere"));
     assert!(refusal(&["--logfile", "/nowhere/log", "--port", "0"]).contains("/nowhere/log"));
@@ -121,6 +126,45 @@ fn a_port_that_is_taken_stops_the_start() {
     let port = taken.local_addr().unwrap().port().to_string();
     let text = refusal(&["--bind", "127.0.0.1", "--port", &port]);
     assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
+}
+
+/// By the new name alone, whatever stands before it in a pipeline; rights are given by the old one.
+#[test]
+fn commands_are_called_by_the_names_that_they_are_given() {
+    let folder = std::env::temp_dir().join(format!("anax-renamed-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("anax.conf");
+    fs::write(&file, "rename-command flushdb badger\nrename-command SET \"\"\n").unwrap();
+    for _ in 0..2 {
+        let server = start(&[file.to_str().unwrap(), "--dir", folder.to_str().unwrap()]);
+        let mut client = server.client().unwrap();
+        client.send(b"BADGER\r\nFLUSHDB\r\nbadger\r\nSET a 1\r\n").unwrap();
+        assert_eq!(client.reply().unwrap(), Value::simple("OK"));
+        assert!(client.reply().unwrap().to_string().contains("unknown command 'FLUSHDB'"));
+        assert_eq!(client.reply().unwrap(), Value::simple("OK"));
+        assert!(client.reply().unwrap().to_string().contains("unknown command 'SET'"));
+        assert_eq!(ask(&mut client, "COMMAND INFO set"), Value::Array(vec![Value::Nil]));
+        assert!(ask(&mut client, "INFO commandstats").to_string().contains("cmdstat_flushdb"));
+        let set_user = "ACL SETUSER ann on nopass +@all -flushdb";
+        assert_eq!(ask(&mut client, set_user), Value::simple("OK"));
+        assert_eq!(ask(&mut client, "AUTH ann x"), Value::simple("OK"));
+        assert!(ask(&mut client, "badger").to_string().contains("NOPERM"));
+        assert_eq!(ask(&mut client, "CONFIG REWRITE"), Value::simple("OK"));
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Scripts wait for the words of Redis, on standard output.
+#[test]
+fn the_log_begins_with_the_process_and_tells_when_it_is_ready() {
+    let server = start(&["--logtostderr", "no"]);
+    let log = log_of(&server);
+    let own = format!("{}:M ", server.id());
+    assert!(log.lines().all(|line| line.starts_with(&own)), "{log}");
+    let process = log.find(&format!(" PID: {}\n", server.id())).expect("it tells its number");
+    let initialized = log.find(" * Server initialized\n").expect("it tells that it is ready");
+    let ready = log.find(" * Ready to accept connections tcp ").expect("it listens");
+    assert!(process < initialized && initialized < ready, "{log}");
 }
 
 #[test]
@@ -145,10 +189,10 @@ fn the_environment_gives_settings_and_the_password() {
         .args(["--bind", "127.0.0.1", "--port", "-1", "--proactor_threads", "1"])
         .envs([("ANAX_maxclients", "55"), ("ANAX_PASSWORD", "sesame"), ("ANAX_PORT", "tcp://x")])
         .stdin(Stdio::null())
-        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut log = std::io::BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains("Ready to accept connections tcp port=") {
         line.clear();

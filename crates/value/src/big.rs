@@ -201,4 +201,14 @@ impl Big {
             Big::Array(array) => array.bytes(),
         }
     }
+
+    /// How many small pieces of memory it lies in, if they are many for their bytes: dropping each
+    /// takes a while.
+    #[must_use]
+    pub fn pieces(&self) -> usize {
+        match self {
+            Big::Stream(stream) => stream.log.nodes(),
+            _ => 0,
+        }
+    }
 }

@@ -214,6 +214,15 @@ impl<'a> MapRef<'a> {
         }
     }
 
+    /// Whether a field is still held whose deadline has passed.
+    #[must_use]
+    pub fn has_lapsed(&self, field: &[u8]) -> bool {
+        match self {
+            MapRef::Packed(..) => false,
+            MapRef::Big(map, hasher, now) => map.has_lapsed(field, *now, hasher),
+        }
+    }
+
     /// All fields with their values.
     #[must_use]
     pub fn iter(&self) -> Iter<'a> {

@@ -9,7 +9,7 @@ const ANY_INT: Kind = int(i32::MIN as i64, i32::MAX as i64);
 
 #[rustfmt::skip]
 pub(super) const TYPES: &[Setting] = &[
-    live("databases", int(1, i32::MAX as i64), "16", "number of databases").alias(&["dbnum"]).fixed(),
+    live("databases", int(1, i32::MAX as i64), "16", "number of databases").alias(&["dbnum"]).immutable(),
     live("notify-keyspace-events", Kind::Custom(&EVENTS), "", "classes of events that are published"),
     live("hash-max-listpack-entries", LONG, "512", "most fields of a hash in the small encoding").alias(&["hash-max-ziplist-entries"]),
     live("hash-max-listpack-value", BYTES, "64", "longest field or value of a hash in the small encoding").alias(&["hash-max-ziplist-value", "listpack_max_field_len"]),

@@ -11,7 +11,7 @@ const POSITIVE_MILLIS: Kind = Kind::Int { min: 1, max: i32::MAX as i64, unit: Un
 
 #[rustfmt::skip]
 pub(super) const REPLICATION: &[Setting] = &[
-    later("replicaof", Kind::Custom(&PRIMARY), "", "primary to follow from the start").alias(&["slaveof"]).fixed(),
+    later("replicaof", Kind::Custom(&PRIMARY), "", "primary to follow from the start").alias(&["slaveof"]).immutable(),
     later("masterauth", Kind::Secret, "", "password for the primary").alias(&["primaryauth"]),
     later("masteruser", Kind::Secret, "", "user name for the primary").alias(&["primaryuser"]),
     later("replica-read-only", Kind::Bool, "yes", "a replica takes no writes").alias(&["slave-read-only"]),
@@ -58,9 +58,9 @@ pub(super) const REPLICATION: &[Setting] = &[
 
 #[rustfmt::skip]
 pub(super) const CLUSTER: &[Setting] = &[
-    later("cluster-enabled", Kind::Bool, "no", "be a node of a cluster").fixed(),
+    later("cluster-enabled", Kind::Bool, "no", "be a node of a cluster").immutable(),
     later("cluster_mode", Kind::Choice(&["", "emulated", "yes"]), "", "be a node of a cluster, or look like one").fixed(),
-    later("cluster-config-file", Kind::Custom(&CLUSTER_FILE), "nodes.conf", "file in which a node keeps what it knows of the cluster").fixed(),
+    later("cluster-config-file", Kind::Custom(&CLUSTER_FILE), "nodes.conf", "file in which a node keeps what it knows of the cluster").immutable(),
     later("cluster-config-save-behavior", Kind::Choice(&["sync", "best-effort"]), "sync", "whether that file must reach the disk"),
     later("cluster-databases", int(1, i32::MAX as i64), "1", "number of databases in cluster mode").fixed(),
     later("cluster-node-timeout", MILLIS, "15000", "silence after which a node counts as failing"),
@@ -73,7 +73,7 @@ pub(super) const CLUSTER: &[Setting] = &[
     later("cluster-allow-reads-when-down", Kind::Bool, "no", "answer reads while the cluster is down"),
     later("cluster-allow-pubsubshard-when-down", Kind::Bool, "yes", "serve sharded channels while the cluster is down"),
     later("cluster-link-sendbuf-limit", ANY_BYTES, "0", "unsent bytes to another node; 0 is no limit"),
-    later("cluster-port", PORT, "0", "port of the cluster bus; 0 is the main port and 10000").fixed(),
+    later("cluster-port", PORT, "0", "port of the cluster bus; 0 is the main port and 10000").immutable(),
     later("cluster-announce-ip", Kind::Text, "", "address told to other nodes and clients"),
     later("cluster-announce-port", PORT, "0", "port told to other nodes and clients"),
     later("cluster-announce-tls-port", PORT, "0", "TLS port told to other nodes and clients"),

@@ -1,19 +1,20 @@
 //! Rows about logs, latency, TLS, the process and its host.
 
-use crate::rules::{LOG_FORMAT, PERCENTILES, SCORE_MODE, SCORES, SHUTDOWN};
+use crate::rules::{PERCENTILES, SCORE_MODE, SCORES, SHUTDOWN};
 use crate::setting::{
     COUNT, Kind, LONG, MILLIS, PORT, SECONDS, Setting, Unit, inert, int, later, live,
 };
 
 const LEVEL: Kind = Kind::Choice(&["debug", "verbose", "notice", "warning", "nothing"]);
+const FORMAT: Kind = Kind::Choice(&["legacy", "human", "json", "logfmt"]);
 const SLOWER_THAN: Kind = Kind::Int { min: -1, max: i64::MAX, unit: Unit::Micros };
 const LARGER_THAN: Kind = Kind::Int { min: -1, max: i64::MAX, unit: Unit::Bytes };
 
 #[rustfmt::skip]
 pub(super) const OBSERVABILITY: &[Setting] = &[
     live("loglevel", LEVEL, "notice", "least weight of what is logged"),
-    live("logfile", Kind::Text, "", "file to log to; none logs to standard error").fixed(),
-    live("log_format", Kind::Custom(&LOG_FORMAT), "human", "form of a line of the log").alias(&["log-format"]),
+    live("logfile", Kind::Text, "", "file to log to; none logs to standard output").immutable(),
+    live("log_format", FORMAT, "legacy", "form of a line of the log; `legacy` is that of Redis").alias(&["log-format"]),
     live("slowlog-log-slower-than", SLOWER_THAN, "10000", "commands slower than this go to the slow log; 0 takes all, -1 none").alias(&["commandlog-execution-slower-than"]),
     live("slowlog-max-len", LONG, "128", "entries of the slow log").alias(&["commandlog-slow-execution-max-len"]),
     live("commandlog-request-larger-than", LARGER_THAN, "1048576", "requests larger than this go to the command log; -1 takes none"),
@@ -26,15 +27,15 @@ pub(super) const OBSERVABILITY: &[Setting] = &[
     live("latency-tracking-info-percentiles", Kind::Custom(&PERCENTILES), "50 99 99.9", "percentiles that INFO shows"),
     later("log-timestamp-format", Kind::Choice(&["legacy", "iso8601", "milliseconds"]), "legacy", "form of the time in a line of the log"),
     later("hide-user-data-from-log", Kind::Bool, "no", "keep keys and values out of the log"),
-    inert("logtostderr", Kind::Bool, "no", "log to standard error rather than to files; see `logfile`").fixed(),
+    live("logtostderr", Kind::Bool, "no", "log to standard error if there is no `logfile`").fixed(),
     inert("alsologtostderr", Kind::Bool, "no", "log to standard error as well; see `logfile`").fixed(),
     later("log_dir", Kind::Text, "", "folder to log to; see `logfile`").fixed(),
     later("max_log_size", LONG, "200", "megabytes after which a new log file is begun").fixed(),
     inert("logbuflevel", int(i32::MIN as i64, i32::MAX as i64), "0", "weight up to which lines of the log are buffered").fixed(),
     inert("logbufsecs", SECONDS, "30", "longest time a line of the log is buffered").fixed(),
-    later("syslog-enabled", Kind::Bool, "no", "log to the system log").fixed(),
-    later("syslog-ident", Kind::Text, "anax", "name in the system log").fixed(),
-    later("syslog-facility", Kind::Choice(&["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]), "local0", "facility of the system log").fixed(),
+    later("syslog-enabled", Kind::Bool, "no", "log to the system log").immutable(),
+    later("syslog-ident", Kind::Text, "anax", "name in the system log").immutable(),
+    later("syslog-facility", Kind::Choice(&["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]), "local0", "facility of the system log").immutable(),
     inert("ignore-warnings", Kind::Text, "", "warnings of the host that are not worth stopping for"),
 ];
 
@@ -68,9 +69,9 @@ pub(super) const TLS: &[Setting] = &[
 
 #[rustfmt::skip]
 pub(super) const PROCESS: &[Setting] = &[
-    live("pidfile", Kind::Text, "", "file for the process id").fixed(),
-    later("daemonize", Kind::Bool, "no", "go to the background").fixed(),
-    later("supervised", Kind::Choice(&["upstart", "systemd", "auto", "no"]), "no", "who is told that the server is ready").fixed(),
+    live("pidfile", Kind::Text, "", "file for the process id").immutable(),
+    later("daemonize", Kind::Bool, "no", "go to the background").immutable(),
+    later("supervised", Kind::Choice(&["upstart", "systemd", "auto", "no"]), "no", "who is told that the server is ready").immutable(),
     later("user", Kind::Text, "", "account to go on as once the ports are open").fixed(),
     later("shutdown-timeout", SECONDS, "10", "how long a shutdown waits for replicas"),
     later("shutdown-on-sigint", Kind::Custom(&SHUTDOWN), "default", "how SIGINT shuts down"),
@@ -79,14 +80,14 @@ pub(super) const PROCESS: &[Setting] = &[
     later("crash-memcheck-enabled", Kind::Bool, "yes", "test memory when the process crashes"),
     later("oom-score-adj", Kind::Custom(&SCORE_MODE), "no", "tell the kernel which process to end when memory runs out"),
     later("oom-score-adj-values", Kind::Custom(&SCORES), "0 200 800", "what it is told: for a primary, a replica, a background child"),
-    inert("disable-thp", Kind::Bool, "yes", "turn transparent huge pages off").fixed(),
-    inert("always-show-logo", Kind::Bool, "no", "print a logo at start").fixed(),
-    inert("set-proc-title", Kind::Bool, "yes", "show more in the list of processes").fixed(),
+    inert("disable-thp", Kind::Bool, "yes", "turn transparent huge pages off").immutable(),
+    inert("always-show-logo", Kind::Bool, "no", "print a logo at start").immutable(),
+    inert("set-proc-title", Kind::Bool, "yes", "show more in the list of processes").immutable(),
     inert("proc-title-template", Kind::Text, "{title} {listen-addr} {server-mode}", "what to show there"),
-    inert("server-cpulist", Kind::Text, "", "CPUs of workers").alias(&["server_cpulist"]).fixed(),
-    inert("bio-cpulist", Kind::Text, "", "CPUs of background threads").alias(&["bio_cpulist"]).fixed(),
-    inert("aof-rewrite-cpulist", Kind::Text, "", "CPUs of the process that rewrites the log").alias(&["aof_rewrite_cpulist"]).fixed(),
-    inert("bgsave-cpulist", Kind::Text, "", "CPUs of the process that saves").alias(&["bgsave_cpulist"]).fixed(),
+    inert("server-cpulist", Kind::Text, "", "CPUs of workers").alias(&["server_cpulist"]).immutable(),
+    inert("bio-cpulist", Kind::Text, "", "CPUs of background threads").alias(&["bio_cpulist"]).immutable(),
+    inert("aof-rewrite-cpulist", Kind::Text, "", "CPUs of the process that rewrites the log").alias(&["aof_rewrite_cpulist"]).immutable(),
+    inert("bgsave-cpulist", Kind::Text, "", "CPUs of the process that saves").alias(&["bgsave_cpulist"]).immutable(),
     inert("extended-redis-compatibility", Kind::Bool, "no", "say Redis where Valkey would say Valkey"),
     inert("version_check", Kind::Bool, "yes", "ask for new versions over the network; never done here").fixed(),
     inert("omit_basic_usage", Kind::Bool, "no", "keep usage hints out of the log").fixed(),

@@ -7,6 +7,8 @@ use command::{
 
 use super::BitOffset;
 use super::rules::{bit_at, put_bit};
+use crate::string::room;
+use crate::work;
 
 pub(super) const GETBIT: Command = Command {
     name: "GETBIT",
@@ -32,6 +34,8 @@ fn getbit(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 pub(super) const SETBIT: Command = Command {
     name: "SETBIT",
     run: Run::Write(setbit),
+    work: Some(|args, keys| work::moved(args.get(0), written(args), 0, keys)),
+    prepare: Some(|args, keys, _| Ok(room::made(args, keys, (written(args), 0), setbit))),
     arity: Arity::Exactly(4),
     keys: &[KeySpec::one(1, KeyUse::UPDATE)],
     flags: Flags::DENY_OOM,
@@ -42,6 +46,12 @@ pub(super) const SETBIT: Command = Command {
     syntax: "key offset value-bit",
     ..Command::BASE
 };
+
+/// Up to where SETBIT writes.
+fn written(args: Args<'_>) -> usize {
+    let at = args.get(1).and_then(|raw| BitOffset::parse(raw).ok());
+    at.map_or(0, |at| at.bytes_to_hold(1))
+}
 
 fn setbit(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, at, Bit(bit)): (Key<'_>, BitOffset, Bit) = args.parse()?;

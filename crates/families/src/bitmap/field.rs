@@ -12,10 +12,14 @@ use smallvec::SmallVec;
 
 use super::BitOffset;
 use super::rules::{load, store};
+use crate::string::room;
+use crate::work;
 
 pub(super) const BITFIELD: Command = Command {
     name: "BITFIELD",
     run: Run::Write(bitfield),
+    work: Some(|args, keys| work::moved(args.get(0), written(args), 0, keys)),
+    prepare: Some(|args, keys, _| Ok(room::made(args, keys, (written(args), 0), bitfield))),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::one(1, KeyUse(&["RW", "access", "update", "variable_flags"]))
         .noting("With nothing but GET the key is only read.")],
@@ -35,6 +39,12 @@ fn bitfield_use(words: Words<'_>) -> KeyUse {
     let writes =
         |word: &[u8]| word.eq_ignore_ascii_case(b"SET") || word.eq_ignore_ascii_case(b"INCRBY");
     if words.iter().skip(2).any(writes) { KeyUse::UPDATE } else { KeyUse::READ }
+}
+
+/// Up to where BITFIELD writes.
+fn written(args: Args<'_>) -> usize {
+    let steps = parse_steps(args.skip(1)).unwrap_or_default();
+    steps.iter().filter_map(Step::bytes_written).max().unwrap_or(0)
 }
 
 fn bitfield(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
@@ -58,6 +68,8 @@ fn bitfield(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> D
 pub(super) const BITFIELD_RO: Command = Command {
     name: "BITFIELD_RO",
     run: Run::Read(bitfield_ro),
+    work: None,
+    prepare: None,
     keys: &[KeySpec::one(1, KeyUse::READ)],
     flags: Flags::FAST,
     since: "6.0.0",

@@ -44,7 +44,7 @@ fn bitop(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
     if combined.is_empty() {
         entry.remove(event::DEL);
     } else {
-        entry.set(&combined, Expiry::Clear, event::SET)?;
+        entry.replace(&combined, Expiry::Clear, event::SET)?;
     }
     reply.integer(combined.len() as i64);
     Ok(())

@@ -33,6 +33,7 @@ fn dbsize(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 pub(super) const FLUSHDB: Command = Command {
     name: "FLUSHDB",
     work: Some(|args, keys| flushed(args, keys.len(keys.db()))),
+    drops: true,
     run: Run::Write(flushdb),
     arity: Arity::AtLeast(1),
     enter: Enter::All,
@@ -61,6 +62,7 @@ fn flushdb(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 pub(super) const FLUSHALL: Command = Command {
     name: "FLUSHALL",
     work: Some(|args, keys| flushed(args, (0..keys.databases()).map(|db| keys.len(db)).sum())),
+    drops: true,
     run: Run::Write(flushall),
     summary: "Removes all keys of all databases.",
     history: &[("4.0.0", "`ASYNC`."), ("6.2.0", "`SYNC`.")],

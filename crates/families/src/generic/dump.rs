@@ -18,13 +18,14 @@ use command::{
     Prepared, Reply, Run, View, event,
 };
 use incoming::Incoming;
+use keyspace::array::{Draft, INDEX_MAX};
 use keyspace::stream::Stream;
 use keyspace::{
     Access, Expiry, Frame, Intake, KeyHasher, Millis, NewList, Refused, Stored, Type, access,
 };
 use rdb::{
-    Format, HashEncoder, HashField, ListEncoder, Options, RdbError, SetEncoder, Trust, Value,
-    ZSetEncoder, encode_string,
+    ArrayEncoder, Format, HashEncoder, HashField, ListEncoder, Options, RdbError, SetEncoder,
+    Trust, Value, ZSetEncoder, encode_string,
 };
 use value::Big;
 use value::entries::Digits;
@@ -72,11 +73,18 @@ fn is_hollow(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> bool {
 }
 
 /// The dump of a value: for every server from Redis 7.2 and Valkey 7.2 on; that of a hash with
-/// deadlines of fields for Redis from 7.4 on, as no format of them is known to both. Of members of
-/// a set no format knows deadlines.
+/// deadlines of fields for Redis from 7.4 on, as no format of them is known to both; that of a
+/// stream with messages of producers for Redis from 8.6 on, and that of an array from 8.8 on. Of
+/// members of a set no format knows deadlines.
 fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8>, CommandError> {
-    let is_dated = matches!(stored, Stored::Big(Big::Hash(map)) if map.due() != Millis::MAX);
-    let format = if is_dated { Format::Redis12 } else { Format::Redis11 };
+    let format = match stored {
+        Stored::Big(Big::Hash(map)) if map.due() != Millis::MAX => Format::Redis12,
+        _ => match stored.kind() {
+            Type::Stream => keyspace::stream_of(stored).map_or(Format::Redis11, stream::format_of),
+            Type::Array => Format::Redis14,
+            _ => Format::Redis11,
+        },
+    };
     let options = Options { format, compress: true };
     let mut out = Vec::new();
     let encoded = match stored {
@@ -89,10 +97,9 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
             Type::Hash => encode_hash(stored, (hasher, now), options, &mut out),
             Type::List => encode_list(stored, options, &mut out),
             Type::ZSet => encode_zset(stored, hasher, options, &mut out),
-            Type::Stream => encode_stream(stored, options, &mut out),
+            Type::Stream => encode_stream(stored, now, options, &mut out),
+            Type::Array => encode_array(stored, options, &mut out),
             Type::String => Ok(()),
-            // No format of it is known.
-            Type::Array => Err(RdbError::Unsupported),
         },
     };
     encoded.map_err(|error| CommandError::text(format!("ERR {error}")))?;
@@ -100,8 +107,28 @@ fn dump_of(stored: Stored<'_>, hasher: &KeyHasher, now: Millis) -> Result<Vec<u8
     Ok(out)
 }
 
-fn encode_stream(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
-    keyspace::stream_of(stored).map_or(Ok(()), |found| stream::encode(found, options, out))
+fn encode_stream(
+    stored: Stored<'_>,
+    now: Millis,
+    options: Options,
+    out: &mut Vec<u8>,
+) -> Result<(), RdbError> {
+    keyspace::stream_of(stored).map_or(Ok(()), |found| stream::encode(found, now, options, out))
+}
+
+fn encode_array(stored: Stored<'_>, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
+    let Some(array) = keyspace::array_of(stored) else { return Ok(()) };
+    let inserted = array.cursor().next.checked_sub(1);
+    let mut encoder = ArrayEncoder::new(array.count(), inserted, options, out)?;
+    for (index, element) in array.range(0, INDEX_MAX) {
+        let mut digits = Digits::new();
+        let text = element.to_text(&mut digits);
+        match command::parse_integer(text) {
+            Some(value) => encoder.integer(index, value)?,
+            None => encoder.text(index, text)?,
+        }
+    }
+    encoder.finish()
 }
 
 /// How many bytes a value takes in a snapshot, beside what says which type it is; 0 if it can't be
@@ -203,7 +230,9 @@ pub(super) const RESTORE_ASKING: Command = Command {
 pub fn reload(key: &[u8], keys: &mut View<'_>) -> Done {
     let (now, hasher) = (keys.now(), keys.hasher());
     let Some((stored, info)) = keys.stored(key).zip(keys.info(key)) else { return Ok(()) };
-    if matches!(stored, Stored::Big(Big::DatedSet(_))) || is_hollow(stored, hasher, now) {
+    let is_ring = keyspace::array_of(stored).is_some_and(|array| array.cursor().ring > 0);
+    let is_dated_set = matches!(stored, Stored::Big(Big::DatedSet(_)));
+    if is_ring || is_dated_set || is_hollow(stored, hasher, now) {
         return Ok(());
     }
     let Ok(dump) = dump_of(stored, hasher, now) else { return Ok(()) };
@@ -273,7 +302,7 @@ fn restore(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     put(request.key, &request.wishes, made, keys, reply)
 }
 
-fn prepare(args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+fn prepare<'p>(args: Args<'_>, keys: &View<'_>) -> Result<Prepared<'p>, CommandError> {
     let request = Restore::parse(args)?;
     let made = request.make(keys);
     let (key, wishes) = (request.key.0.to_vec(), request.wishes);
@@ -361,6 +390,7 @@ enum Made {
     List(NewList),
     ZSet(Option<NewZSet>),
     Stream(Box<Stream>),
+    Array(Box<Draft>),
 }
 
 impl Made {
@@ -368,6 +398,7 @@ impl Made {
         let value = match value {
             Incoming::Plain(value) => value,
             Incoming::Stream(stream) => return Ok(Made::Stream(stream)),
+            Incoming::Array(array) => return Ok(Made::Array(array)),
         };
         Ok(match value {
             Value::Str(text) => Made::Str(text),
@@ -382,19 +413,20 @@ impl Made {
                 let pairs = members.iter().map(|(name, score)| (Name::from_slice(name), *score));
                 Made::ZSet(keys.new_zset(pairs.collect())?)
             }
-            Value::Stream(_) => return Err(bad_data()),
+            Value::Stream(_) | Value::Array(_) => return Err(bad_data()),
         })
     }
 
     /// Puts it where the key is, over whatever is there.
     fn put(self, key: Key<'_>, expiry: Expiry, keys: &mut View<'_>) -> Done {
         match self {
-            Made::Str(text) => keys.str_over(key.0).set(&text, expiry, event::RESTORE)?,
+            Made::Str(text) => keys.str_over(key.0).replace(&text, expiry, event::RESTORE)?,
             Made::Set(set) => keys.put_set(key.0, set, expiry, event::RESTORE)?,
             Made::Hash(map) => keys.put_hash(key.0, map, expiry, event::RESTORE)?,
             Made::List(list) => keys.put_list(key.0, list, expiry, event::RESTORE)?,
             Made::ZSet(set) => keys.put_zset(key.0, set, expiry, event::RESTORE)?,
             Made::Stream(stream) => keys.put_stream(key.0, *stream, expiry, event::RESTORE)?,
+            Made::Array(array) => keys.put_array(key.0, *array, expiry, event::RESTORE)?,
         }
         Ok(())
     }

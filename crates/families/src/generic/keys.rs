@@ -12,6 +12,7 @@ use crate::work;
 pub(super) const DEL: Command = Command {
     name: "DEL",
     work: Some(work::all),
+    drops: true,
     run: Run::Write(del),
     arity: Arity::AtLeast(2),
     keys: &[KeySpec::from(1, KeyUse::DELETE)],
@@ -124,6 +125,11 @@ fn randomkey(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 pub(super) const KEYS: Command = Command {
     name: "KEYS",
     work: Some(|_, keys| keys.len(keys.db()) as u64 / 2),
+    sift: Some(|args| {
+        let (pattern,): (&[u8],) = args.parse()?;
+        let pattern = pattern.to_vec();
+        Ok(Box::new(move |key| glob::matches(&pattern, key, false)))
+    }),
     run: Run::Read(list),
     arity: Arity::Exactly(2),
     enter: Enter::All,

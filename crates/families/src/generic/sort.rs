@@ -83,11 +83,11 @@ fn sort(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 }
 
 /// Sorting reads what patterns name, too, so its result is put at once if there are any.
-fn prepare(
-    args: Args<'_>,
+fn prepare<'p>(
+    args: Args<'p>,
     keys: &View<'_>,
     reply: &mut Reply<'_>,
-) -> Result<Prepared, CommandError> {
+) -> Result<Prepared<'p>, CommandError> {
     let request = Request::parse(args, true)?;
     let Some(destination) = request.store else {
         request.answer(keys, reply)?;
@@ -221,8 +221,10 @@ impl<'a> Request<'a> {
             None if self.alpha => Order::Text,
             None => Order::Number(None),
             // Without a star nothing is sorted. A set has no order of its own, but what is stored
-            // must be the same again wherever it is done again.
-            Some(Pattern::Fixed | Pattern::Itself) if kind != Type::Set || self.store.is_none() => {
+            // must be the same again wherever it is done again, and so must what a script sees.
+            Some(Pattern::Fixed | Pattern::Itself)
+                if kind != Type::Set || (self.store.is_none() && !keys.frame().by_script) =>
+            {
                 if self.descending && kind != Type::Set {
                     elements.reverse();
                 }
@@ -384,8 +386,8 @@ impl<'a> Pattern<'a> {
                 Some(Element::Bytes(found.as_bytes()))
             }
             Pattern::Field(before, behind, field) => {
-                let found = keys.hash_map(&name_of(before, element, behind)).ok()??;
-                found.get(field)
+                let name = name_of(before, element, behind);
+                keys.field(&name, keys.hash_map(&name).ok()??, field)
             }
         }
     }

@@ -101,7 +101,7 @@ fn copied(args: Args<'_>, keys: &View<'_>) -> u64 {
     args.get(0).filter(|key| is_large(key)).map_or(0, |key| keys.weight(key) / COPIES)
 }
 
-fn prepare_copy(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+fn prepare_copy<'p>(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared<'p>, CommandError> {
     let (from, to): (Key<'_>, Key<'_>) = (args.take()?, args.take()?);
     let (to_db, replace) = parse_copy_options(args, keys.db(), keys.databases())?;
     if (to_db, to) == (keys.db(), from) {

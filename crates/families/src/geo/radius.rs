@@ -151,12 +151,12 @@ fn find_or_store(
     }
 }
 
-fn prepare(
+fn prepare<'p>(
     middle: Middle,
     args: Args<'_>,
     keys: &View<'_>,
     reply: &mut Reply<'_>,
-) -> Result<Prepared, CommandError> {
+) -> Result<Prepared<'p>, CommandError> {
     Ok(match outcome(middle, args, keys, reply)? {
         None => Prepared::Answered,
         Some((destination, outcome)) => outcome.later(destination.to_vec(), event::GEORADIUSSTORE),

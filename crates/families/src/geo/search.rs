@@ -379,7 +379,7 @@ fn geosearchstore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>
     stored(args, keys)?.put(destination, event::GEOSEARCHSTORE, keys, reply)
 }
 
-fn prepare(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+fn prepare<'p>(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared<'p>, CommandError> {
     let destination = args.bytes()?.to_vec();
     Ok(stored(args, keys)?.later(destination, event::GEOSEARCHSTORE))
 }

@@ -100,7 +100,8 @@ pub(super) const HGET: Command = Command {
 
 fn hget(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, field): (Key<'_>, &[u8]) = args.parse()?;
-    tell_maybe(keys.hash_map(key.0)?.and_then(|map| map.get(field)), reply);
+    let map = keys.hash_map(key.0)?;
+    tell_maybe(map.and_then(|map| keys.field(key.0, map, field)), reply);
     Ok(())
 }
 
@@ -119,7 +120,7 @@ fn hmget(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let map = keys.hash_map(key.0)?;
     reply.array(args.len());
     for field in args.rest() {
-        tell_maybe(map.and_then(|map| map.get(field)), reply);
+        tell_maybe(map.and_then(|map| keys.field(key.0, map, field)), reply);
     }
     Ok(())
 }
@@ -134,7 +135,8 @@ pub(super) const HEXISTS: Command = Command {
 
 fn hexists(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, field): (Key<'_>, &[u8]) = args.parse()?;
-    let is_there = keys.hash_map(key.0)?.is_some_and(|map| map.get(field).is_some());
+    let map = keys.hash_map(key.0)?;
+    let is_there = map.is_some_and(|map| keys.field(key.0, map, field).is_some());
     reply.integer(i64::from(is_there));
     Ok(())
 }
@@ -149,7 +151,7 @@ pub(super) const HSTRLEN: Command = Command {
 
 fn hstrlen(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, field): (Key<'_>, &[u8]) = args.parse()?;
-    let value = keys.hash_map(key.0)?.and_then(|map| map.get(field));
+    let value = keys.hash_map(key.0)?.and_then(|map| keys.field(key.0, map, field));
     reply.integer(value.map_or(0, Element::text_len) as i64);
     Ok(())
 }
@@ -214,12 +216,14 @@ fn hgetdel(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Do
     let mut entry = keys.hash_entry(key.0)?;
     reply.array(args.len());
     let (removed, outcome) = count_done(args.rest(), |field| {
+        entry.drop_lapsed(field);
         tell_maybe(entry.get().and_then(|map| map.get(field)), reply);
         entry.remove(field)
     });
     if removed > 0 {
         entry.noted_parts(event::HDEL, removed);
     }
+    entry.noted_lapsed();
     Ok(outcome?)
 }
 

@@ -38,6 +38,7 @@ fn hgetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     take_fields(&mut args, "ERR Number of fields must be a positive integer")?;
     reply.array(args.len());
     let (changed, outcome) = count_done(args.rest(), |field| {
+        entry.drop_lapsed(field);
         tell_maybe(entry.get().and_then(|map| map.get(field)), reply);
         change_deadline(&mut entry, field, until)
     });
@@ -48,6 +49,7 @@ fn hgetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
             _ => event::HEXPIRE,
         });
     }
+    entry.noted_lapsed();
     outcome
 }
 
@@ -119,10 +121,13 @@ fn hsetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     }
     let wishes = Wishes::parse(&mut args, now)?;
     let mut entry = keys.hash_entry(key.0)?;
-    let is_met = wishes.are_met(&entry, args);
-    if is_met {
-        set_until(&mut entry, args, wishes.until.unwrap_or(Until::Never))?;
-    }
+    let is_met = wishes.are_met(&mut entry, args);
+    let set = match is_met {
+        true => set_until(&mut entry, args, wishes.until.unwrap_or(Until::Never)),
+        false => Ok(()),
+    };
+    entry.noted_lapsed();
+    set?;
     reply.integer(i64::from(is_met));
     Ok(())
 }
@@ -133,22 +138,34 @@ fn set_until(entry: &mut HashEntry<'_>, args: Args<'_>, until: Until) -> Done {
     let (done, outcome) = match until {
         Until::Never => (entry.set_all(pairs())?.max(1), Ok(())),
         Until::At(deadline) if deadline <= entry.now() => {
-            count_done(pairs(), |(field, _)| entry.remove(field))
+            return set_too_late(entry, pairs().map(|(field, _)| field));
         }
         until => {
             count_done(pairs(), |(field, value)| entry.set_until(field, value, until).map(|_| true))
         }
     };
-    let last = match until {
-        Until::At(deadline) if deadline <= entry.now() => Some(event::HDEL),
-        Until::At(_) => Some(event::HEXPIRE),
-        Until::Never | Until::Same => None,
-    };
-    if done > 0 {
-        if last.is_some() {
-            entry.also(event::HSET);
-        }
-        entry.noted(last.unwrap_or(event::HSET));
+    if done > 0 && matches!(until, Until::At(_)) {
+        entry.also(event::HSET);
+        entry.noted(event::HEXPIRE);
+    } else if done > 0 {
+        entry.noted(event::HSET);
+    }
+    Ok(outcome?)
+}
+
+/// Takes fields out that are set when their deadline has passed. Subscribers are told that they
+/// came and went, those that were not there, too.
+fn set_too_late<'a>(entry: &mut HashEntry<'_>, fields: impl IntoIterator<Item = &'a [u8]>) -> Done {
+    let is_new = !entry.exists();
+    entry.also(event::HSET);
+    let (removed, outcome) = count_done(fields, |field| entry.remove(field));
+    if removed > 0 {
+        entry.noted(event::HDEL);
+    } else {
+        entry.also(event::HDEL);
+    }
+    if is_new {
+        entry.also(event::DEL);
     }
     Ok(outcome?)
 }
@@ -191,6 +208,7 @@ impl Brief {
     fn set(&self, pairs: Args<'_>, entry: &mut HashEntry<'_>) -> Result<i64, CommandError> {
         let wishes = Wishes { fields: self.fields, ..Wishes::default() };
         if !wishes.are_met(entry, pairs) {
+            entry.noted_lapsed();
             return Ok(0);
         }
         let mut added = 0;
@@ -274,14 +292,15 @@ impl Wishes {
     }
 
     /// Whether key and fields are as they must be; the fields are those of `args`.
-    fn are_met(&self, entry: &HashEntry<'_>, args: Args<'_>) -> bool {
-        let map = entry.get().filter(|map| !map.is_empty());
-        if self.key.is_some_and(|must| must != map.is_some()) {
+    fn are_met(&self, entry: &mut HashEntry<'_>, args: Args<'_>) -> bool {
+        if self.key.is_some_and(|must| must == entry.is_empty()) {
             return false;
         }
         self.fields.is_none_or(|must| {
-            let is_there = |field| map.is_some_and(|map| map.deadline(field).is_some());
-            args.rest().step_by(2).all(|field| is_there(field) == must)
+            args.rest().step_by(2).all(|field| {
+                entry.drop_lapsed(field);
+                entry.get().is_some_and(|map| map.deadline(field).is_some()) == must
+            })
         })
     }
 }

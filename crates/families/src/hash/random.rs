@@ -73,10 +73,12 @@ fn tell_repeated(
     chances: &mut Chances,
     reply: &mut Reply<'_>,
 ) -> Done {
-    let count = check_repeated(count)?;
-    let drawn = (0..count).map_while(|_| map.random(chances.next()));
+    let count = check_repeated(count, reply)?;
     tell_count(count as usize, with_values, reply);
-    drawn.for_each(|pair| tell_pair(pair, with_values, reply));
+    for _ in 0..count {
+        let Some(pair) = map.random(chances.next()).filter(|_| !reply.is_in_vain()) else { break };
+        tell_pair(pair, with_values, reply);
+    }
     Ok(())
 }
 

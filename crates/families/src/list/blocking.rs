@@ -11,10 +11,12 @@ use super::end::popped;
 use super::moving::{self, Amount, Move};
 use super::pop::{self, Popping};
 use super::reply_with;
+use crate::work;
 
 pub(super) const BLPOP: Command = Command {
     name: "BLPOP",
     run: Run::Block(Block::taking(blpop, has_list)),
+    work: None,
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::but_last(1, KeyUse::TAKE)],
     flags: Flags::BLOCKING,
@@ -36,6 +38,7 @@ pub(super) const BRPOP: Command = Command {
 pub(super) const BLMPOP: Command = Command {
     name: "BLMPOP",
     run: Run::Block(Block::taking(blmpop, has_list)),
+    work: Some(|args, keys| work::taken_of_any(args.skip(1), keys)),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec::counted(2, KeyUse::TAKE)],
     flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),
@@ -69,6 +72,7 @@ pub(super) const BRPOPLPUSH: Command = Command {
 pub(super) const BLMOVEM: Command = Command {
     name: "BLMOVEM",
     run: Run::Block(Block::moving(blmovem, has_enough)),
+    work: Some(|args, keys| moving::moved(args, 5, keys)),
     arity: Arity::AtLeast(6),
     flags: Flags::BLOCKING.and(Flags::DENY_OOM),
     summary: "Moves elements from list to list and returns them, waits for them if need be.",

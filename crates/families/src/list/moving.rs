@@ -11,6 +11,7 @@ use keyspace::End;
 
 use super::end::{Side, popped, pushed};
 use super::texts::Texts;
+use crate::work;
 
 pub(super) const LMOVE: Command = Command {
     name: "LMOVE",
@@ -40,6 +41,7 @@ pub(super) const RPOPLPUSH: Command = Command {
 pub(super) const LMOVEM: Command = Command {
     name: "LMOVEM",
     run: Run::Write(lmovem),
+    work: Some(|args, keys| moved(args, 4, keys)),
     arity: Arity::AtLeast(5),
     since: "8.10.0",
     summary: "Moves elements from an end of a list to an end of another, and returns them.",
@@ -48,6 +50,12 @@ pub(super) const LMOVEM: Command = Command {
              [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
     ..LMOVE
 };
+
+/// To move as many elements of the first key as a number says behind the word at `at`.
+pub(super) fn moved(args: Args<'_>, at: usize, keys: &View<'_>) -> u64 {
+    let count = work::number_in(args.get(at + 1)).map_or(1, i64::unsigned_abs);
+    work::REMOVE_STEPS * work::some(count, args, keys)
+}
 
 /// What is moved, and where to.
 #[derive(Clone, Copy)]

@@ -67,7 +67,8 @@ fn kept(args: Args<'_>, keys: &View<'_>) -> u64 {
     work::part(args, keys, |key| {
         let parsed = args.parse::<(Key<'_>, Index, Index)>();
         let len = usize::try_from(keys.elements(key)).unwrap_or(usize::MAX);
-        parsed.map_or(0, |(_, start, stop)| span(start, stop, len).len() as u64)
+        let kept = parsed.map_or(0, |(_, start, stop)| span(start, stop, len).len() as u64);
+        work::some(kept, args, keys)
     })
 }
 

@@ -268,12 +268,12 @@ fn store(
     put(destination, result, event, keys, reply)
 }
 
-fn prepare(
+fn prepare<'p>(
     operation: Operation,
     event: Event,
     mut args: Args<'_>,
     keys: &View<'_>,
-) -> Result<Prepared, CommandError> {
+) -> Result<Prepared<'p>, CommandError> {
     let destination = args.bytes()?.to_vec();
     let result = result_of(operation, args, keys)?;
     Ok(Prepared::Put(Box::new(move |keys, reply| {

@@ -128,9 +128,12 @@ fn tell_repeated(
     chances: &mut Chances,
     reply: &mut Reply<'_>,
 ) -> Done {
-    let count = check_repeated(count)?;
+    let count = check_repeated(count, reply)?;
     reply.array(count as usize);
     for _ in 0..count {
+        if reply.is_in_vain() {
+            break;
+        }
         match set.random(chances.next()) {
             Some(element) => tell(element, reply),
             None => reply.null(),

@@ -7,10 +7,12 @@ use command::{
 use keyspace::Type;
 
 use super::pop::{End, Popping, ZMPOP, ZPOPMIN, tell_popped};
+use crate::work;
 
 pub(super) const BZPOPMIN: Command = Command {
     name: "BZPOPMIN",
     run: Run::Block(Block::taking(bzpopmin, has_set)),
+    work: None,
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::but_last(1, KeyUse::TAKE)],
     flags: Flags::BLOCKING.and(Flags::FAST),
@@ -31,6 +33,7 @@ pub(super) const BZPOPMAX: Command = Command {
 pub(super) const BZMPOP: Command = Command {
     name: "BZMPOP",
     run: Run::Block(Block::taking(bzmpop, has_set)),
+    work: Some(|args, keys| work::REMOVE_STEPS * work::taken_of_any(args.skip(1), keys)),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec::counted(2, KeyUse::TAKE)],
     flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),

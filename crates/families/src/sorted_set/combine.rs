@@ -433,13 +433,13 @@ fn store(
     result.put(destination, event, keys, reply)
 }
 
-fn prepare(
+fn prepare<'p>(
     operation: Operation,
     name: &str,
     event: Event,
     mut args: Args<'_>,
     keys: &View<'_>,
-) -> Result<Prepared, CommandError> {
+) -> Result<Prepared<'p>, CommandError> {
     let destination = args.bytes()?.to_vec();
     let result = result_of(operation, name, args, keys)?;
     Ok(result.later(destination, event))

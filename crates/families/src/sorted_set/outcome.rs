@@ -37,7 +37,7 @@ impl Outcome {
     }
 
     /// Stores it later.
-    pub(crate) fn later(self, destination: Vec<u8>, event: Event) -> Prepared {
+    pub(crate) fn later<'p>(self, destination: Vec<u8>, event: Event) -> Prepared<'p> {
         Prepared::Put(Box::new(move |keys, reply| self.put(Key(&destination), event, keys, reply)))
     }
 }

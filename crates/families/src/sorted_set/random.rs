@@ -66,10 +66,13 @@ fn tell_repeated(
     chances: &mut Chances,
     reply: &mut Reply<'_>,
 ) -> Done {
-    let count = check_repeated(count)?;
+    let count = check_repeated(count, reply)?;
     tell_count(count as usize, with_scores, reply);
-    let drawn = (0..count).filter_map(|_| set.nth(chances.below(set.len())));
-    drawn.for_each(|pair| tell_pair(pair, with_scores, reply));
+    for _ in 0..count {
+        let pair = set.nth(chances.below(set.len()));
+        let Some(pair) = pair.filter(|_| !reply.is_in_vain()) else { break };
+        tell_pair(pair, with_scores, reply);
+    }
     Ok(())
 }
 

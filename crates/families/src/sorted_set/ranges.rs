@@ -226,7 +226,7 @@ fn zrangestore(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -
     stored(args, keys)?.put(destination, event::ZRANGESTORE, keys, reply)
 }
 
-fn prepare(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared, CommandError> {
+fn prepare<'p>(mut args: Args<'_>, keys: &View<'_>) -> Result<Prepared<'p>, CommandError> {
     let destination = args.bytes()?.to_vec();
     Ok(stored(args, keys)?.later(destination, event::ZRANGESTORE))
 }

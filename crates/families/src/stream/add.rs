@@ -25,6 +25,7 @@ const LIMIT_WITHOUT_NODES: u64 = 10_000;
 pub(super) const XADD: Command = Command {
     name: "XADD",
     run: Run::Write(xadd),
+    work: Some(trimmed_by_add),
     arity: Arity::AtLeast(5),
     keys: &[KeySpec::one(1, KeyUse::CHANGE)
         .noting("UPDATE instead of INSERT because of the optional trimming feature")],
@@ -267,21 +268,30 @@ fn added_before(
 
 /// How much it takes to remove what a request of XTRIM means, about.
 fn trimmed(args: Args<'_>, keys: &View<'_>) -> u64 {
+    removed(args, false, keys)
+}
+
+/// The same of XADD, which seldom trims.
+fn trimmed_by_add(args: Args<'_>, keys: &View<'_>) -> u64 {
+    let is_id = |word: &[u8]| word == b"*" || word.first().is_some_and(u8::is_ascii_digit);
+    if args.get(1).is_none_or(is_id) { 0 } else { removed(args, true, keys) }
+}
+
+fn removed(args: Args<'_>, adds: bool, keys: &View<'_>) -> u64 {
     work::part(args, keys, |key| {
-        let mut options = args.skip(1);
-        let is_len = options.word("MAXLEN");
-        let _ = is_len || options.word("MINID");
-        let _ = options.word("=") || options.word("~");
-        let threshold = options.get(0).unwrap_or_default();
-        let removed = if is_len {
-            let len = command::parse_integer(threshold).map_or(0, i64::unsigned_abs);
-            keys.elements(key).saturating_sub(len)
-        } else {
-            let Some(Stored::Big(Big::Stream(stream))) = keys.stored(key) else { return 0 };
-            let id = StreamId::parse(threshold, 0).unwrap_or(StreamId::ZERO);
-            stream.log.about(StreamId::ZERO, id)
+        let options = Options::take(&mut args.skip(1), adds, keys.frame().layout.stream_node);
+        let Ok(Options { trim: Some(trim), references, .. }) = options else { return 0 };
+        let Some(Stored::Big(Big::Stream(stream))) = keys.stored(key) else { return 0 };
+        let removed = match trim.until {
+            Until::Len(len) => stream.log.len().saturating_sub(len),
+            Until::Id(id) => stream.log.about(StreamId::ZERO, id),
         };
-        removed / work::LOOKS
+        let removed = if trim.limit > 0 { removed.min(trim.limit) } else { removed };
+        match references {
+            References::Keep => removed / 2,
+            // Each group is asked for each entry.
+            _ => removed * (2 + 2 * stream.groups().len() as u64),
+        }
     })
 }
 

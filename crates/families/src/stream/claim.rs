@@ -8,11 +8,15 @@ use keyspace::stream::{ConsumerId, Group, Log, Pending, StreamId};
 use keyspace::{Millis, StreamEntry};
 
 use super::error::StreamError;
-use super::pending::idle_of;
+use super::pending::{group_of, idle_of};
 use super::words::{Id, Ids, Start, tell_entry, tell_id};
 
 /// Pending entries that XAUTOCLAIM looks at for each that it may claim.
 const LOOKS: usize = 10;
+
+/// Steps for a pending entry that is looked at, and for one that is claimed.
+const LOOK_STEPS: u64 = 5;
+const CLAIM_STEPS: u64 = 10;
 
 /// What XAUTOCLAIM claims at most, unless it is told how many.
 const COUNT: i64 = 100;
@@ -23,6 +27,7 @@ const COUNT_MAX: i64 = i64::MAX / 16;
 pub(super) const XCLAIM: Command = Command {
     name: "XCLAIM",
     run: Run::Write(xclaim),
+    work: Some(|args, _| CLAIM_STEPS * args.len() as u64),
     arity: Arity::AtLeast(6),
     keys: &[KeySpec::one(1, KeyUse::CHANGE)],
     flags: Flags::FAST,
@@ -174,6 +179,7 @@ fn is_idle(pending: &Pending, min_idle: i64, now: Millis) -> bool {
 pub(super) const XAUTOCLAIM: Command = Command {
     name: "XAUTOCLAIM",
     run: Run::Write(xautoclaim),
+    work: Some(swept),
     keys: &[KeySpec::one(1, KeyUse(&["RW", "delete"]))],
     since: "6.2.0",
     summary: "Gives entries that have been pending for long to another consumer.",
@@ -186,6 +192,16 @@ pub(super) const XAUTOCLAIM: Command = Command {
     )],
     ..XCLAIM
 };
+
+/// How much it takes to look at pending entries, and to claim of them as many as may be.
+fn swept(args: Args<'_>, keys: &View<'_>) -> u64 {
+    let there = group_of(args, keys).map_or(0, |group| group.pending().len() as u64);
+    let mut options = args.skip(5);
+    let given = options.word_with_value("COUNT").then(|| options.get(0).and_then(parse_integer));
+    let count = given.flatten().unwrap_or(COUNT).unsigned_abs();
+    let looks = count.saturating_mul(LOOKS as u64).min(there);
+    LOOK_STEPS * looks + CLAIM_STEPS * count.min(there)
+}
 
 fn xautoclaim(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, name, consumer): (Key<'_>, &[u8], &[u8]) =

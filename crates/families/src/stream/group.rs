@@ -8,7 +8,9 @@ use keyspace::StreamEntry;
 use keyspace::stream::{Group, Stream, StreamId};
 
 use super::error::StreamError;
+use super::pending::group_of;
 use super::words::loose;
+use crate::work;
 
 pub(super) const XGROUP: Command = Command {
     name: "XGROUP",
@@ -149,6 +151,7 @@ fn set_id(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
 const DESTROY: Command = Command {
     name: "DESTROY",
     run: Run::Write(destroy),
+    work: Some(|args, keys| group_of(args, keys).map_or(0, |group| group.pending().len() as u64)),
     arity: Arity::Exactly(4),
     keys: &[KeySpec::one(2, KeyUse(&["RW", "delete"]))],
     flags: Flags::NONE,
@@ -196,6 +199,7 @@ fn create_consumer(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -
 const DELCONSUMER: Command = Command {
     name: "DELCONSUMER",
     run: Run::Write(delete_consumer),
+    work: Some(|args, keys| work::REMOVE_STEPS * owned(args, keys)),
     arity: Arity::Exactly(5),
     keys: &[KeySpec::one(2, KeyUse(&["RW", "delete"]))],
     flags: Flags::NONE,
@@ -204,6 +208,13 @@ const DELCONSUMER: Command = Command {
     history: &[],
     ..CREATE
 };
+
+/// How many pending entries a consumer has.
+fn owned(args: Args<'_>, keys: &View<'_>) -> u64 {
+    let group = group_of(args, keys).zip(args.get(2));
+    let consumer = group.and_then(|(group, name)| group.consumer(group.find(name)?));
+    consumer.map_or(0, |consumer| consumer.pending().len() as u64)
+}
 
 fn delete_consumer(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, name, consumer): (Key<'_>, &[u8], &[u8]) = args.parse()?;

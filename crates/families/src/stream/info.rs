@@ -4,7 +4,9 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Group as Chapter, Key, KeySpec, KeyUse,
     Reply, Run, View,
 };
+use keyspace::Stored;
 use keyspace::stream::{Consumer, Group, Log, Producers, Stream, StreamId};
+use value::Big;
 
 use super::error::StreamError;
 use super::group::{HELP as GROUP_HELP, tell_help};
@@ -99,6 +101,7 @@ fn tell_progress(reply: &mut Reply<'_>, group: &Group, log: &Log) {
 const STREAM: Command = Command {
     name: "STREAM",
     run: Run::Read(stream),
+    work: Some(told),
     arity: Arity::AtLeast(3),
     summary: "Tells what is known of a stream.",
     syntax: "key [FULL [COUNT count]]",
@@ -114,6 +117,18 @@ const STREAM: Command = Command {
     tips: &[],
     ..CONSUMERS
 };
+
+/// About how many entries, and pending ones, FULL tells of.
+fn told(args: Args<'_>, keys: &View<'_>) -> u64 {
+    const STEPS: u64 = 3;
+    let Ok(Some(count)) = full_count(args.skip(1)) else { return 0 };
+    let stored = args.get(0).and_then(|key| keys.stored(key));
+    let Some(Stored::Big(Big::Stream(stream))) = stored else { return 0 };
+    // Each pending entry is told of its group and of its consumer.
+    let pending = stream.groups().values().map(|group| 2 * group.pending().len().min(count));
+    let told = pending.fold(stream.log.len(), |sum, count| sum.saturating_add(count as u64));
+    STEPS * told.min((count as u64).saturating_mul(1 + 2 * stream.groups().len() as u64))
+}
 
 fn stream(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;

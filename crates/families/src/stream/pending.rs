@@ -4,11 +4,14 @@ use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group as Chapter, Key, KeySpec,
     KeyUse, Reply, Run, View,
 };
-use keyspace::Millis;
 use keyspace::stream::{Consumer, Group, Pending, StreamId};
+use keyspace::{Millis, Stored};
+
+use value::Big;
 
 use super::error::StreamError;
 use super::words::{End, Start, at_least_zero, ids, take_counted_ids, tell_id};
+use crate::work;
 
 /// The count of deliveries of an entry that nobody is to try again.
 const FATAL_COUNT: u64 = i64::MAX as u64;
@@ -121,6 +124,7 @@ fn xnack(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done
 pub(super) const XPENDING: Command = Command {
     name: "XPENDING",
     run: Run::Read(xpending),
+    work: Some(looked_at),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::one(1, KeyUse::READ)],
     category: Category::STREAM,
@@ -166,6 +170,26 @@ impl<'a> Query<'a> {
         let consumer = args.get(1);
         Ok(Some(Query { idle, from, to, count: at_least_zero(count), consumer }))
     }
+}
+
+/// The group that the first two words name.
+pub(super) fn group_of<'k>(args: Args<'_>, keys: &'k View<'_>) -> Option<&'k Group> {
+    let (key, name) = args.get(0).zip(args.get(1))?;
+    let Some(Stored::Big(Big::Stream(stream))) = keys.stored(key) else { return None };
+    stream.group(name)
+}
+
+/// How many pending entries, or consumers, a request looks at, about.
+fn looked_at(args: Args<'_>, keys: &View<'_>) -> u64 {
+    let Some(group) = group_of(args, keys) else { return 0 };
+    let Ok(Some(query)) = Query::take(args.skip(2)) else { return group.consumers().len() as u64 };
+    let consumer = query.consumer.map(|name| group.find(name).and_then(|id| group.consumer(id)));
+    let there = match consumer {
+        None => group.pending().len(),
+        Some(found) => found.map_or(0, |consumer| consumer.pending().len()),
+    } as u64;
+    let told = there.min(u64::try_from(query.count).unwrap_or(u64::MAX));
+    if query.idle == 0 { told } else { told + there / work::LOOKS }
 }
 
 fn xpending(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {

@@ -8,14 +8,16 @@ use command::{
     Group as Chapter, KeySpec, KeyUse, Pins, Reply, Run, Tried, View, event, parse_integer,
     parse_positive, wait_millis,
 };
-use keyspace::Millis;
 use keyspace::stream::{Consumer, ConsumerId, Entry, Group, Log, StreamId};
+use keyspace::{Millis, Stored};
 use protocol::Dialect;
 use smallvec::SmallVec;
+use value::Big;
 
 use super::error::StreamError;
 use super::pending::idle_of;
 use super::words::{Id, at_least_zero, tell_entries, tell_entry, tell_fields, tell_id};
+use crate::work;
 
 pub(super) const XREAD: Command = Command {
     name: "XREAD",
@@ -24,6 +26,7 @@ pub(super) const XREAD: Command = Command {
         pin: Some(pin),
         ..Block::taking(xread, has_entries)
     }),
+    work: Some(|args, keys| amount(args, false, keys)),
     arity: Arity::AtLeast(4),
     keys: &[keys_behind_streams(1)],
     flags: Flags::BLOCKING.and(Flags::MOVABLE_KEYS),
@@ -40,6 +43,7 @@ pub(super) const XREAD: Command = Command {
 pub(super) const XREADGROUP: Command = Command {
     name: "XREADGROUP",
     run: Run::Block(Block { awaits_absence: true, ..Block::taking(xreadgroup, has_news) }),
+    work: Some(|args, keys| DELIVERY_STEPS * amount(args, true, keys)),
     arity: Arity::AtLeast(7),
     keys: &[keys_behind_streams(4)],
     summary: "Returns entries of several streams that a group has not read, or that a consumer has \
@@ -62,6 +66,9 @@ const fn keys_behind_streams(from: u8) -> KeySpec {
         note: "",
     }
 }
+
+/// Steps for an entry that is told to a consumer, who has it from then on.
+const DELIVERY_STEPS: u64 = 4;
 
 /// How often a group's stale entries are looked for at most, in ms: they grow stale by themselves.
 const CLAIM_EVERY: Millis = 10;
@@ -224,6 +231,25 @@ impl<'a> Request<'a> {
         Ok(Tried::Waits(until))
     }
 
+    /// About how many entries of a stream there are to tell.
+    fn there(&self, keys: &View<'_>, key: &[u8], id: &[u8]) -> u64 {
+        let Some(Stored::Big(Big::Stream(stream))) = keys.stored(key) else { return 0 };
+        let group = self.group.and_then(|(group, name)| Some((stream.group(group)?, name)));
+        match (self.start(keys, key, id), group) {
+            (Err(_), _) => 0,
+            (Ok(From::Behind(id)), None) => stream.log.about(id, StreamId::MAX),
+            (Ok(From::Behind(_)), Some((group, name))) => {
+                let consumer = group.find(name).and_then(|consumer| group.consumer(consumer));
+                consumer.map_or(0, |consumer| consumer.pending().len() as u64)
+            }
+            (Ok(From::New), group) => {
+                let Some((group, _)) = group else { return 0 };
+                let stale = self.claim.map_or(0, |_| group.pending().len() as u64);
+                stream.log.about(group.last(), StreamId::MAX).saturating_add(stale)
+            }
+        }
+    }
+
     fn start(&self, keys: &View<'_>, key: &[u8], id: &[u8]) -> Result<From, CommandError> {
         let stream = keys.stream(key)?;
         if let Some((group, _)) = self.group
@@ -291,6 +317,19 @@ impl Told {
         }
         self.streams > 0
     }
+}
+
+/// About how many entries a request tells.
+fn amount(args: Args<'_>, groups: bool, keys: &View<'_>) -> u64 {
+    let Ok(request) = Request::parse(args, groups) else { return 0 };
+    let each = u64::try_from(request.count).unwrap_or(u64::MAX);
+    let all = u64::try_from(request.budget.entries).unwrap_or(u64::MAX);
+    let most = each.saturating_mul(request.keys.len() as u64).min(all);
+    let there = || {
+        let found = request.pairs().map(|(key, id)| request.there(keys, key, id).min(each));
+        found.fold(0, u64::saturating_add)
+    };
+    work::at_most(most, there)
 }
 
 fn may_wait(args: Args<'_>) -> bool {

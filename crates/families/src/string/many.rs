@@ -61,7 +61,7 @@ const PAIRS: KeySpec = KeySpec {
 fn mset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     check_pairs(args, "mset")?;
     for (key, value) in pairs(args) {
-        keys.str_over(key.0).set(value, Expiry::Clear, event::SET)?;
+        keys.str_over(key.0).replace(value, Expiry::Clear, event::SET)?;
     }
     reply.ok();
     Ok(())
@@ -81,7 +81,7 @@ fn msetnx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let is_free = allow(Condition::IfNew, args, keys)?;
     if is_free {
         for (key, value) in pairs(args) {
-            keys.str_over(key.0).set(value, Expiry::Clear, event::SET)?;
+            keys.str_over(key.0).replace(value, Expiry::Clear, event::SET)?;
         }
     }
     reply.integer(i64::from(is_free));
@@ -118,7 +118,7 @@ fn msetex(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Don
     let holds = allow(condition, given, keys)?;
     if holds {
         for (key, value) in pairs(given) {
-            store(&mut keys.str_over(key.0), value, expiry)?;
+            store(&mut keys.str_over(key.0), value, None, expiry)?;
         }
     }
     reply.integer(i64::from(holds));

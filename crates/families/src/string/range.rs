@@ -11,12 +11,17 @@ use std::ops::Range;
 
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Index, Key, KeySpec, KeyUse,
-    Reply, Run, STRING_BYTES_MAX, View, event,
+    Reply, Run, STRING_BYTES_MAX, View, event, parse_integer,
 };
+
+use super::room;
+use crate::work;
 
 pub(super) const APPEND: Command = Command {
     name: "APPEND",
     run: Run::Write(append),
+    work: Some(|args, keys| work::moved(args.get(0), 0, added(args), keys)),
+    prepare: Some(|args, keys, _| Ok(room::made(args, keys, (0, added(args)), append))),
     arity: Arity::Exactly(3),
     keys: &[KeySpec::one(1, KeyUse::INSERT)],
     flags: Flags::DENY_OOM.and(Flags::FAST),
@@ -28,6 +33,11 @@ pub(super) const APPEND: Command = Command {
     syntax: "key value",
     ..Command::BASE
 };
+
+/// The bytes that APPEND and PREPEND add.
+fn added(args: Args<'_>) -> usize {
+    args.get(1).map_or(0, <[u8]>::len)
+}
 
 fn append(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, more): (Key<'_>, &[u8]) = args.parse()?;
@@ -41,6 +51,11 @@ fn append(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 pub(super) const PREPEND: Command = Command {
     name: "PREPEND",
     run: Run::Write(prepend),
+    // All of the string gives way.
+    work: Some(|args, keys| {
+        work::whole(args, keys) + work::moved(args.get(0), 0, added(args), keys)
+    }),
+    prepare: Some(|args, keys, _| Ok(room::made(args, keys, (0, added(args)), prepend))),
     summary: "Adds bytes in front of a string, which is made if there is none.",
     complexity: "O(N) where N is the length of the string",
     ..APPEND
@@ -66,6 +81,8 @@ fn prepend(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 pub(super) const GETRANGE: Command = Command {
     name: "GETRANGE",
     run: Run::Read(getrange),
+    work: None,
+    prepare: None,
     arity: Arity::Exactly(4),
     keys: &[KeySpec::one(1, KeyUse::READ)],
     flags: Flags::NONE,
@@ -100,6 +117,8 @@ fn getrange(args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
 pub(super) const SETRANGE: Command = Command {
     name: "SETRANGE",
     run: Run::Write(setrange),
+    work: Some(|args, keys| work::moved(args.get(0), patched(args), 0, keys)),
+    prepare: Some(|args, keys, _| Ok(room::made(args, keys, (patched(args), 0), setrange))),
     arity: Arity::Exactly(4),
     keys: &[KeySpec::one(1, KeyUse::CHANGE)],
     flags: Flags::DENY_OOM,
@@ -109,6 +128,13 @@ pub(super) const SETRANGE: Command = Command {
     syntax: "key offset value",
     ..APPEND
 };
+
+/// Up to where SETRANGE writes.
+fn patched(args: Args<'_>) -> usize {
+    let offset = args.get(1).and_then(parse_integer).and_then(|at| usize::try_from(at).ok());
+    let patch = args.get(2).filter(|patch| !patch.is_empty());
+    offset.zip(patch).and_then(|(at, patch)| grown(at, patch.len()).ok()).unwrap_or(0)
+}
 
 fn setrange(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, offset, patch): (Key<'_>, i64, &[u8]) = args.parse()?;

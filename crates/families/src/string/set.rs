@@ -7,18 +7,23 @@
 //!   removed.
 //! * With `GET` the reply is the old value, whatever becomes of the condition.
 
+use std::sync::Arc;
+
 use command::{
     Args, Arity, Category, Command, CommandError, Done, Flags, Group, Key, KeySpec, KeyUse,
-    Lifetime, LifetimeWord, Reply, Run, Unit, View, Words, event,
+    Lifetime, LifetimeWord, Prepared, Reply, Run, Unit, View, Words, event,
 };
-use keyspace::{Expiry, Millis, Refused, StrEntry};
+use keyspace::{Event, Expiry, Millis, Refused, StrEntry};
 
 use super::compare::Condition;
 use super::reply_with;
+use crate::work;
 
 pub(super) const SET: Command = Command {
     name: "SET",
-    run: Run::Write(set),
+    run: Run::Write(|args, keys, reply| set(args, None, keys, reply)),
+    work: Some(compared),
+    prepare: Some(|args, _, _| Ok(copying(args, 1, set))),
     arity: Arity::AtLeast(3),
     keys: &[KeySpec::one(1, KeyUse(&["RW", "access", "update", "variable_flags"]))
         .noting("The old value is read only with GET.")],
@@ -49,22 +54,60 @@ fn set_use(words: Words<'_>) -> KeyUse {
     if returns { KeyUse::UPDATE } else { KeyUse::OVERWRITE }
 }
 
-fn set(mut args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+/// A digest is computed of all of the old value.
+fn compared(args: Args<'_>, keys: &View<'_>) -> u64 {
+    let has_digest =
+        |word: &[u8]| word.eq_ignore_ascii_case(b"IFDEQ") || word.eq_ignore_ascii_case(b"IFDNE");
+    let compares = args.len() > 3 && args.skip(2).rest().any(has_digest);
+    if compares { work::looks_at_bytes(args, keys) } else { 0 }
+}
+
+/// A value that was copied before the keys were entered.
+pub(super) type Copied = Option<Arc<Vec<u8>>>;
+
+/// What stores a value, which is among the arguments as well.
+type Storing = fn(Args<'_>, Copied, &mut View<'_>, &mut Reply<'_>) -> Done;
+
+/// Copies the value, which is one of the arguments and may be long, before `store` is called with
+/// its keys entered.
+fn copying<'a>(args: Args<'a>, nth: usize, store: Storing) -> Prepared<'a> {
+    Prepared::Apart(Box::new(move || {
+        let copied = args.get(nth).map(|value| Arc::new(value.to_vec()));
+        Box::new(move |keys, reply| store(args, copied, keys, reply))
+    }))
+}
+
+fn set(mut args: Args<'_>, copied: Copied, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
     let value = args.bytes()?;
     if args.is_empty() {
-        keys.str_over(key.0).set(value, Expiry::Clear, event::SET)?;
+        write(&mut keys.str_over(key.0), value, copied, Expiry::Clear, event::SET)?;
         reply.ok();
         return Ok(());
     }
-    set_with(args, key, value, keys, reply)
+    set_with(args, key, (value, copied), keys, reply)
+}
+
+/// Writes a string; the copy of it, if there is one.
+#[inline]
+fn write(
+    entry: &mut StrEntry<'_>,
+    value: &[u8],
+    copied: Copied,
+    expiry: Expiry,
+    event: Event,
+) -> Result<(), Refused> {
+    match copied {
+        None => entry.replace(value, expiry, event),
+        Some(copied) => entry.replace_copied(copied, expiry, event),
+    }
 }
 
 #[inline(never)]
 fn set_with(
     args: Args<'_>,
     key: Key<'_>,
-    value: &[u8],
+    (value, copied): (&[u8], Copied),
     keys: &mut View<'_>,
     reply: &mut Reply<'_>,
 ) -> Done {
@@ -84,7 +127,7 @@ fn set_with(
     }
     let holds = options.condition.holds(entry.exists().then(|| entry.bytes()));
     if holds {
-        store(&mut entry, value, expiry)?;
+        store(&mut entry, value, copied, expiry)?;
     }
     if holds && options.stick {
         keys.stick(key.0);
@@ -136,23 +179,29 @@ pub(super) fn expiry_of(
 }
 
 /// Writes a string, unless it is to expire at a moment that has passed.
-pub(super) fn store(entry: &mut StrEntry<'_>, value: &[u8], expiry: Expiry) -> Result<(), Refused> {
+pub(super) fn store(
+    entry: &mut StrEntry<'_>,
+    value: &[u8],
+    copied: Copied,
+    expiry: Expiry,
+) -> Result<(), Refused> {
     match expiry {
         Expiry::At(moment) if entry.frame().is_over(moment) => {
             entry.remove(event::DEL);
         }
         Expiry::At(_) => {
-            entry.set(value, expiry, event::SET)?;
+            write(entry, value, copied, expiry, event::SET)?;
             entry.also(event::EXPIRE);
         }
-        Expiry::Keep | Expiry::Clear => entry.set(value, expiry, event::SET)?,
+        Expiry::Keep | Expiry::Clear => write(entry, value, copied, expiry, event::SET)?,
     }
     Ok(())
 }
 
 pub(super) const SETNX: Command = Command {
     name: "SETNX",
-    run: Run::Write(setnx),
+    run: Run::Write(|args, keys, reply| setnx(args, None, keys, reply)),
+    prepare: Some(|args, _, _| Ok(copying(args, 1, setnx))),
     arity: Arity::Exactly(3),
     keys: &[KeySpec::one(1, KeyUse::CREATE)],
     flags: Flags::DENY_OOM.and(Flags::FAST),
@@ -163,12 +212,12 @@ pub(super) const SETNX: Command = Command {
     ..SET
 };
 
-fn setnx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+fn setnx(args: Args<'_>, copied: Copied, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, value): (Key<'_>, &[u8]) = args.parse()?;
     let mut entry = keys.str_over(key.0);
     let is_new = !entry.exists();
     if is_new {
-        entry.set(value, Expiry::Clear, event::SET)?;
+        write(&mut entry, value, copied, Expiry::Clear, event::SET)?;
     }
     reply.integer(i64::from(is_new));
     Ok(())
@@ -176,7 +225,8 @@ fn setnx(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
 
 pub(super) const SETEX: Command = Command {
     name: "SETEX",
-    run: Run::Write(setex),
+    run: Run::Write(|args, keys, reply| setex(args, None, keys, reply)),
+    prepare: Some(|args, _, _| Ok(copying(args, 2, setex))),
     arity: Arity::Exactly(4),
     keys: &[KeySpec::one(1, KeyUse::OVERWRITE)],
     since: "2.0.0",
@@ -187,13 +237,14 @@ pub(super) const SETEX: Command = Command {
     ..SET
 };
 
-fn setex(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    set_for(args, keys, reply, Unit::Seconds, "setex")
+fn setex(args: Args<'_>, copied: Copied, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    set_for(args, copied, keys, reply, (Unit::Seconds, "setex"))
 }
 
 pub(super) const PSETEX: Command = Command {
     name: "PSETEX",
-    run: Run::Write(psetex),
+    run: Run::Write(|args, keys, reply| psetex(args, None, keys, reply)),
+    prepare: Some(|args, _, _| Ok(copying(args, 2, psetex))),
     since: "2.6.0",
     summary: "Sets the string value of a key, which expires so many milliseconds from now.",
     syntax: "key milliseconds value",
@@ -201,28 +252,29 @@ pub(super) const PSETEX: Command = Command {
     ..SETEX
 };
 
-fn psetex(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
-    set_for(args, keys, reply, Unit::Millis, "psetex")
+fn psetex(args: Args<'_>, copied: Copied, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+    set_for(args, copied, keys, reply, (Unit::Millis, "psetex"))
 }
 
 fn set_for(
     args: Args<'_>,
+    copied: Copied,
     keys: &mut View<'_>,
     reply: &mut Reply<'_>,
-    unit: Unit,
-    command: &'static str,
+    (unit, command): (Unit, &'static str),
 ) -> Done {
     let (key, number, value): (Key<'_>, &[u8], &[u8]) = args.parse()?;
     let now = keys.now();
     let expiry = expiry_of(Some(Lifetime::from_now(number, unit)), now, command)?;
-    store(&mut keys.str_over(key.0), value, expiry)?;
+    store(&mut keys.str_over(key.0), value, copied, expiry)?;
     reply.ok();
     Ok(())
 }
 
 pub(super) const GETSET: Command = Command {
     name: "GETSET",
-    run: Run::Write(getset),
+    run: Run::Write(|args, keys, reply| getset(args, None, keys, reply)),
+    prepare: Some(|args, _, _| Ok(copying(args, 1, getset))),
     arity: Arity::Exactly(3),
     keys: &[KeySpec::one(1, KeyUse::UPDATE)],
     flags: Flags::DENY_OOM.and(Flags::FAST),
@@ -233,10 +285,10 @@ pub(super) const GETSET: Command = Command {
     ..SET
 };
 
-fn getset(args: Args<'_>, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
+fn getset(args: Args<'_>, copied: Copied, keys: &mut View<'_>, reply: &mut Reply<'_>) -> Done {
     let (key, value): (Key<'_>, &[u8]) = args.parse()?;
     let mut entry = keys.str_entry_read(key.0)?;
     reply_with(entry.get(), reply);
-    entry.set(value, Expiry::Clear, event::SET)?;
+    write(&mut entry, value, copied, Expiry::Clear, event::SET)?;
     Ok(())
 }

@@ -62,6 +62,8 @@ impl InProcess {
             access: Access::Lru,
             touch: true,
             origin: 0,
+            by_script: false,
+            is_paused: false,
             layout: self.layout,
             intake: Intake::default(),
         }

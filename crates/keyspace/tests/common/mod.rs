@@ -35,6 +35,8 @@ pub(crate) fn frame(db: DbIndex, now: Millis) -> Frame {
         access: Access::Lru,
         touch: true,
         origin: 0,
+        by_script: false,
+        is_paused: false,
         layout,
         intake: Intake::default(),
     }

@@ -46,7 +46,9 @@ impl<'o> HashEncoder<'o> {
                 Form::Packed(Builder::new(options.format.back_lengths()))
             }
             (None, _) => Form::Plain,
-            (Some(earliest), Format::Redis12) => Form::Later { earliest },
+            (Some(earliest), Format::Redis12 | Format::Redis13 | Format::Redis14) => {
+                Form::Later { earliest }
+            }
             (Some(_), Format::Valkey80) => Form::Absolute,
             (Some(_), Format::Redis10 | Format::Redis11) => return Err(RdbError::FieldDeadline),
         };

@@ -50,6 +50,8 @@ impl<'o> StreamEncoder<'o> {
         out.push(match options.format {
             Format::Redis10 => types::STREAM_2,
             Format::Redis11 | Format::Redis12 | Format::Valkey80 => types::STREAM_3,
+            Format::Redis13 => types::STREAM_4,
+            Format::Redis14 => types::STREAM_5,
         });
         let nodes_blank = Blank::put(out);
         Self { out, options, nodes: 0, nodes_blank, length: 0, last: None, node: None }
@@ -113,12 +115,12 @@ impl<'o> StreamEncoder<'o> {
         }
         put_length(state.entries_added.max(self.length), self.out);
         put_length(groups as u64, self.out);
-        let has_active_times = self.options.format != Format::Redis10;
         Ok(GroupsEncoder {
             out: self.out,
-            has_active_times,
+            format: self.options.format,
             groups_left: groups,
             consumers_left: 0,
+            is_open: false,
         })
     }
 }
@@ -179,9 +181,11 @@ impl NodeEntry {
 /// Writes the consumer groups of a stream.
 pub struct GroupsEncoder<'o> {
     out: &'o mut Vec<u8>,
-    has_active_times: bool,
+    format: Format,
     groups_left: usize,
     consumers_left: usize,
+    /// Whether the ids that were given back are yet to be written, of the group that came last.
+    is_open: bool,
 }
 
 impl GroupsEncoder<'_> {
@@ -196,9 +200,7 @@ impl GroupsEncoder<'_> {
         pending: impl ExactSizeIterator<Item = Pending>,
         consumers: usize,
     ) -> Result<(), RdbError> {
-        if self.consumers_left > 0 {
-            return Err(RdbError::Count);
-        }
+        self.close()?;
         self.groups_left = self.groups_left.checked_sub(1).ok_or(RdbError::Count)?;
         self.consumers_left = consumers;
         put_string(group.name, false, self.out);
@@ -211,6 +213,40 @@ impl GroupsEncoder<'_> {
             put_length(deliveries, self.out);
         }
         put_length(consumers as u64, self.out);
+        self.is_open = self.format == Format::Redis14;
+        Ok(())
+    }
+
+    /// Ends a group of which nothing was given back, or no more than what is written.
+    fn close(&mut self) -> Result<(), RdbError> {
+        if self.consumers_left > 0 {
+            return Err(RdbError::Count);
+        }
+        if std::mem::take(&mut self.is_open) {
+            put_length(0, self.out);
+        }
+        Ok(())
+    }
+
+    /// Appends the ids that pend in the group and at none of its consumers, which have all been
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// [`RdbError::Pending`] if the format has no place for them, or they are written already;
+    /// [`RdbError::Count`] if a consumer is missing.
+    pub fn given_back(
+        &mut self,
+        ids: impl ExactSizeIterator<Item = StreamId>,
+    ) -> Result<(), RdbError> {
+        if self.consumers_left > 0 {
+            return Err(RdbError::Count);
+        }
+        if !std::mem::take(&mut self.is_open) {
+            return Err(RdbError::Pending);
+        }
+        put_length(ids.len() as u64, self.out);
+        ids.for_each(|id| self.out.extend_from_slice(&id_bytes(id)));
         Ok(())
     }
 
@@ -227,7 +263,7 @@ impl GroupsEncoder<'_> {
         self.consumers_left = self.consumers_left.checked_sub(1).ok_or(RdbError::Count)?;
         put_string(consumer.name, false, self.out);
         put_milliseconds(Some(consumer.seen_ms), self.out);
-        if self.has_active_times {
+        if self.format != Format::Redis10 {
             put_milliseconds(consumer.active_ms, self.out);
         }
         put_length(pending.len() as u64, self.out);
@@ -237,17 +273,85 @@ impl GroupsEncoder<'_> {
         Ok(())
     }
 
-    /// Ends the stream.
+    /// Ends a stream of a format that has no messages of producers.
     ///
     /// # Errors
     ///
-    /// [`RdbError::Count`] if a group or a consumer is missing.
-    pub fn finish(self) -> Result<(), RdbError> {
-        if self.groups_left == 0 && self.consumers_left == 0 {
+    /// [`RdbError::Count`] if a group or a consumer is missing, or the producers.
+    pub fn finish(mut self) -> Result<(), RdbError> {
+        self.close()?;
+        if self.groups_left == 0 && !self.format.has_producers() {
             Ok(())
         } else {
             Err(RdbError::Count)
         }
+    }
+}
+
+impl<'o> GroupsEncoder<'o> {
+    /// Ends the groups; `producers` producers follow, of whom messages are kept for so many
+    /// seconds, and so many of each.
+    ///
+    /// # Errors
+    ///
+    /// [`RdbError::Count`] if a group or a consumer is missing, or the format has no producers.
+    pub fn producers(
+        mut self,
+        seconds: u64,
+        messages_max: u64,
+        producers: usize,
+    ) -> Result<ProducersEncoder<'o>, RdbError> {
+        self.close()?;
+        if self.groups_left > 0 || !self.format.has_producers() {
+            return Err(RdbError::Count);
+        }
+        put_length(seconds, self.out);
+        put_length(messages_max, self.out);
+        put_length(producers as u64, self.out);
+        Ok(ProducersEncoder { out: self.out, left: producers })
+    }
+}
+
+/// Writes what is kept of the producers of a stream.
+pub struct ProducersEncoder<'o> {
+    out: &'o mut Vec<u8>,
+    left: usize,
+}
+
+impl ProducersEncoder<'_> {
+    /// Appends a producer with its messages, in the order they came, and the entries that they
+    /// became.
+    ///
+    /// # Errors
+    ///
+    /// [`RdbError::Count`] if all producers were written.
+    pub fn producer<'m>(
+        &mut self,
+        name: &[u8],
+        messages: impl ExactSizeIterator<Item = (&'m [u8], StreamId)>,
+    ) -> Result<(), RdbError> {
+        self.left = self.left.checked_sub(1).ok_or(RdbError::Count)?;
+        put_string(name, false, self.out);
+        put_length(messages.len() as u64, self.out);
+        for (message, id) in messages {
+            put_string(message, false, self.out);
+            put_id(id, self.out);
+        }
+        Ok(())
+    }
+
+    /// Ends the stream: so many messages were ever kept, and so many came again.
+    ///
+    /// # Errors
+    ///
+    /// [`RdbError::Count`] if a producer is missing.
+    pub fn finish(self, added: u64, duplicates: u64) -> Result<(), RdbError> {
+        if self.left > 0 {
+            return Err(RdbError::Count);
+        }
+        put_length(added, self.out);
+        put_length(duplicates, self.out);
+        Ok(())
     }
 }
 

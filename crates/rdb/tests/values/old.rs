@@ -1,8 +1,8 @@
 //! Layouts that no server of today writes, and payloads that every server refuses.
 
 use rdb::{
-    Consumer, Entry, Group, HashField, Limits, Pending, RdbError, Stream, StreamId, StreamState,
-    Value,
+    Array, Builder, Consumer, Entry, Group, HashField, Limits, Pending, RdbError, Slot, Stream,
+    StreamId, StreamState, Templates, Value, decode_body,
 };
 
 /// A payload in an old layout.
@@ -80,7 +80,10 @@ fn sorted_set(members: &[(&str, f64)]) -> Value {
 
 /// Every layout, with the value it stands for.
 pub(crate) fn layouts() -> Vec<OldLayout> {
-    [plain(), packed(), streams(), with_deadlines()].into_iter().flatten().collect()
+    [plain(), packed(), streams(), with_deadlines(), templates(), arrays()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn layout(name: &'static str, version: u16, payload: Vec<u8>, value: Value) -> OldLayout {
@@ -192,6 +195,7 @@ fn streams() -> Vec<OldLayout> {
             entries: vec![entry(id(5, 1), "x"), entry(id(6, 0), "y")],
             state: StreamState { last_id, first_id, max_deleted_id, entries_added },
             groups: vec![group],
+            producers: None,
         })
     };
     vec![
@@ -215,13 +219,146 @@ fn with_deadlines() -> Vec<OldLayout> {
         layout("hash of 7.4", 12, [&[24], &earliest[..], later].concat(), value()),
         layout("hash listpack of 7.4", 12, [&[25], &earliest[..], &triples].concat(), value()),
         layout("hash of Valkey 9", 80, [&[22], &valkey.concat()[..]].concat(), value()),
-        layout(
-            "hash that says its template",
-            15,
-            b"\x1f\x01\x01f\x01v".to_vec(),
-            hash(&[("f", "v", None)]),
-        ),
     ]
+}
+
+/// The names of a template, in both forms: shorter ones come first.
+const NAMES: [&str; 3] = ["b", "-5", "aa"];
+
+fn packed_names() -> Vec<u8> {
+    let names = listpack(&[b"\x81b", &[0xdf, 0xfb], b"\x82aa"]);
+    [&[0], &string(&names)[..]].concat()
+}
+
+const LISTED_NAMES: &[u8] = b"\x01\x03\x01b\xc0\xfb\x02aa";
+
+/// Values behind the number 7.
+fn packed_values() -> Vec<u8> {
+    string(&listpack(&[&[7], b"\x81x", &[0], b"\x80"]))
+}
+
+const LISTED_VALUES: &[u8] = b"\x01x\xc0\0\0";
+
+fn of_template() -> Value {
+    hash(&[(NAMES[0], "x", None), (NAMES[1], "0", None), (NAMES[2], "", None)])
+}
+
+fn templates() -> Vec<OldLayout> {
+    let dump = |kind: u8, names: &[u8], values: &[u8]| [&[kind], names, values].concat();
+    let packed = packed_names();
+    [
+        ("packed names and values", dump(29, &packed, &packed_values())),
+        ("listed names, packed values", dump(29, LISTED_NAMES, &packed_values())),
+        ("packed names, listed values", dump(31, &packed, LISTED_VALUES)),
+        ("listed names and values", dump(31, LISTED_NAMES, LISTED_VALUES)),
+    ]
+    .map(|(name, payload)| layout(name, 15, payload, of_template()))
+    .into()
+}
+
+fn arrays() -> Vec<OldLayout> {
+    let slots = [
+        &b"\x04\0\0\x04long"[..],
+        b"\x01\x01",
+        &42i64.to_le_bytes(),
+        b"\x02\x02",
+        &1.5f64.to_le_bytes(),
+        b"\x81\xff\xff\xff\xff\xff\xff\xff\xfe\x03\xc0\x07",
+    ]
+    .concat();
+    let value = |inserted| {
+        let text = |text: &str| Slot::Text(text.as_bytes().to_vec().into());
+        let slots = vec![
+            (0, text("long")),
+            (1, Slot::Integer(42)),
+            (2, Slot::Double(1.5)),
+            (u64::MAX - 1, text("7")),
+        ];
+        Value::Array(Array { inserted, slots })
+    };
+    let (count, slots) = (slots[0], &slots[1..]);
+    let seldom = [&[28, count, 0], slots].concat();
+    let inserted = [&[28, count, 1, 49], slots].concat();
+    vec![
+        layout("array", 14, seldom, value(None)),
+        layout("array with a cursor", 14, inserted, value(Some(49))),
+    ]
+}
+
+#[test]
+fn hashes_of_a_file_refer_to_its_templates() {
+    let limits = Limits::default();
+    let mut known = Templates::new();
+    let record = [&b"\x07\x03"[..], &LISTED_NAMES[2..], b"rest"].concat();
+    assert_eq!(known.read(&record, &limits), Ok(&b"rest"[..]));
+    assert_eq!(known.read(&record, &limits), Err(RdbError::Duplicate));
+
+    let listed = [b"\x07", LISTED_VALUES].concat();
+    let decode = |kind: u8, body: &[u8], version, limits: &Limits| {
+        let mut builder = Builder::default();
+        let rest = decode_body(kind, body, version, limits, &known, &mut builder)?;
+        assert!(rest.is_empty());
+        builder.finish()
+    };
+    assert_eq!(decode(30, &packed_values(), 15, &limits), Ok(of_template()));
+    assert_eq!(decode(32, &listed, 15, &limits), Ok(of_template()));
+    assert_eq!(decode(32, &listed, 14, &limits), Err(RdbError::UnknownType));
+    assert_eq!(
+        decode(32, &[b"\x08", LISTED_VALUES].concat(), 15, &limits),
+        Err(RdbError::Template)
+    );
+    // The names do not stand there, so they count.
+    let few = |unpacked_bytes_max| Limits { unpacked_bytes_max, ..limits };
+    assert!(decode(32, &listed, 15, &few(5)).is_ok());
+    assert_eq!(decode(32, &listed, 15, &few(4)), Err(RdbError::Length));
+    let unknown = string(&listpack(&[&[8], b"\x81x", &[0], b"\x80"]));
+    assert_eq!(decode(30, &unknown, 15, &limits), Err(RdbError::Template));
+    let negative = string(&listpack(&[&[0xdf, 0xff], b"\x81x", &[0], b"\x80"]));
+    assert_eq!(decode(30, &negative, 15, &limits), Err(RdbError::Template));
+    // No dump can refer to one.
+    let payload = [&[32], &listed[..]].concat();
+    assert_eq!(Value::decode(&payload, 15, &limits), Err(RdbError::Template));
+}
+
+#[test]
+fn templates_say_what_is_wrong_with_them() {
+    let names = |names: &[u8]| [&[31], names, LISTED_VALUES].concat();
+    let packed = |values: &[&[u8]]| [&[29], LISTED_NAMES, &string(&listpack(values))].concat();
+    for (payload, error) in [
+        (names(b"\x02\x03\x01b\x02-5\x02aa"), RdbError::Encoding),
+        (names(b"\x01\0"), RdbError::Empty),
+        (names(b"\x01\x03\x02aa\x02-5\x01b"), RdbError::Order),
+        (names(b"\x01\x03\x01b\x02aa\x02-5"), RdbError::Order),
+        (names(b"\x01\x03\x01b\x02aa\x02aa"), RdbError::Order),
+        (names(b"\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff"), RdbError::Length),
+        (names(b"\0\x03abc"), RdbError::Packed),
+        ([&[31], LISTED_NAMES, b"\x01x\0"].concat(), RdbError::Truncated),
+        ([&[31], LISTED_NAMES, LISTED_VALUES, b"\0"].concat(), RdbError::Trailing),
+        (packed(&[&[7], b"\x81x", &[0]]), RdbError::Count),
+        (packed(&[&[7], b"\x81x", &[0], b"\x80", b"\x80"]), RdbError::Count),
+        (packed(&[b"\x817", b"\x81x", &[0], b"\x80"]), RdbError::Packed),
+        (packed(&[]), RdbError::Packed),
+    ] {
+        assert_eq!(decode(&payload, 15), Err(error), "{payload:?}");
+    }
+}
+
+#[test]
+fn arrays_say_what_is_wrong_with_them() {
+    for (body, error) in [
+        (&b"\0\0"[..], RdbError::Empty),
+        (b"\x01\x02\0\x03\x01a", RdbError::Encoding),
+        (b"\x01\0\0\x04\x01a", RdbError::Encoding),
+        (b"\x02\0\x01\x03\x01a\x01\x03\x01a", RdbError::Order),
+        (b"\x02\0\x01\x03\x01a\0\x03\x01a", RdbError::Order),
+        (b"\x01\0\x81\xff\xff\xff\xff\xff\xff\xff\xff\x03\x01a", RdbError::Length),
+        (b"\x01\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\0\x03\x01a", RdbError::Length),
+        (b"\x02\0\0\x03\x01a", RdbError::Length),
+        (b"\x01\0\0\x01abcdefg", RdbError::Truncated),
+        (b"\x01\0\0\x02\0\0\0\0\0\0\xf8\x7f", RdbError::NotANumber),
+    ] {
+        assert_eq!(decode(&[&[28], body].concat(), 14), Err(error), "{body:?}");
+    }
 }
 
 /// Payloads, and what each is refused for.
@@ -302,8 +439,9 @@ fn a_type_exists_from_some_version_on() {
         assert_eq!(decode(&[kind, 1, 0], 80), Err(RdbError::UnknownType), "{kind}");
         assert_eq!(decode(&[kind, 1, 0], 11), Err(RdbError::UnknownType), "{kind}");
     }
-    for kind in [28, 29, 30, 32] {
-        assert_eq!(decode(&[kind, 1, 0], 15), Err(RdbError::Unsupported), "{kind}");
+    assert_eq!(decode(&[28, 1, 0], 13), Err(RdbError::UnknownType));
+    for kind in 29..=32 {
+        assert_eq!(decode(&[kind, 1, 0], 14), Err(RdbError::UnknownType), "{kind}");
     }
     for kind in [6, 7] {
         assert_eq!(decode(&[kind, 1, 0], 11), Err(RdbError::Module), "{kind}");

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use rdb::{
-    Consumer, Entry, Format, Group, HashEncoder, HashField, Limits, ListEncoder, Options, Pending,
-    RdbError, SetEncoder, Stream, StreamId, StreamState, Value, ZSetEncoder,
+    Array, Consumer, Entry, Format, Group, HashEncoder, HashField, Limits, ListEncoder, Options,
+    Pending, Producer, Producers, RdbError, SetEncoder, Slot, Stream, StreamId, StreamState, Value,
+    ZSetEncoder,
 };
 
 use super::samples::sorted;
@@ -50,7 +51,38 @@ fn value() -> impl Strategy<Value = Value> {
         btree_map(text(), score(), 1..200)
             .prop_map(|members| Value::ZSet(members.into_iter().collect())),
         stream().prop_map(Value::Stream),
+        array().prop_map(Value::Array),
     ]
+}
+
+fn array() -> impl Strategy<Value = Array> {
+    let index = || prop_oneof![0..100u64, 0..u64::MAX];
+    let slot = prop_oneof![
+        any::<i64>().prop_map(Slot::Integer),
+        score().prop_map(Slot::Double),
+        text().prop_map(|text| Slot::Text(text.into())),
+    ];
+    let slots = btree_map(index(), slot, 1..200).prop_map(|slots| slots.into_iter().collect());
+    (prop::option::of(index()), slots).prop_map(|(inserted, slots)| Array { inserted, slots })
+}
+
+fn producers() -> impl Strategy<Value = Producers> {
+    let messages = btree_map(text(), id(), 1..8);
+    let producer = |(name, messages): (_, BTreeMap<_, _>)| Producer {
+        name,
+        messages: messages.into_iter().collect(),
+    };
+    let each = btree_map(text(), messages, 0..4)
+        .prop_map(move |each| each.into_iter().map(producer).collect::<Vec<_>>());
+    (1..=86_400u64, 1..=10_000u64, each, any::<u64>(), any::<u64>()).prop_map(
+        |(seconds, messages_max, each, added, duplicates)| Producers {
+            seconds,
+            messages_max,
+            each,
+            added,
+            duplicates,
+        },
+    )
 }
 
 fn id() -> impl Strategy<Value = StreamId> {
@@ -69,7 +101,10 @@ fn stream() -> impl Strategy<Value = Stream> {
         let named = |(name, group): (_, Group)| Group { name, ..group };
         groups.into_iter().map(named).collect::<Vec<_>>()
     });
-    (entries, groups, id(), id(), 0u64..1_000).prop_map(|(entries, groups, last, deleted, more)| {
+    let producers = prop::option::of(producers());
+    let numbers = (id(), id(), 0u64..1_000);
+    (entries, groups, numbers, producers).prop_map(|(entries, groups, numbers, producers)| {
+        let (last, deleted, more) = numbers;
         let last_entry = entries.last().map_or(last, |entry| entry.id);
         let state = StreamState {
             last_id: last.max(last_entry),
@@ -77,7 +112,7 @@ fn stream() -> impl Strategy<Value = Stream> {
             max_deleted_id: deleted,
             entries_added: entries.len() as u64 + more,
         };
-        Stream { entries, state, groups }
+        Stream { entries, state, groups, producers }
     })
 }
 
@@ -111,11 +146,46 @@ fn has_deadlines(value: &Value) -> bool {
     matches!(value, Value::Hash(fields) if fields.iter().any(|field| field.deadline_ms.is_some()))
 }
 
-/// What RDB 10 keeps of a value.
-fn without_active_times(mut value: Value) -> Value {
+/// What a format keeps of a value.
+fn as_kept(mut value: Value, format: Format) -> Value {
     if let Value::Stream(stream) = &mut value {
-        let consumers = stream.groups.iter_mut().flat_map(|group| &mut group.consumers);
-        consumers.for_each(|consumer| consumer.active_ms = Some(consumer.seen_ms));
+        if format == Format::Redis10 {
+            let consumers = stream.groups.iter_mut().flat_map(|group| &mut group.consumers);
+            consumers.for_each(|consumer| consumer.active_ms = Some(consumer.seen_ms));
+        }
+        stream.producers = match format {
+            Format::Redis13 | Format::Redis14 => Some(stream.producers.take().unwrap_or_default()),
+            _ => None,
+        };
+    }
+    value
+}
+
+/// A value some of whose pending entries nobody owns.
+fn disowned(mut value: Value) -> Value {
+    if let Value::Stream(stream) = &mut value {
+        stream.groups.iter_mut().for_each(|group| {
+            group.consumers.iter_mut().for_each(|consumer| {
+                consumer.pending.pop();
+            });
+        });
+    }
+    value
+}
+
+const FORMATS: [Format; 6] = [
+    Format::Redis10,
+    Format::Redis11,
+    Format::Redis12,
+    Format::Redis13,
+    Format::Redis14,
+    Format::Valkey80,
+];
+
+/// A value without producers of whom nothing is kept.
+fn without_silent(mut value: Value) -> Value {
+    if let Value::Stream(Stream { producers: Some(producers), .. }) = &mut value {
+        producers.each.retain(|producer| !producer.messages.is_empty());
     }
     value
 }
@@ -131,18 +201,27 @@ const PLAIN: Options = Options { format: Format::Redis11, compress: false };
 proptest! {
     #[test]
     fn what_is_encoded_decodes_to_the_same(value in value(), compress in any::<bool>()) {
-        for format in [Format::Redis10, Format::Redis11, Format::Redis12, Format::Valkey80] {
+        for format in FORMATS {
             let again = round_trip(&value, Options { format, compress });
-            let wanted = match format {
-                Format::Redis10 => without_active_times(value.clone()),
-                _ => value.clone(),
-            };
-            if has_deadlines(&value) && format.version() < 12 {
+            let wanted = as_kept(value.clone(), format);
+            if matches!(value, Value::Array(_)) && format != Format::Redis14 {
+                prop_assert_eq!(again, Err(RdbError::Array));
+            } else if has_deadlines(&value) && format.version() < 12 {
                 prop_assert_eq!(again, Err(RdbError::FieldDeadline));
             } else {
                 prop_assert_eq!(again.map(sorted), Ok(sorted(wanted)));
             }
         }
+    }
+
+    #[test]
+    fn what_was_given_back_has_a_place_in_newer_formats(
+        stream in stream(), compress in any::<bool>(),
+    ) {
+        let value = disowned(Value::Stream(stream));
+        let format = Format::Redis14;
+        let again = round_trip(&value, Options { format, compress });
+        prop_assert_eq!(again.map(sorted), Ok(sorted(as_kept(value, format))));
     }
 
     #[test]
@@ -153,8 +232,10 @@ proptest! {
         let payload = [&[kind], &body[..]].concat();
         let limits = Limits { string_bytes_max: 1 << 16, unpacked_bytes_max: 1 << 16 };
         if let Ok(value) = Value::decode(&payload, version, &limits) {
-            let options = Options { format: Format::Valkey80, compress: true };
-            prop_assert_eq!(round_trip(&value, options).map(sorted), Ok(sorted(value)));
+            let is_new = matches!(value, Value::Array(_) | Value::Stream(_));
+            let format = if is_new { Format::Redis14 } else { Format::Valkey80 };
+            let again = round_trip(&value, Options { format, compress: true });
+            prop_assert_eq!(again.map(sorted), Ok(sorted(without_silent(as_kept(value, format)))));
         }
     }
 }
@@ -190,4 +271,33 @@ fn more_than_was_announced_is_an_error_and_no_panic() {
     let mut sorted = ZSetEncoder::new(1, PLAIN, &mut out);
     (0..2_000).for_each(|at| sorted.scored(at.to_string().as_bytes(), 1.0));
     assert_eq!(sorted.finish(), Err(RdbError::Count));
+}
+
+/// The bytes behind the groups, which the layout draws.
+#[test]
+fn messages_of_producers_stand_behind_the_groups() {
+    let id = StreamId { ms: 1, seq: 0 };
+    let producer = |name: &str, message: &str| Producer {
+        name: name.into(),
+        messages: vec![(message.into(), id)],
+    };
+    let producers = Producers {
+        seconds: 100,
+        messages_max: 10,
+        each: vec![producer("p", "m"), producer("q", "7")],
+        added: 5,
+        duplicates: 2,
+    };
+    let state = StreamState { last_id: id, entries_added: 1, ..StreamState::default() };
+    let stream = Stream { state, producers: Some(producers), ..Stream::default() };
+    for (format, kind) in [(Format::Redis13, 26), (Format::Redis14, 27)] {
+        let mut payload = Vec::new();
+        let options = Options { format, compress: false };
+        Value::Stream(stream.clone()).encode(options, &mut payload).expect("it has a place");
+        let behind = b"\x40\x64\x0a\x02\x01p\x01\x01m\x01\0\x01q\x01\xc0\x07\x01\0\x05\x02";
+        // A length, three ids, entries ever added, and no group.
+        let before = b"\0\x01\0\0\0\0\0\x01\0";
+        assert_eq!(payload[0], kind);
+        assert!(payload.ends_with(&[&before[..], behind].concat()), "{payload:02x?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Values by the commands that make them.
 
-use rdb::{Consumer, Entry, Group, HashField, Pending, Stream, StreamId, StreamState, Value};
+use rdb::{Consumer, Entry, Group, HashField, Pending, Slot, Stream, StreamId, StreamState, Value};
 
 /// Stands for every time that a server reads from its clock.
 pub(crate) const SOME_TIME_MS: u64 = 1;
@@ -233,7 +233,7 @@ fn stream_small() -> Sample {
         max_deleted_id: id(7, 1),
         entries_added: 5,
     };
-    let stream = Stream { entries, state, groups: vec![idle, readers] };
+    let stream = Stream { entries, state, groups: vec![idle, readers], producers: None };
     Sample::new("stream-small", commands, Value::Stream(stream))
 }
 
@@ -252,7 +252,7 @@ fn stream_many() -> Sample {
         entries_added: 250,
     };
     let commands = entries.iter().map(add).collect();
-    let stream = Stream { entries, state, groups: vec![] };
+    let stream = Stream { entries, state, groups: vec![], producers: None };
     Sample::new("stream-many", commands, Value::Stream(stream))
 }
 
@@ -267,7 +267,7 @@ fn stream_long() -> Sample {
         entries_added: 3,
     };
     let commands = entries.iter().map(add).collect();
-    let stream = Stream { entries, state, groups: vec![] };
+    let stream = Stream { entries, state, groups: vec![], producers: None };
     let sample = Sample::new("stream-long", commands, Value::Stream(stream));
     Sample { has_full_back_length: true, ..sample }
 }
@@ -288,7 +288,7 @@ fn stream_empty() -> Sample {
         max_deleted_id: only.id,
         entries_added: 1,
     };
-    let stream = Stream { entries: vec![], state, groups: vec![late] };
+    let stream = Stream { entries: vec![], state, groups: vec![late], producers: None };
     Sample::new("stream-empty", commands, Value::Stream(stream))
 }
 
@@ -296,6 +296,12 @@ fn stream_empty() -> Sample {
 pub(crate) fn sorted(mut value: Value) -> Value {
     match &mut value {
         Value::Str(_) | Value::List(_) => {}
+        // Integers that a reader does not keep as such are written as texts.
+        Value::Array(array) => array.slots.iter_mut().for_each(|(_, slot)| {
+            if let Slot::Integer(value) = slot {
+                *slot = Slot::Text(value.to_string().into_bytes().into());
+            }
+        }),
         Value::Set(members) => members.sort(),
         Value::Hash(fields) => fields.sort(),
         Value::ZSet(members) => members.sort_by(|left, right| left.0.cmp(&right.0)),

@@ -16,6 +16,10 @@ const GROUPED_MILLIS: Millis = 60_000;
 /// How many entries are looked through for the same refusal.
 const LOOKED_AT: usize = 10;
 
+/// Bytes that are kept of what was refused, and of the name of who it was refused to. Whoever is
+/// refused something chooses both.
+const TEXT_BYTES_MAX: usize = 1024;
+
 /// Where a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
@@ -78,6 +82,18 @@ impl Entry {
             && self.updated.abs_diff(other.updated) <= GROUPED_MILLIS
             && self.object == other.object
             && self.user == other.user
+    }
+}
+
+/// What is kept of a text: of a long one the beginning, and how much more there was.
+#[must_use]
+pub fn kept(text: &[u8]) -> Vec<u8> {
+    match text.len().checked_sub(TEXT_BYTES_MAX) {
+        None | Some(0) => text.to_vec(),
+        Some(more) => {
+            let said = format!("... ({more} more bytes)");
+            [&text[..TEXT_BYTES_MAX], said.as_bytes()].concat()
+        }
     }
 }
 
@@ -168,6 +184,18 @@ mod tests {
         let other = Entry { context: Context::Multi, ..refusal("a", 120_001) };
         log.enter(other);
         assert_eq!(log.newest(1)[0].count, 1, "another context is something else");
+    }
+
+    /// A client that may do nothing, and one that has not even said who it is, could fill the
+    /// memory with what they are refused.
+    #[test]
+    fn of_a_long_text_the_beginning_is_kept() {
+        let long = vec![b'k'; 1 << 20];
+        let (short, more) = (&long[..TEXT_BYTES_MAX], long.len() - TEXT_BYTES_MAX);
+        let said = format!("... ({more} more bytes)");
+        assert_eq!(kept(&long), [short, said.as_bytes()].concat());
+        assert_ne!(kept(&long), kept(&long[1..]), "each length is told apart");
+        assert_eq!((kept(short), kept(b"")), (short.to_vec(), Vec::new()));
     }
 
     #[test]

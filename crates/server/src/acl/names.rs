@@ -55,7 +55,7 @@ impl Names<'_> {
     /// The command or `command|subcommand` of this name, whatever its case.
     pub(super) fn find(self, name: &[u8]) -> Option<Named> {
         let mut parts = name.splitn(2, |&byte| byte == b'|');
-        let entry = self.0.find(parts.next()?)?;
+        let entry = self.0.named(parts.next()?)?;
         let Some(sub) = parts.next() else {
             let end = entry.index + 1 + entry.command.subcommands.len();
             // DEBUG takes its subcommands apart itself in Redis, and has more of them there.

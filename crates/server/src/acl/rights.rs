@@ -206,7 +206,7 @@ fn touches_data(command: &Command) -> bool {
 
 /// The keys of a request, and what it does to them. None if its words do not say where they are:
 /// then its function refuses them, and no shard is entered.
-fn keys_of(command: &Command, words: Words<'_>) -> SmallVec<[(usize, KeyRights); 8]> {
+pub(super) fn keys_of(command: &Command, words: Words<'_>) -> SmallVec<[(usize, KeyRights); 8]> {
     let mut keys = SmallVec::new();
     for spec in command.keys {
         let usage = spec.usage.of(command, words);

@@ -1,5 +1,7 @@
 //! Rules read and described, and compared with requests.
 
+use std::collections::BTreeSet;
+
 use command::Words;
 use proptest::prelude::*;
 use protocol::Span;
@@ -144,11 +146,15 @@ fn what_is_no_rule_is_refused_with_its_reason() {
 fn passwords_let_in_who_knows_one_while_the_user_is_on() {
     let known = rules("on >one >two >one <two").unwrap();
     assert_eq!(known.passwords().len(), 1);
-    assert!(known.is_right(b"one") && !known.is_right(b"two") && !known.is_right(b""));
-    assert!(!rules("off >one").unwrap().is_right(b"one"));
-    assert!(rules("on >one nopass").unwrap().is_right(b"any"));
-    assert!(!rules("on nopass >one").unwrap().is_right(b"any"));
-    assert!(!rules("on nopass resetpass").unwrap().is_right(b"any"));
+    assert!(
+        known.is_right(Digest::of(b"one"))
+            && !known.is_right(Digest::of(b"two"))
+            && !known.is_right(Digest::of(b""))
+    );
+    assert!(!rules("off >one").unwrap().is_right(Digest::of(b"one")));
+    assert!(rules("on >one nopass").unwrap().is_right(Digest::of(b"any")));
+    assert!(!rules("on nopass >one").unwrap().is_right(Digest::of(b"any")));
+    assert!(!rules("on nopass resetpass").unwrap().is_right(Digest::of(b"any")));
 }
 
 #[test]
@@ -381,6 +387,46 @@ fn keys_entered_for(request: &str) -> Vec<Vec<u8>> {
     let entry = table().find(words.get(0).unwrap()).unwrap();
     let positions = called(entry.command, words).key_positions(words).unwrap_or_default();
     positions.iter().filter_map(|&at| words.get(at)).map(<[u8]>::to_vec).collect()
+}
+
+/// Of every row there is, whatever its words: what it is entered for and may touch is what its user
+/// is asked about. That no function reaches for more is shown where the rows are.
+#[test]
+fn users_are_asked_about_all_keys_that_a_request_is_entered_for() {
+    const WORDS: [&str; 10] = ["1", "2", "3", "k1", "k2", "k3", "k4", "0", "*", "-1"];
+    let mut chance = 7_u64;
+    let mut below = |end: usize| {
+        chance = chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (chance >> 33) as usize % end
+    };
+    let mut with_keys = 0;
+    for entry in table().iter() {
+        for (_, command) in entry.numbered() {
+            let is_token = |word: &&str| word.chars().all(|one| one.is_ascii_uppercase());
+            let spaced = command.syntax.replace(['[', ']', '(', ')', '|'], " ");
+            let tokens: Vec<&str> = spaced.split_whitespace().filter(is_token).collect();
+            for _ in 0..300 {
+                let mut request = vec![entry.command.name];
+                if !std::ptr::eq(entry.command, command) {
+                    request.push(command.name);
+                }
+                for _ in 0..below(9) {
+                    let is_token = !tokens.is_empty() && below(4) == 0;
+                    let from = if is_token { &tokens[..] } else { &WORDS[..] };
+                    request.push(from[below(from.len())]);
+                }
+                let request = request.join(" ");
+                let spans = spans(&request);
+                let words = Words::new(request.as_bytes(), &spans);
+                let Ok(entered) = command.key_positions(words) else { continue };
+                let asked = rights::keys_of(command, words);
+                let asked: BTreeSet<usize> = asked.iter().map(|&(place, _)| place).collect();
+                with_keys += usize::from(!entered.is_empty());
+                assert_eq!(entered.into_iter().collect::<BTreeSet<_>>(), asked, "{request}");
+            }
+        }
+    }
+    assert!(with_keys > 10_000, "{with_keys}");
 }
 
 const REQUESTS: [&str; 14] = [

@@ -195,7 +195,7 @@ const INFO: Command = Command {
 
 fn info(call: &mut Call<'_>) {
     let mut text = String::new();
-    line::write(&call.session.client, call.batch.now, &mut text);
+    line::write_own(&call.session.client, call.batch.now, call.words, &mut text);
     call.reply().verbatim("txt", text.as_bytes());
 }
 
@@ -305,9 +305,15 @@ fn list(call: &mut Call<'_>) -> Result<(), CommandError> {
     let filter = Filter::parse(call.args(), false, call.batch.server)?;
     let own = call.session.client.id;
     let mut text = String::new();
+    let now = call.batch.now;
     for client in call.batch.server.clients.all() {
-        if filter.takes(&client, own, call.batch.now) {
-            line::write(&client, call.batch.now, &mut text);
+        if !filter.takes(&client, own, now) {
+            continue;
+        }
+        if client.id == own {
+            line::write_own(&client, now, call.words, &mut text);
+        } else if client.killed() != Kill::Now {
+            line::write(&client, now, &mut text);
         }
     }
     call.reply().verbatim("txt", text.as_bytes());
@@ -503,7 +509,17 @@ fn unblock(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let id = parse_integer(id).ok_or(CommandError::NotAnInteger)?;
     let other = u64::try_from(id).ok().and_then(|id| call.batch.server.clients.get(id));
+    // As long as it waits it runs nothing else.
+    let waits_in = other.as_ref().and_then(|other| other.last_command());
     let waited = other.is_some_and(|other| other.unblock(how));
+    let table = &call.batch.server.table;
+    if waited
+        && let Some((command, sub)) = waits_in
+        && let Some(entry) = table.find(command.name.as_bytes())
+    {
+        // Its own task would do so a moment later, when somebody may have looked already.
+        call.batch.book_run(entry, sub.unwrap_or(command), (1, 0));
+    }
     call.reply().integer(i64::from(waited));
     Ok(())
 }

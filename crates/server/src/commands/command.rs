@@ -106,7 +106,7 @@ fn command(call: &mut Call<'_>) -> Result<Next, CommandError> {
     let server = call.batch.server;
     let args = call.args();
     match call.command.name {
-        "COUNT" => call.reply().integer(server.table.iter().len() as i64),
+        "COUNT" => call.reply().integer(server.table.callable().count() as i64),
         "DOCS" => docs(call, args),
         "GETKEYS" => keys(call, false)?,
         "GETKEYSANDFLAGS" => keys(call, true)?,
@@ -114,10 +114,10 @@ fn command(call: &mut Call<'_>) -> Result<Next, CommandError> {
         "LIST" => list(call, args)?,
         _ if args.is_empty() => {
             let mut reply = call.reply();
-            reply.array(server.table.iter().len());
+            reply.array(server.table.callable().count());
             server
                 .table
-                .iter()
+                .callable()
                 .for_each(|entry| describe(&mut reply, entry.command, entry.command));
         }
         _ => {
@@ -232,7 +232,7 @@ fn step(reply: &mut Reply<'_>, kind: &str, numbers: &[(&str, i64)]) {
 fn docs(call: &mut Call<'_>, args: Args<'_>) {
     let server = call.batch.server;
     let asked: Vec<_> = if args.is_empty() {
-        server.table.iter().map(|entry| (entry.command, entry.command)).collect()
+        server.table.callable().map(|entry| (entry.command, entry.command)).collect()
     } else {
         args.rest().filter_map(|name| find(server, name)).collect()
     };
@@ -430,7 +430,7 @@ impl<'a> Filter<'a> {
 
 fn list(call: &mut Call<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let filter = Filter::parse(args)?;
-    let all = call.batch.server.table.iter().flat_map(|entry| {
+    let all = call.batch.server.table.callable().flat_map(|entry| {
         entry.numbered().map(move |(_, command)| (full_name(entry.command, command), command))
     });
     let names: Vec<_> = all.filter(|(name, command)| filter.lets(name, command)).collect();

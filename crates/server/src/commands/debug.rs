@@ -335,8 +335,8 @@ fn table_of_key(mut args: Args<'_>, keys: &View<'_>, _: &mut Reply<'_>) -> Done 
 /// The address is not told, since that would help who wants to break in.
 fn object(mut args: Args<'_>, keys: &View<'_>, reply: &mut Reply<'_>) -> Done {
     let key: Key<'_> = args.take()?;
-    let known = keys.info(key.0).zip(keys.stored(key.0));
-    let (info, stored) = known.ok_or(CommandError::NoSuchKey)?;
+    // What has expired is shown as long as it is there.
+    let (info, stored) = keys.kept(key.0).ok_or(CommandError::NoSuchKey)?;
     let encoding = encoding_of_stored(stored, info.raw);
     let idle = match keys.frame().access {
         Access::Lfu { .. } => 0,

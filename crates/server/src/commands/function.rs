@@ -124,20 +124,32 @@ const FLUSH: Command = Command {
     ..CHANGE
 };
 
+/// Libraries up to this number are dropped where they were deleted.
+const DROP_HERE_MAX: usize = 64;
+
 /// `FUNCTION FLUSH [ASYNC | SYNC]`. Whoever has compiled functions of theirs forgets them when
-/// they next call one, so both words mean the same.
+/// they next call one, whichever it is.
 fn flush(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args();
     if args.len() > 1 {
         return Err(surplus(call));
     }
-    let is_known =
-        |word: &[u8]| word.eq_ignore_ascii_case(b"SYNC") || word.eq_ignore_ascii_case(b"ASYNC");
-    if args.get(0).is_some_and(|word| !is_known(word)) {
-        let text = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option";
-        return Err(CommandError::text(text));
+    let is_lazy = match args.get(0) {
+        None => call.batch.settings.lazy_user_flush,
+        Some(word) if word.eq_ignore_ascii_case(b"ASYNC") => true,
+        Some(word) if word.eq_ignore_ascii_case(b"SYNC") => false,
+        Some(_) => {
+            let text = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option";
+            return Err(CommandError::text(text));
+        }
+    };
+    let server = call.batch.server;
+    let old = server.functions.flush();
+    let libraries = old.libraries().len();
+    if is_lazy && libraries > DROP_HERE_MAX {
+        // What holds them counts, too.
+        server.background.drop_later(libraries as u64 + 1, Box::new(old));
     }
-    call.batch.server.functions.flush();
     call.reply().ok();
     Ok(())
 }

@@ -71,6 +71,12 @@ impl Catalog {
         self.libraries().map(|library| library.bytes()).sum()
     }
 
+    /// How many bytes the sources of the libraries have together.
+    #[must_use]
+    pub fn source_bytes(&self) -> usize {
+        self.libraries().map(|library| library.source.source().len()).sum()
+    }
+
     /// Adds a library, or nothing.
     pub(super) fn add(&mut self, library: Arc<Library>) -> Result<(), Conflict> {
         let name = library.source.name();
@@ -89,13 +95,13 @@ impl Catalog {
         Ok(())
     }
 
-    /// Removes a library; whether there was one.
-    pub(super) fn remove(&mut self, name: &str) -> bool {
-        let Some(library) = self.libraries.remove(name) else { return false };
+    /// Takes a library out, if there is one.
+    pub(super) fn remove(&mut self, name: &str) -> Option<Arc<Library>> {
+        let library = self.libraries.remove(name)?;
         for function in &library.functions {
             self.functions.remove(&lower_case(function.name.as_bytes()));
         }
-        true
+        Some(library)
     }
 
     fn find_its(&self, function: &Function) -> Option<&Found> {
@@ -160,7 +166,8 @@ mod tests {
         catalog.add(library("A", &["two"])).unwrap();
         let again = catalog.add(library("A", &["three"]));
         assert_eq!(again, Err(Conflict::Library("A".into())));
-        assert!(catalog.remove("A") && !catalog.remove("A") && catalog.has("a"));
+        assert!(catalog.remove("A").is_some() && catalog.remove("A").is_none());
+        assert!(catalog.has("a"));
     }
 
     #[test]

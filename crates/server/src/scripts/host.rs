@@ -186,7 +186,7 @@ impl ScriptHost {
         output: &mut Output,
     ) -> Result<(), Refusal> {
         let ScriptHost { kit, settings, session, run } = self;
-        let Kit { executor, brief_calls, .. } = &mut **kit;
+        let executor = &kit.executor;
         if run.went.must_restart {
             return Err(Refusal::Rejected(CommandError::text(format!("ERR {STOPPED}"))));
         }
@@ -205,50 +205,57 @@ impl ScriptHost {
             run.be_trusted(batch)?;
             run.note_act()?;
         }
-        let meter = Meter::start(batch, named, request, brief_calls);
+        let meter = Meter::start(batch, named, request);
         let done = if on_keyspace {
             run.run_on_keyspace(batch, request, named, session, output)
         } else {
             run_on_session(batch, request, named, session, output)
         };
-        let nanos = meter.finish(batch, named);
-        batch.note_slow(request, session, nanos / 1000);
+        if let Some(nanos) = meter.finish(batch, named) {
+            batch.note_slow(request, session, nanos / 1000);
+        }
         done
     }
 }
 
 /// Measures a command of a script. Reading the clock twice costs as much as a brief command does,
-/// and with Lua between them they cannot be measured together; so of brief ones each eighth is,
-/// and the others are taken to be as long as their kind was until now.
+/// and with Lua between them they cannot be measured together. So once there have been some of a
+/// kind, one of so many is drawn, and stands for as many.
 struct Meter {
     /// When it began, if it is measured.
     began_nanos: Option<u64>,
+    /// How many it stands for.
+    weight: u64,
 }
 
-/// Of how many brief commands one is measured.
-const BRIEF_PER_MEASURED: u32 = 8;
+/// How many of a kind are all measured.
+const FIRST_CALLS: u64 = 64;
+
+/// Of how many brief commands one is measured then.
+const BRIEF_PER_MEASURED: u64 = 8;
 
 impl Meter {
-    fn start(
-        batch: Batch<'_>,
-        (entry, _): Named<'_>,
-        request: Request<'_>,
-        brief_calls: &mut u32,
-    ) -> Meter {
-        let is_brief = entry.is_brief(request.words.len()) && !batch.settings.measures_each();
-        *brief_calls = brief_calls.wrapping_add(u32::from(is_brief));
-        let is_measured = !is_brief || brief_calls.is_multiple_of(BRIEF_PER_MEASURED);
-        Meter { began_nanos: is_measured.then(|| batch.server.clock.nanos()) }
+    fn start(batch: Batch<'_>, (entry, command): Named<'_>, request: Request<'_>) -> Meter {
+        let is_brief = entry.is_brief(request.words.len())
+            && !batch.settings.measures_each()
+            && batch.calls_until_now(entry, command) >= FIRST_CALLS;
+        let weight = if is_brief { BRIEF_PER_MEASURED } else { 1 };
+        let is_drawn = weight == 1 || batch.worker.chance().is_multiple_of(weight);
+        Meter { began_nanos: is_drawn.then(|| batch.server.clock.nanos()), weight }
     }
 
-    /// Books it, and returns how long it took, in ns.
-    fn finish(self, batch: Batch<'_>, (entry, command): Named<'_>) -> u64 {
-        let nanos = match self.began_nanos {
-            Some(began) => batch.server.clock.nanos() - began,
-            None => batch.usual_nanos(entry, command),
+    /// Books it, and returns how long it took, in ns, if that is known.
+    fn finish(self, batch: Batch<'_>, (entry, command): Named<'_>) -> Option<u64> {
+        let Some(began) = self.began_nanos else {
+            batch.book_unmeasured(entry, command);
+            return None;
         };
+        let nanos = batch.server.clock.nanos() - began;
         batch.book_run(entry, command, (1, nanos));
-        nanos
+        if self.weight > 1 {
+            batch.book_others(entry, command, (self.weight - 1, nanos));
+        }
+        Some(nanos)
     }
 }
 
@@ -396,7 +403,10 @@ impl Run {
     ) -> Result<(), Refusal> {
         if let Some(view) = &mut self.view {
             view.turn_to(session.db, batch.worker.chance());
-            return run_row(batch, request, named, view, session, output);
+            view.obey_script(true);
+            let done = run_row(batch, request, named, view, session, output);
+            view.tell();
+            return done;
         }
         let mut view = self.enter_once(batch, request, named.1, session)?;
         let done = run_row(batch, request, named, &mut view, session, output);
@@ -499,6 +509,13 @@ fn is_harmless(command: &Command) -> bool {
 }
 
 impl Host for Box<ScriptHost> {
+    fn note_ready(&mut self) {
+        // Their buckets, asked for when the shards were entered, are here by now.
+        if let Some(view) = &self.run.view {
+            view.prefetch_records(&self.run.terms.keys);
+        }
+    }
+
     fn call(&mut self, words: Words<'_>, call: Call, reply: &mut Reply<'_>) -> Called {
         let mark = reply.output().mark();
         let (error, rejected) = match self.try_call(words, call, reply.output()) {

@@ -56,8 +56,6 @@ pub struct Kit {
     /// The user of the last script: mostly that of the next, who is then not counted again in a
     /// line of memory that all workers write.
     pub user: Option<Arc<User>>,
-    /// How many brief commands have run.
-    pub brief_calls: u32,
 }
 
 /// What an interpreter remembers, so that it asks nobody.
@@ -85,8 +83,14 @@ impl Interpreter {
             flushes_seen: 0,
             libraries_seen: 0,
         };
-        let kit = Kit { executor, user: None, brief_calls: 0 };
+        let kit = Kit { executor, user: None };
         Ok(Interpreter { engine, kit: Box::new(kit), memory: Box::new(memory) })
+    }
+
+    /// Tells others how much memory its Lua takes now.
+    #[inline]
+    pub fn tell_memory(&self) {
+        self.kit.executor.stats().lua_bytes.set(self.engine.memory_bytes() as u64);
     }
 
     /// The script of this name, if it is known.

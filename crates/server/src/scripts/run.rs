@@ -328,6 +328,7 @@ impl<'a> Batch<'a> {
     }
 
     fn put_back(&self, interpreter: Interpreter) {
+        interpreter.tell_memory();
         if let Some(other) = self.worker.interpreter.replace(Some(interpreter)) {
             self.server.scripts.put_back(other);
         }
@@ -547,8 +548,8 @@ impl<'a> Batch<'a> {
     ) -> Ran {
         self.tell_monitors_of_script(request, session);
         let Order { called, terms, keys, arguments } = order;
-        if let Some(view) = view.as_ref().filter(|_| terms.keys.len() > 1) {
-            view.prefetch(&terms.keys);
+        if let Some(view) = &view {
+            view.prefetch_buckets(&terms.keys);
         }
         let Interpreter { engine, kit, memory } = interpreter;
         let number = memory.number;

@@ -5,7 +5,7 @@ use std::thread;
 use super::*;
 
 /// The fields of a line of CLIENT LIST, in order.
-const FIELDS: &str = "id addr laddr fd name age idle flags capa db sub psub ssub multi watch qbuf \
+const FIELDS: &str = "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf \
     qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name \
     lib-ver io-thread tot-net-in tot-net-out tot-cmds";
 

@@ -89,7 +89,9 @@ fn what_a_request_asks_for_decides_and_not_what_its_key_holds() {
             run(&mut client, &format!("ZADD zset {nth} m{nth}"));
             run(&mut client, &format!("HSET hash f{nth} {nth}"));
             run(&mut client, &format!("XADD stream {}-1 n {nth}", nth + 1));
+            run(&mut client, &format!("SET key:{nth} x"));
         }
+        run(&mut client, "XGROUP CREATE stream readers 0");
         let long = |client: &mut Client, line: &str| {
             let before = left(client);
             assert!(!matches!(run(client, line), Value::Error(_)), "{line}");
@@ -113,8 +115,41 @@ fn what_a_request_asks_for_decides_and_not_what_its_key_holds() {
             ("XRANGE stream 7 7", 0),
             ("XRANGE stream - +", 1),
             ("ZREMRANGEBYRANK zset 0 10", 0),
+            ("XREAD COUNT 5 STREAMS stream 0", 0),
+            ("XREAD STREAMS stream 2990", 0),
+            ("XREAD STREAMS stream 0", 1),
+            ("XREAD BLOCK 0 STREAMS stream 0", 1),
+            ("XREADGROUP GROUP readers anna COUNT 5 STREAMS stream >", 0),
+            ("XREADGROUP GROUP readers anna STREAMS stream >", 1),
+            ("XREADGROUP GROUP readers anna STREAMS stream 0", 1),
+            ("XPENDING stream readers", 0),
+            ("XPENDING stream readers - + 5", 0),
+            ("XPENDING stream readers - + 5000", 1),
+            ("XAUTOCLAIM stream readers bert 0 0 COUNT 5", 0),
+            ("XAUTOCLAIM stream readers bert 0 0 COUNT 5000", 1),
+            ("XINFO STREAM stream FULL", 0),
+            ("XINFO STREAM stream FULL COUNT 0", 1),
+            ("XGROUP DELCONSUMER stream readers anna", 0),
+            ("XGROUP DESTROY stream readers", 1),
+            ("XADD stream * n last", 0),
+            ("XADD stream MAXLEN 10 * n last", 1),
+            ("KEYS key:*", 1),
+            ("SET text x", 0),
+            ("APPEND text y", 0),
+            ("SETRANGE text 2000000 x", 1),
+            ("SETRANGE text 10 x", 0),
+            ("GETRANGE text 0 -1", 0),
+            ("SETBIT bits 80000000 1", 1),
+            ("SETBIT bits 8 1", 0),
+            ("SET text y IFDNE 0123456789abcdef", 1),
+            ("BLMPOP 0 1 list LEFT COUNT 5", 0),
+            ("BLMPOP 0 1 list LEFT COUNT 1500", 1),
+            ("LMOVEM list list LEFT RIGHT COUNT 1000 BULK", 1),
+            ("BLPOP list 1000", 0),
+            ("BZMPOP 0 1 zset MIN COUNT 5", 0),
+            ("BZMPOP 0 1 zset MIN COUNT 600", 1),
             ("ZPOPMIN zset 2", 0),
-            ("ZPOPMIN zset 2000", 1),
+            ("ZPOPMIN zset 1500", 1),
             ("DEL list", 0),
             ("COPY hash other", 0),
             ("FLUSHALL", 0),
@@ -124,6 +159,158 @@ fn what_a_request_asks_for_decides_and_not_what_its_key_holds() {
         fill(&mut client, "many", 0..MANY);
         run(&mut client, "CONFIG SET lazyfree-lazy-user-del no");
         assert_eq!(long(&mut client, "DEL many"), 1, "it is dropped before the reply");
+    });
+}
+
+#[test]
+fn the_length_of_a_request_counts_as_the_number_of_its_words_does() {
+    with_workers(FLAGS, |server| {
+        let mut client = connect(server);
+        let (long, short) = (pattern(300_000), pattern(1_000));
+        let before = left(&mut client);
+        for (value, name) in [(&long, "long"), (&short, "short")] {
+            for words in [
+                vec![&b"SET"[..], name.as_bytes(), value],
+                vec![b"SETEX", name.as_bytes(), b"100", value],
+                vec![b"GETSET", name.as_bytes(), value],
+                vec![b"SET", name.as_bytes(), value, b"XX", b"GET", b"EX", b"100"],
+                vec![b"SETNX", b"another", value],
+                vec![b"HSET", b"hash", name.as_bytes(), value],
+            ] {
+                assert!(!client.command(&words).expect("it answers").is_error());
+            }
+            let get = client.command(&[b"GET", name.as_bytes()]).expect("it answers");
+            assert!(get == Value::Bulk(value.clone()), "{name}");
+            let ttl = integer(&run(&mut client, &format!("TTL {name}")));
+            assert!((1..=100).contains(&ttl), "{ttl}");
+        }
+        let another = client.command(&[&b"GET"[..], b"another"]).expect("it answers");
+        assert!(another == Value::Bulk(long), "the first one");
+        assert_eq!(left(&mut client) - before, 6);
+    });
+}
+
+/// Two clients add to one long string, which has room for neither and is copied while the other
+/// writes: nothing is lost.
+#[test]
+fn what_is_written_to_a_string_while_it_is_copied_is_kept() {
+    const ROUNDS: usize = 30;
+    with_workers(FLAGS, |server| {
+        let mut client = connect(server);
+        client.command(&[&b"SET"[..], b"text", &pattern(600_000)]).expect("it answers");
+        thread::scope(|scope| {
+            for nth in 0..2 {
+                scope.spawn(move || {
+                    let mut client = connect(server);
+                    for _ in 0..ROUNDS {
+                        let more = vec![b'a' + nth; 100_000];
+                        client.command(&[&b"APPEND"[..], b"text", &more]).expect("it answers");
+                        // Somebody who holds the string makes the next writer copy it.
+                        drop(client.command(&[&b"GET"[..], b"text"]).expect("it answers"));
+                        run(&mut client, &format!("SETRANGE text {} {nth}", 10 + nth));
+                    }
+                });
+            }
+        });
+        let Value::Bulk(text) = run(&mut client, "GET text") else { panic!("a string") };
+        assert_eq!(text.len(), 600_000 + 2 * ROUNDS * 100_000);
+        assert_eq!(text[10..12], *b"01");
+        for nth in 0..2 {
+            let pieces = text[600_000..].chunks(100_000);
+            let whole = pieces.filter(|piece| piece.iter().all(|&byte| byte == b'a' + nth));
+            assert_eq!(whole.count(), ROUNDS, "each is there once, in one piece");
+        }
+    });
+}
+
+/// A command that takes what there is, and much, runs on another thread. What it waits for it waits
+/// for on its worker, as if it had never left.
+#[test]
+fn a_command_that_waits_may_have_left_before() {
+    with_workers(FLAGS, |server| {
+        let mut client = connect(server);
+        let mut waiter = connect(server);
+        for round in 0..10 {
+            let elements: Vec<String> = (0..1_500).map(|nth| nth.to_string()).collect();
+            let words = ["RPUSH", "list"].into_iter().chain(elements.iter().map(String::as_str));
+            client.command(&words.collect::<Vec<_>>()).expect("it answers");
+            // Both may find it full; one of them comes too late.
+            send(&mut waiter, "BLMPOP 0 1 list LEFT COUNT 1500");
+            let taken = run(&mut client, "LPOP list 1500");
+            let count = |reply: &Value| match reply {
+                Value::Array(elements) => elements.len(),
+                _ => 0,
+            };
+            if count(&taken) == 1_500 {
+                run(&mut client, "RPUSH list late");
+            }
+            let Value::Array(reply) = reply(&mut waiter) else { panic!("in round {round}") };
+            assert_eq!(reply[0], Value::bulk("list"));
+            assert_eq!(count(&reply[1]), if count(&taken) == 1_500 { 1 } else { 1_500 });
+        }
+    });
+}
+
+/// A key goes from name to name while all are listed: whoever lists them sees one of the names.
+#[test]
+fn keys_are_listed_as_they_were_at_one_moment() {
+    const RENAMES: usize = 3_000;
+    with_workers(FLAGS, |server| {
+        let mut client = connect(server);
+        for nth in 0..MANY {
+            run(&mut client, &format!("SET other:{nth} x"));
+        }
+        run(&mut client, "SET name:0 x");
+        let before = left(&mut client);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut mover = connect(server);
+                for nth in 0..RENAMES {
+                    let (from, to) = (nth % 50, (nth + 1) % 50);
+                    run(&mut mover, &format!("RENAME name:{from} name:{to}"));
+                    run(&mut mover, &format!("SET new:{nth} x"));
+                }
+            });
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut client = connect(server);
+                    for _ in 0..60 {
+                        let Value::Array(names) = run(&mut client, "KEYS name:*") else {
+                            panic!("an array")
+                        };
+                        assert_eq!(names.len(), 1, "{names:?}");
+                        let Value::Array(others) = run(&mut client, "KEYS other:*") else {
+                            panic!("an array")
+                        };
+                        assert_eq!(others.len(), MANY);
+                    }
+                });
+            }
+        });
+        assert!(left(&mut client) > before);
+        run(&mut client, "FLUSHALL");
+        assert_eq!(run(&mut client, "KEYS *"), Value::Array(vec![]));
+    });
+}
+
+#[test]
+fn a_transaction_of_much_leaves_its_worker() {
+    with_many(|_, client| {
+        let before = left(client);
+        send_all(client, ["MULTI", "INCR a", "SMEMBERS many", "INCR a", "EXEC", "GET a"]);
+        for _ in 0..4 {
+            reply(client);
+        }
+        let Value::Array(replies) = reply(client) else { panic!("an array") };
+        assert_eq!((&replies[0], &replies[2]), (&Value::Integer(1), &Value::Integer(2)));
+        assert_eq!(members(&replies[1]), (0..MANY).map(name).collect());
+        assert_eq!(reply(client), Value::bulk("2"));
+        assert_eq!(left(client) - before, 1);
+        send_all(client, ["MULTI", "INCR a", "SCARD many", "EXEC"]);
+        for _ in 0..4 {
+            reply(client);
+        }
+        assert_eq!(left(client) - before, 1, "what is little stays");
     });
 }
 

@@ -5,6 +5,7 @@ mod blocking;
 mod clients;
 mod lifetime;
 mod long_work;
+mod memory;
 mod output;
 mod pause;
 mod pubsub;

@@ -81,6 +81,37 @@ fn the_soft_limit_of_output_ends_a_connection_that_stays_above_it() {
     });
 }
 
+/// What a reply takes is held to the limit before any of it is written, also when the client reads.
+#[test]
+fn a_reply_beyond_the_hard_limit_is_not_written() {
+    with_workers(&["--client-output-buffer-limit=normal 100000 0 0"], |server| {
+        let mut watcher = connect(server);
+        let value = vec![b'v'; 60_000];
+        watcher.command(&[&b"SET"[..], b"v", &value]).expect("a reply comes");
+        run(&mut watcher, "HSET h field value");
+        let too_long = [
+            vec!["GET v", "GET v", "SET late 1"],
+            vec!["MGET v v"],
+            vec!["HRANDFIELD h -999999999"],
+            vec!["ZADD z 1 a", "ZRANDMEMBER z -999999999 WITHSCORES"],
+            vec!["SADD s a", "SRANDMEMBER s -999999999"],
+            vec!["MULTI", "GET v", "SET whole 1", "GET v", "EXEC"],
+        ];
+        for lines in too_long {
+            let mut client = connect(server);
+            let own = id(&mut client);
+            send_all(&mut client, lines.iter().copied());
+            wait_until_gone(&mut watcher, own);
+            while let Ok(reply) = client.reply() {
+                let reply = reply.to_string();
+                assert!(reply.len() < 100, "{lines:?}: {reply}");
+            }
+        }
+        assert_eq!(run(&mut watcher, "GET late"), Value::Nil, "what follows is not run");
+        assert_eq!(text(&run(&mut watcher, "GET whole")), "1", "a transaction is run as a whole");
+    });
+}
+
 #[test]
 fn a_reader_in_time_is_not_held_to_the_soft_limit() {
     with_workers(&["--client-output-buffer-limit=normal 0 1000000 60"], |server| {

@@ -153,6 +153,20 @@ fn a_queue_takes_no_more_memory_than_requests_may() {
 }
 
 #[test]
+fn a_request_beyond_its_limit_is_not_run_even_when_it_is_whole() {
+    with_workers(&["--client-query-buffer-limit=1mb"], |server| {
+        let mut client = connect(server);
+        let value = vec![b'x'; 1 << 20];
+        assert!(client.command(&[&b"SET"[..], b"key", &value]).is_err());
+        let mut client = connect(server);
+        assert_eq!(run(&mut client, "EXISTS key"), Value::Integer(0));
+        assert!(
+            text(&run(&mut client, "INFO stats")).contains("query_buffer_limit_disconnections:1")
+        );
+    });
+}
+
+#[test]
 fn nothing_grows_where_memory_is_short() {
     with_workers(&[], |server| {
         let mut client = connect(server);

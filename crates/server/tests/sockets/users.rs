@@ -54,6 +54,23 @@ fn refusal(flags: &[&str]) -> String {
     String::from_utf8(output.stderr).expect("it is text")
 }
 
+/// What its client had called, not the command before it, nor what a script calls.
+#[test]
+fn the_log_of_refusals_tells_what_was_called() {
+    with_workers(&[], |server| {
+        let (mut admin, mut ann) = (connect(server), connect(server));
+        ok(&mut admin, "ACL SETUSER ann on nopass +@all -get ~a");
+        ok(&mut ann, "AUTH ann x");
+        for line in ["GET a", "EVAL \"return redis.pcall('get', 'a')\" 1 a", "MULTI", "SET b 1"] {
+            run(&mut ann, line);
+        }
+        let log = run(&mut admin, "ACL LOG").to_string();
+        for called in ["cmd=get ", "cmd=eval ", "cmd=set "] {
+            assert!(log.contains(called), "{called}: {log}");
+        }
+    });
+}
+
 #[test]
 fn changed_rights_hold_for_connections_that_are_there() {
     with_workers(&[], |server| {

@@ -97,6 +97,11 @@ impl Map {
         self.members.len()
     }
 
+    /// The names of all fields that are held, those included whose deadline has passed.
+    pub fn held_names(&self) -> impl Iterator<Item = &[u8]> {
+        self.members.iter().map(|member| member.name)
+    }
+
     /// How many fields there are.
     pub(super) fn len(&self, now: u64) -> usize {
         let table = self.members.table();
@@ -227,6 +232,15 @@ impl Map {
         is_there
     }
 
+    /// Takes a field out that is held though its deadline has passed; tells whether it was.
+    pub fn remove_lapsed(&mut self, field: &[u8], now: u64, hasher: &KeyHasher) -> bool {
+        let has_lapsed = self.has_lapsed(field, now, hasher);
+        if has_lapsed && let Some(at) = self.members.find(hasher.hash(field), field) {
+            self.members.remove(hasher, hasher.hash(field), at, |_, _, _| {});
+        }
+        has_lapsed
+    }
+
     /// Whether a field is held whose deadline has passed.
     #[inline]
     #[must_use]
@@ -239,9 +253,15 @@ impl Map {
     }
 
     /// Removes fields whose deadline has passed, as long as they are fewer than `enough` and for a
-    /// few segments of the table. Returns how many. There may be more while [`Map::due`] is not
-    /// later than now.
-    pub fn remove_due(&mut self, now: u64, enough: usize, hasher: &KeyHasher) -> usize {
+    /// few segments of the table. Returns how many; `tell` is given the name of each. There may be
+    /// more while [`Map::due`] is not later than now.
+    pub fn remove_due(
+        &mut self,
+        now: u64,
+        enough: usize,
+        hasher: &KeyHasher,
+        mut tell: impl FnMut(&[u8]),
+    ) -> usize {
         let mut removed = 0;
         for _ in 0..LOOKS_MAX {
             let table = self.members.table();
@@ -262,6 +282,7 @@ impl Map {
                 if let Some(at) = self.members.find(hash, field) {
                     self.members.remove(hasher, hash, at, |_, _, _| {});
                 }
+                tell(field);
             }
             removed += gone.len();
         }

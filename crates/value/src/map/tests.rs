@@ -128,7 +128,7 @@ proptest! {
                     model.insert(field, (value, old.and_then(|old| old.1)));
                 }
                 3 => now += moment / 8,
-                4 => _ = map.remove_due(now, 100, &hasher),
+                4 => _ = map.remove_due(now, 100, &hasher, |_| {}),
                 _ => {
                     let until = deadline.map_or(Until::Never, Until::At);
                     let is_new = map.set(&field, &value, until, now, &hasher).unwrap();
@@ -143,7 +143,7 @@ proptest! {
         }
         prop_assert_eq!(pairs(MapRef::Big(&map, &hasher, now)), live(&model, now));
         while map.due() <= now {
-            map.remove_due(now, usize::MAX, &hasher);
+            map.remove_due(now, usize::MAX, &hasher, |_| {});
         }
         let there = live(&model, now);
         prop_assert_eq!(map.held(), there.len());
@@ -166,7 +166,7 @@ fn fields_of_many_segments_go_in_steps() {
     assert_eq!(MapRef::Big(&map, &hasher, 100).len(), 2_000);
     let mut steps = 0;
     while map.due() <= 100 {
-        assert!(map.remove_due(100, 500, &hasher) <= 500 + dash::SEGMENT_SLOTS);
+        assert!(map.remove_due(100, 500, &hasher, |_| {}) <= 500 + dash::SEGMENT_SLOTS);
         steps += 1;
     }
     assert!(steps > 10, "{steps}");

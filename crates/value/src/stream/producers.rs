@@ -66,6 +66,12 @@ impl Producer {
         }
     }
 
+    /// What was sent after a moment, in order.
+    fn kept(&self, forgotten: u64) -> Vec<(&[u8], StreamId)> {
+        let kept = self.order.iter().filter(|(sent, _)| *sent > forgotten);
+        kept.filter_map(|(_, message)| Some((&**message, *self.ids.get(message)?))).collect()
+    }
+
     fn forget_until(&mut self, time: u64, ids_max: usize) {
         while let Some((sent, message)) = self.order.front() {
             if *sent > time && self.order.len() <= ids_max {
@@ -101,6 +107,14 @@ impl Producers {
             added: self.added,
             duplicates: self.duplicates,
         }
+    }
+
+    /// The producers of whom messages are kept, each with those, in the order they were sent, and
+    /// with the entries that they have become.
+    pub fn each(&self, now: u64) -> impl Iterator<Item = (&[u8], Vec<(&[u8], StreamId)>)> {
+        let forgotten = self.forgotten(now);
+        let named = self.producers.iter().map(move |(name, one)| (&**name, one.kept(forgotten)));
+        named.filter(|(_, messages)| !messages.is_empty())
     }
 
     /// Until when messages were sent that are kept no longer.

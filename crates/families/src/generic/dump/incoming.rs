@@ -1,12 +1,14 @@
-//! What RESTORE makes of a payload while it is read: streams as they are kept, as they may be
-//! long; a plain value of anything else.
+//! What RESTORE makes of a payload while it is read: streams and arrays as they are kept, as they
+//! may be long; a plain value of anything else.
 
 use std::borrow::Cow;
 
-use keyspace::Millis;
+use keyspace::array::{Cursor, Draft};
 use keyspace::stream::{NodeLimits, Stream};
+use keyspace::{Millis, SMALL_ARRAY_BYTES_MAX};
 use rdb::{
-    Builder, ConsumerHead, GroupHead, Kind, Limits, RdbError, Sink, StreamState, Text, Trust, Value,
+    Builder, ConsumerHead, GroupHead, Kind, Limits, RdbError, Sink, Slot, StreamState, Text, Trust,
+    Value,
 };
 
 use super::stream::NewStream;
@@ -15,6 +17,7 @@ use super::stream::NewStream;
 pub(super) enum Incoming {
     Plain(Value),
     Stream(Box<Stream>),
+    Array(Box<Draft>),
 }
 
 impl Incoming {
@@ -27,11 +30,12 @@ impl Incoming {
     ) -> Result<Incoming, RdbError> {
         let dump = rdb::open_trusting(dump, trust)?;
         let plain = Builder::default();
-        let mut building = Building { node_limits, now, plain, stream: None };
+        let mut building = Building { node_limits, now, plain, stream: None, array: None };
         rdb::decode(dump.payload, dump.version, &Limits::default(), &mut building)?;
-        match building.stream {
-            Some(stream) => Ok(Incoming::Stream(Box::new(stream.finish()?))),
-            None => building.plain.finish().map(Incoming::Plain),
+        match (building.stream, building.array) {
+            (Some(stream), _) => Ok(Incoming::Stream(Box::new(stream.finish()?))),
+            (None, Some(array)) => Ok(Incoming::Array(array)),
+            (None, None) => building.plain.finish().map(Incoming::Plain),
         }
     }
 }
@@ -41,11 +45,16 @@ struct Building {
     now: Millis,
     plain: Builder,
     stream: Option<NewStream>,
+    array: Option<Box<Draft>>,
 }
 
 impl Building {
     fn open_stream(&mut self) -> Result<&mut NewStream, RdbError> {
         self.stream.as_mut().ok_or(RdbError::UnknownType)
+    }
+
+    fn open_array(&mut self) -> Result<&mut Draft, RdbError> {
+        self.array.as_deref_mut().ok_or(RdbError::UnknownType)
     }
 }
 
@@ -57,6 +66,10 @@ impl Sink for Building {
     fn begin(&mut self, kind: Kind, count: usize) -> Result<(), RdbError> {
         if kind == Kind::Stream {
             self.stream = Some(NewStream::new(self.node_limits, self.now));
+            return Ok(());
+        }
+        if kind == Kind::Array {
+            self.array = Some(Box::new(Draft::new(Cursor::default())));
             return Ok(());
         }
         self.plain.begin(kind, count)
@@ -81,6 +94,28 @@ impl Sink for Building {
 
     fn scored(&mut self, member: &[u8], score: f64) -> Result<(), RdbError> {
         self.plain.scored(member, score)
+    }
+
+    /// The next value comes behind the last one; how large a ring was is not said.
+    fn inserted(&mut self, index: Option<u64>) -> Result<(), RdbError> {
+        let next = index.map_or(0, |index| index.saturating_add(1));
+        self.open_array()?.set_cursor(Cursor { next, ring: 0 });
+        Ok(())
+    }
+
+    fn slot(&mut self, index: u64, value: Slot<'_>) -> Result<(), RdbError> {
+        let mut digits = itoa::Buffer::new();
+        let mut double = Vec::new();
+        let text = match &value {
+            Slot::Integer(value) => digits.format(*value).as_bytes(),
+            Slot::Double(value) => {
+                protocol::format_double(*value, &mut double);
+                &double
+            }
+            Slot::Text(text) => text,
+        };
+        self.open_array()?.set(index, text, SMALL_ARRAY_BYTES_MAX);
+        Ok(())
     }
 
     fn entry(

@@ -4,26 +4,74 @@
 //! packed them, and those that were deleted stay behind.
 
 use keyspace::Millis;
-use keyspace::stream::{ConsumerId, Group, Log, Memory, NodeLimits, Pending, Stream, StreamId};
+use keyspace::stream::{
+    Consumer, ConsumerId, Group, Log, Memory, NodeLimits, Pending, ProducerCounters, Producers,
+    Stream, StreamId,
+};
 use rdb::{
-    ConsumerHead, GroupHead, GroupsEncoder, Options, RdbError, StreamEncoder, StreamState, Text,
+    ConsumerHead, Format, GroupHead, GroupsEncoder, Options, RdbError, StreamEncoder, StreamState,
+    Text,
 };
 use smallvec::SmallVec;
 
 /// Who gets what a group has pending and nobody owns, where the group has no consumer at all.
 const NOBODY: ConsumerHead<'static> = ConsumerHead { name: b"", seen_ms: 0, active_ms: None };
 
+/// The oldest format that has a place for all of a stream. What was given back by its owner makes
+/// none newer: it finds another place.
+pub(super) fn format_of(stream: &Stream) -> Format {
+    let tells = |producers: &Producers| {
+        let is_counted = producers.counters() != ProducerCounters::default();
+        is_counted || producers.memory() != Memory::default()
+    };
+    let has_unowned = |group: &Group| group.pending().values().any(|one| one.owner.is_none());
+    match stream.producers().is_some_and(tells) {
+        false => Format::Redis11,
+        true if stream.groups().values().any(has_unowned) => Format::Redis14,
+        true => Format::Redis13,
+    }
+}
+
 /// Appends a stream's payload.
-pub(super) fn encode(stream: &Stream, options: Options, out: &mut Vec<u8>) -> Result<(), RdbError> {
+pub(super) fn encode(
+    stream: &Stream,
+    now: Millis,
+    options: Options,
+    out: &mut Vec<u8>,
+) -> Result<(), RdbError> {
     let mut encoder = StreamEncoder::new(options, out);
     for entry in stream.log.range(StreamId::ZERO, StreamId::MAX) {
         encoder.entry(outer(entry.id), entry.fields())?;
     }
     let mut groups = encoder.state(&state_of(&stream.log), stream.groups().len())?;
     for (name, group) in stream.groups() {
-        encode_group(name, group, &mut groups)?;
+        if options.format == Format::Redis14 {
+            encode_whole_group(name, group, &mut groups)?;
+        } else {
+            encode_group(name, group, &mut groups)?;
+        }
     }
-    groups.finish()
+    match stream.producers() {
+        Some(producers) if matches!(options.format, Format::Redis13 | Format::Redis14) => {
+            encode_producers(producers, now, groups)
+        }
+        _ => groups.finish(),
+    }
+}
+
+fn encode_producers(
+    producers: &Producers,
+    now: Millis,
+    groups: GroupsEncoder<'_>,
+) -> Result<(), RdbError> {
+    let (memory, counters) = (producers.memory(), producers.counters());
+    let each: Vec<_> = producers.each(now).collect();
+    let mut encoder = groups.producers(memory.seconds, memory.ids_max as u64, each.len())?;
+    for (name, messages) in each {
+        let messages = messages.into_iter().map(|(message, id)| (message, outer(id)));
+        encoder.producer(name, messages)?;
+    }
+    encoder.finish(counters.added, counters.duplicates)
 }
 
 fn state_of(log: &Log) -> StreamState {
@@ -36,6 +84,33 @@ fn state_of(log: &Log) -> StreamState {
     }
 }
 
+/// Appends a group in a format that knows pending entries without an owner.
+fn encode_whole_group(
+    name: &[u8],
+    group: &Group,
+    groups: &mut GroupsEncoder<'_>,
+) -> Result<(), RdbError> {
+    let head = GroupHead { name, last_id: outer(group.last()), entries_read: group.entries_read() };
+    groups.group(head, pending_of(group), group.consumers().len())?;
+    for consumer in group.consumers() {
+        groups.consumer(head_of(consumer), consumer.pending().iter().map(|&id| outer(id)))?;
+    }
+    let unowned = ids(group.pending().iter().filter(|(_, one)| one.owner.is_none()));
+    groups.given_back(unowned.into_iter())
+}
+
+fn pending_of(group: &Group) -> impl ExactSizeIterator<Item = rdb::Pending> {
+    group.pending().iter().map(|(&id, one)| rdb::Pending {
+        id: outer(id),
+        delivered_ms: one.time,
+        deliveries: one.count,
+    })
+}
+
+fn head_of(consumer: &Consumer) -> ConsumerHead<'_> {
+    ConsumerHead { name: consumer.name(), seen_ms: consumer.seen, active_ms: consumer.active }
+}
+
 /// Appends a group. The format knows no pending entry without an owner; the first consumer gets
 /// those, delivered so long ago that anybody may claim them.
 fn encode_group(
@@ -43,24 +118,14 @@ fn encode_group(
     group: &Group,
     groups: &mut GroupsEncoder<'_>,
 ) -> Result<(), RdbError> {
-    let pending = group.pending().iter().map(|(&id, one)| rdb::Pending {
-        id: outer(id),
-        delivered_ms: one.time,
-        deliveries: one.count,
-    });
     let mut unowned = ids(group.pending().iter().filter(|(_, one)| one.owner.is_none()));
     let needs_somebody = group.consumers().len() == 0 && !unowned.is_empty();
     let head = GroupHead { name, last_id: outer(group.last()), entries_read: group.entries_read() };
-    groups.group(head, pending, group.consumers().len() + usize::from(needs_somebody))?;
+    groups.group(head, pending_of(group), group.consumers().len() + usize::from(needs_somebody))?;
     for consumer in group.consumers() {
-        let head = ConsumerHead {
-            name: consumer.name(),
-            seen_ms: consumer.seen,
-            active_ms: consumer.active,
-        };
         let mut owned = std::mem::take(&mut unowned);
         owned.extend(consumer.pending().iter().map(|&id| outer(id)));
-        groups.consumer(head, owned.into_iter())?;
+        groups.consumer(head_of(consumer), owned.into_iter())?;
     }
     if needs_somebody {
         groups.consumer(NOBODY, unowned.into_iter())?;

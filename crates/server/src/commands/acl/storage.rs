@@ -62,9 +62,9 @@ fn path(call: &Call<'_>) -> Result<Arc<Path>, CommandError> {
     let path = config.live().aclfile.as_deref().map(Arc::from);
     path.ok_or_else(|| {
         CommandError::text(
-            "ERR This instance is not configured to use an ACL file. You may want to specify \
+            "ERR This Redis instance is not configured to use an ACL file. You may want to specify \
              users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have \
-             a configuration file set) in order to store users in the configuration.",
+             a Redis configuration file set) in order to store users in the Redis configuration.",
         )
     })
 }

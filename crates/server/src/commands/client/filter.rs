@@ -56,21 +56,21 @@ impl<'a> Filter<'a> {
         Filter { tests: vec![test], skips_own: false }
     }
 
-    /// Reads options. `skips_own`: what holds without SKIPME.
+    /// Reads options of KILL, which spares who asks unless SKIPME says otherwise, or of LIST.
     ///
     /// # Errors
     /// Those of the first option that is none, or has a value that is none.
     pub(super) fn parse(
         mut args: Args<'a>,
-        skips_own: bool,
+        is_kill: bool,
         server: &Server,
     ) -> Result<Filter<'a>, CommandError> {
-        let mut filter = Filter { tests: Vec::new(), skips_own };
+        let mut filter = Filter { tests: Vec::new(), skips_own: is_kill };
         while !args.is_empty() {
             if args.word_with_value("SKIPME") {
                 filter.skips_own = yes_or_no(args.bytes()?)?;
             } else {
-                filter.add(test(&mut args, server)?);
+                filter.add(test(&mut args, is_kill, server)?);
             }
         }
         Ok(filter)
@@ -102,14 +102,14 @@ impl<'a> Filter<'a> {
 }
 
 /// Takes one option with its value, or its numbers.
-fn test<'a>(args: &mut Args<'a>, server: &Server) -> Result<Test<'a>, CommandError> {
+fn test<'a>(args: &mut Args<'a>, is_kill: bool, server: &Server) -> Result<Test<'a>, CommandError> {
     let option = args.bytes()?.to_ascii_uppercase();
     let (wanted, name) = match option.strip_prefix(b"NOT-") {
         Some(name) => (false, name),
         None => (true, &option[..]),
     };
     if name == b"ID" {
-        return Ok(Test { condition: Condition::Ids(ids(args)?), wanted });
+        return Ok(Test { condition: Condition::Ids(ids(args, is_kill)?), wanted });
     }
     let value = args.bytes()?;
     let condition = match name {
@@ -135,13 +135,20 @@ fn test<'a>(args: &mut Args<'a>, server: &Server) -> Result<Test<'a>, CommandErr
     Ok(Test { condition, wanted })
 }
 
-/// Takes numbers as long as there are any.
-fn ids(args: &mut Args<'_>) -> Result<BTreeSet<ClientId>, CommandError> {
+/// Takes numbers as long as there are any; KILL takes at least one.
+fn ids(args: &mut Args<'_>, is_kill: bool) -> Result<BTreeSet<ClientId>, CommandError> {
     let mut ids = BTreeSet::new();
+    let wrong = || error("client-id should be greater than 0");
+    if is_kill && args.get(0).is_some_and(|first| parse_integer(first).is_none()) {
+        return Err(wrong());
+    }
     while let Some(id) = args.get(0).and_then(parse_integer) {
         let id = u64::try_from(id).ok().filter(|&id| id > 0);
-        ids.insert(id.ok_or_else(|| error("client-id should be greater than 0"))?);
+        ids.insert(id.ok_or_else(wrong)?);
         args.bytes()?;
+    }
+    if ids.is_empty() && !args.is_empty() {
+        return Err(error("client-id should be greater than 0"));
     }
     Ok(ids)
 }

@@ -1,43 +1,74 @@
 //! A client as CLIENT LIST describes it: `name=value`, separated by blanks, on one line.
 //!
-//! Which fields there are, and in which order, is what Redis and Valkey write together. Fields of
-//! things that a connection here does not have, such as a reply buffer of its own, say so with 0.
+//! Which fields there are, and in which order, is what Redis and Valkey write together; `capa`,
+//! which only Valkey has, stands there for clients that are able to do something. Fields of things
+//! that a connection here does not have, such as a reply buffer of its own, say so with 0. A buffer
+//! for requests is a connection's own while one of them has come in part; else it is the worker's,
+//! and shown for the client that asks.
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use keyspace::Millis;
+use protocol::Words;
 
 use crate::acl::DEFAULT_USER;
 use crate::client::{Client, Kill, Names, Progress, Subscribed};
+use crate::worker::READ_BYTES;
 
 /// All letters that a filter may ask for, though some stand for what no client here can be.
 pub(super) const FLAG_LETTERS: &[u8] = b"OSMPxbtRBdcuAUreTIiEN";
 
 /// Adds the line of a client, its end included.
 pub(super) fn write(client: &Client, now: Millis, into: &mut String) {
-    let names = client.names();
-    try_write(client, &names, now, into).expect("writing to a string does not fail");
+    let at = Moment { now, running: None };
+    try_write(client, &client.names(), at, into).expect("writing to a string does not fail");
 }
 
-fn try_write(client: &Client, names: &Names, now: Millis, into: &mut String) -> fmt::Result {
+/// Adds the line of the client that asks, in this request. It lies in the worker's buffer.
+pub(super) fn write_own(client: &Client, now: Millis, words: Words<'_>, into: &mut String) {
+    let at = Moment { now, running: Some(request_bytes(words)) };
+    try_write(client, &client.names(), at, into).expect("writing to a string does not fail");
+}
+
+/// When a client is described.
+struct Moment {
+    now: Millis,
+    /// Bytes of its request that runs just then, if one does.
+    running: Option<usize>,
+}
+
+/// How long a request is on the wire.
+fn request_bytes(words: Words<'_>) -> usize {
+    let header = |count: usize| 3 + count.checked_ilog10().map_or(1, |digits| 1 + digits as usize);
+    let words = words.iter();
+    header(words.len()) + words.map(|word| header(word.len()) + word.len() + 2).sum::<usize>()
+}
+
+fn try_write(client: &Client, names: &Names, at: Moment, into: &mut String) -> fmt::Result {
+    let Moment { now, running } = at;
     let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
     let waiting = load(&client.output_bytes) + client.outbox_bytes();
-    let query = load(&client.query_bytes);
+    let query = load(&client.query_bytes) + running.unwrap_or(0) as u64;
+    let rest = running.map_or(0, |running| READ_BYTES.saturating_sub(running)) as u64;
+    let query_free = load(&client.query_free_bytes) + rest;
     write!(into, "id={} addr={}", client.id, client.address)?;
     write!(into, " laddr={} fd={}", client.local_address, client.fd)?;
     write!(into, " name={}", text(&names.name))?;
     write!(into, " age={} idle={}", age_seconds(client, now), idle_seconds(client, now))?;
-    write!(into, " flags={} capa={}", flags(client, names), capa(client))?;
+    write!(into, " flags={}", flags(client, names))?;
+    if !capa(client).is_empty() {
+        write!(into, " capa={}", capa(client))?;
+    }
     write!(into, " db={}", client.db.load(Ordering::Relaxed))?;
     let Progress { queued, queued_bytes, watched } = names.progress;
     let queued = queued.map_or(-1, usize::cast_signed);
     let Subscribed { channels, patterns, shard_channels } = names.subscribed;
     write!(into, " sub={channels} psub={patterns} ssub={shard_channels}")?;
     write!(into, " multi={queued} watch={watched}")?;
-    write!(into, " qbuf={query}")?;
-    write!(into, " qbuf-free={}", load(&client.query_capacity).saturating_sub(query))?;
-    write!(into, " argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl=0")?;
+    write!(into, " qbuf={query} qbuf-free={query_free}")?;
+    write!(into, " argv-mem={}", load(&client.argument_bytes))?;
+    write!(into, " multi-mem={queued_bytes} rbs=0 rbp=0 obl=0")?;
     write!(into, " oll={} omem={waiting}", u8::from(waiting > 0))?;
     write!(into, " tot-mem={}", client.memory_bytes())?;
     write!(into, " events={}", if waiting > 0 { "rw" } else { "r" })?;

@@ -1,6 +1,7 @@
 //! CLIENT TRACKING and what belongs to it: being told when a key that was read may be another.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -138,7 +139,6 @@ impl<'a> Options<'a> {
             Some(Mode::Broadcast(prefixes)) => prefixes.clone(),
             _ => BTreeSet::new(),
         };
-        let overlap = |one: &[u8], other: &[u8]| one.starts_with(other) || other.starts_with(one);
         let clash = |prefix: &[u8], other: &[u8], what: &str| {
             let (prefix, other) = (String::from_utf8_lossy(prefix), String::from_utf8_lossy(other));
             refusal(format!(
@@ -146,11 +146,12 @@ impl<'a> Options<'a> {
                  client must not overlap."
             ))
         };
+        let provided = first_overlap(&self.prefixes);
         for (at, prefix) in self.prefixes.iter().enumerate() {
-            if let Some(other) = all.iter().find(|other| overlap(prefix, other)) {
+            if let Some(other) = overlapping(&all, prefix) {
                 return Err(clash(prefix, other, "an existing"));
             }
-            if let Some(other) = self.prefixes[at + 1..].iter().find(|one| overlap(prefix, one)) {
+            if let Some((_, other)) = provided.filter(|&(first, _)| first == at) {
                 return Err(clash(prefix, other, "another provided"));
             }
         }
@@ -160,6 +161,41 @@ impl<'a> Options<'a> {
         }
         Ok(all)
     }
+}
+
+fn overlap(one: &[u8], other: &[u8]) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+/// The first of several prefixes, none of which begins another, that one overlaps with.
+fn overlapping<'a>(all: &'a BTreeSet<Vec<u8>>, prefix: &[u8]) -> Option<&'a [u8]> {
+    let bounds = |from: Bound<&[u8]>, to: Bound<&[u8]>| all.range::<[u8], _>((from, to));
+    // What begins it is the last one up to it: whatever stands between begins so, too.
+    let begins = bounds(Bound::Unbounded, Bound::Included(prefix)).next_back();
+    let begins = begins.filter(|other| prefix.starts_with(other));
+    let goes_on = bounds(Bound::Included(prefix), Bound::Unbounded).next();
+    let goes_on = goes_on.filter(|other| other.starts_with(prefix));
+    begins.or(goes_on).map(Vec::as_slice)
+}
+
+/// The place of the first prefix that overlaps with another behind it, and the first of those.
+fn first_overlap<'a>(prefixes: &[&'a [u8]]) -> Option<(usize, &'a [u8])> {
+    let mut sorted: Vec<(&[u8], usize)> = prefixes.iter().copied().zip(0..).collect();
+    sorted.sort_unstable();
+    let mut first: Option<usize> = None;
+    let mut outer: Option<(&[u8], usize)> = None;
+    for (prefix, at) in sorted {
+        match outer {
+            // It begins as the one before does, so both overlap.
+            Some((begin, begun)) if prefix.starts_with(begin) => {
+                first = Some(first.unwrap_or(at).min(at).min(begun));
+            }
+            _ => outer = Some((prefix, at)),
+        }
+    }
+    let at = first?;
+    let other = prefixes[at + 1..].iter().find(|other| overlap(prefixes[at], other));
+    other.map(|other| (at, *other))
 }
 
 /// Who is told of every change to keys that begin so must be allowed to read all of them.
@@ -275,4 +311,37 @@ fn flags(terms: Option<&Terms>, caching: bool) -> Vec<&'static str> {
         ("broken_redirect", terms.broken.load(Ordering::Relaxed)),
     ];
     all.into_iter().filter_map(|(flag, holds)| holds.then_some(flag)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        vec(prop::sample::select(&b"ab"[..]), 1..6)
+    }
+
+    proptest! {
+        #[test]
+        fn overlaps_are_those_that_trying_each_pair_finds(given in vec(text(), 0..12)) {
+            let given: Vec<&[u8]> = given.iter().map(Vec::as_slice).collect();
+            let pairs = given.iter().enumerate().find_map(|(at, prefix)| {
+                let other = given[at + 1..].iter().find(|other| overlap(prefix, other))?;
+                Some((at, *other))
+            });
+            prop_assert_eq!(first_overlap(&given), pairs);
+
+            let mut apart: BTreeSet<Vec<u8>> = BTreeSet::new();
+            for prefix in given {
+                let tried = apart.iter().find(|other| overlap(prefix, other)).map(Vec::as_slice);
+                prop_assert_eq!(overlapping(&apart, prefix), tried);
+                if tried.is_none() {
+                    apart.insert(prefix.to_vec());
+                }
+            }
+        }
+    }
 }
