@@ -293,11 +293,11 @@ impl Keyspace {
         }
     }
 
-    /// Runs something in one shard, publishes what it has changed, and has it settled once the gate is
-    /// left; `None` if the gate is busy for longer than a short spin.
+    /// Runs something in one shard, publishes what it has changed, and has it settled once the
+    /// gate is left; `None` if the gate is busy for longer than a short spin.
     ///
-    /// Neither the view nor the tally is moved on the way, which would take as long as a good part of
-    /// a brief command.
+    /// Neither the view nor the tally is moved on the way, which would take as long as a good part
+    /// of a brief command.
     #[inline(always)]
     pub fn try_in_one<T>(
         &self,

@@ -38,8 +38,8 @@ impl<'tree, const L: usize, const I: usize> Range<'tree, L, I> {
     }
 }
 
-/// The same walk, leaf by leaf: who walks far pays once a leaf, and sees early enough what comes next
-/// to ask for its memory.
+/// The same walk, leaf by leaf: who walks far pays once a leaf, and sees early enough what comes
+/// next to ask for its memory.
 impl<'tree, const L: usize, const I: usize> Range<'tree, L, I> {
     /// The handles of the next items, in order: all that are left of a leaf's, and at least one.
     /// `None` if no item is left.
