@@ -287,8 +287,17 @@ impl HashEntry<'_> {
         Ok(was_there)
     }
 
+    /// Names a field for the events that are noted next, where nothing else does.
+    pub fn name(&mut self, field: &[u8]) {
+        self.entry.writing.touch_part(field);
+    }
+
+    /// [`HashEntry::remove`] of a field that is named already.
+    ///
+    /// # Errors
+    /// Those of [`HashEntry::remove`].
     #[inline]
-    fn take_out(&mut self, field: &[u8]) -> Result<bool, Refused> {
+    pub fn take_out(&mut self, field: &[u8]) -> Result<bool, Refused> {
         let now = self.entry.now();
         if let Some((Big::Hash(map), hasher)) = self.entry.big_mut() {
             return Ok(map.remove(field, now, hasher));

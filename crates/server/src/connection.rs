@@ -942,6 +942,11 @@ impl Connection {
 
     /// Fails if more output waits than may.
     fn keep_to_limits(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            self.soft_since = None;
+            self.session.client.output_bytes.store(0, Ordering::Relaxed);
+            return Ok(());
+        }
         let settings = self.worker.settings();
         let now = self.worker.server.clock.now();
         if self.over_limit(&settings, self.output.len(), now) {

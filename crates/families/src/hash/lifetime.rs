@@ -155,10 +155,14 @@ fn set_until(entry: &mut HashEntry<'_>, args: Args<'_>, until: Until) -> Done {
 
 /// Takes fields out that are set when their deadline has passed. Subscribers are told that they
 /// came and went, those that were not there, too.
-fn set_too_late<'a>(entry: &mut HashEntry<'_>, fields: impl IntoIterator<Item = &'a [u8]>) -> Done {
+fn set_too_late<'a>(
+    entry: &mut HashEntry<'_>,
+    fields: impl Iterator<Item = &'a [u8]> + Clone,
+) -> Done {
     let is_new = !entry.exists();
+    fields.clone().for_each(|field| entry.name(field));
     entry.also(event::HSET);
-    let (removed, outcome) = count_done(fields, |field| entry.remove(field));
+    let (removed, outcome) = count_done(fields, |field| entry.take_out(field));
     if removed > 0 {
         entry.noted(event::HDEL);
     } else {
