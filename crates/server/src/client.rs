@@ -258,6 +258,8 @@ pub struct Client {
     pub subscribed: AtomicBool,
     /// Whether it waits, in a blocking command or as commands are paused.
     pub blocked: AtomicBool,
+    /// Whether a command of its that may wait is looked at on another thread.
+    pub away: AtomicBool,
     /// CLIENT CAPA redirect.
     pub follows_redirects: AtomicBool,
     /// A wait that CLIENT UNBLOCK may cut short.
@@ -331,6 +333,7 @@ impl Client {
             monitor: AtomicBool::new(false),
             subscribed: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            away: AtomicBool::new(false),
             follows_redirects: AtomicBool::new(false),
             wait: AtomicU64::new(WAITS_NOT),
             names: Mutex::new(None),
@@ -385,7 +388,7 @@ impl Client {
     /// For how long nothing was heard of it; 0 for those that have a reason to be silent.
     #[must_use]
     pub fn idle_millis(&self, now: u64) -> u64 {
-        let reasons = [&self.monitor, &self.subscribed, &self.blocked];
+        let reasons = [&self.monitor, &self.subscribed, &self.blocked, &self.away];
         let waits = reasons.iter().any(|flag| flag.load(Ordering::Relaxed));
         if waits { 0 } else { now.saturating_sub(self.last_seen.load(Ordering::Relaxed)) }
     }

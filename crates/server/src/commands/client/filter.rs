@@ -147,9 +147,6 @@ fn ids(args: &mut Args<'_>, is_kill: bool) -> Result<BTreeSet<ClientId>, Command
         ids.insert(id.ok_or_else(wrong)?);
         args.bytes()?;
     }
-    if ids.is_empty() && !args.is_empty() {
-        return Err(error("client-id should be greater than 0"));
-    }
     Ok(ids)
 }
 
