@@ -39,9 +39,11 @@ pub enum ArgumentKind {
 /// The arguments that a syntax describes.
 #[must_use]
 pub fn arguments(syntax: &str) -> Vec<Argument> {
+    // What must be one of several stands in either kind of brackets.
+    let syntax = syntax.replace('<', "(").replace('>', ")");
     let spaced = ["[", "]", "(", ")", "|"]
         .iter()
-        .fold(syntax.to_owned(), |text, mark| text.replace(mark, &format!(" {mark} ")));
+        .fold(syntax, |text, mark| text.replace(mark, &format!(" {mark} ")));
     let words = with_repetitions(spaced.split_whitespace().collect());
     let mut parser = SyntaxParser { words: &words };
     let first = parser.sequence();
@@ -296,6 +298,15 @@ mod tests {
         assert_eq!(expiry[0].token.as_deref(), Some("EX"));
         assert_eq!(expiry[0].kind, ArgumentKind::Value("integer"));
         assert_eq!(expiry[2].kind, ArgumentKind::PureToken);
+    }
+
+    #[test]
+    fn what_must_be_one_of_several_may_stand_in_angles() {
+        assert_eq!(arguments("key <A | B>"), arguments("key (A | B)"));
+        let side = &arguments("source <LEFT | RIGHT> [COUNT count]")[1];
+        let ArgumentKind::OneOf(sides) = &side.kind else { panic!("one of two") };
+        assert_eq!(sides[1].token.as_deref(), Some("RIGHT"));
+        assert!(!side.optional);
     }
 
     #[test]

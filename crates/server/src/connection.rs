@@ -413,13 +413,15 @@ impl Connection {
         server.timed_waits.fetch_add(timed, Ordering::Relaxed);
         let answer = self.answer_of(server, &mut wait).await;
         server.timed_waits.fetch_sub(timed, Ordering::Relaxed);
+        let mut is_refused = false;
         if let Some((error, rejected)) = wait.blocked.take_error() {
             self.worker.count_error(Some(wait.number), rejected, &error);
+            is_refused = rejected;
         }
         if !wait.blocked.has_left() {
             self.end_wait(server, &wait.blocked).await;
         }
-        if answer.is_some() {
+        if answer.is_some() && !is_refused {
             self.book_wait(server, &wait);
         }
         client.blocked.store(false, Ordering::Relaxed);
