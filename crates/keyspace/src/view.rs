@@ -678,10 +678,7 @@ impl<'g> View<'g> {
         key: &'v [u8],
         kind: Type,
     ) -> Result<CollectionEntry<'v>, Refused> {
-        let hash = self.hash(key);
-        let id = self.keyspace.shard_of(hash);
-        let mut writing = self.writing(id);
-        let found = writing.find_used(hash, key, Kept::of);
+        let (writing, hash, found) = self.find_kept(key);
         CollectionEntry::new(writing, (key, hash), found, kind)
     }
 
@@ -696,12 +693,18 @@ impl<'g> View<'g> {
         key: &'v [u8],
         kind: Type,
     ) -> Result<CollectionEntry<'v>, Refused> {
-        let hash = self.hash(key);
-        let id = self.keyspace.shard_of(hash);
-        let mut writing = self.writing(id);
-        let found = writing.find_used(hash, key, Kept::of);
+        let (writing, hash, found) = self.find_kept(key);
         writing.count(key, found.is_some());
         CollectionEntry::new(writing, (key, hash), found, kind)
+    }
+
+    /// What a key holds, by its hash, with where it is changed.
+    #[inline(always)]
+    fn find_kept<'v>(&'v mut self, key: &[u8]) -> (Writing<'v>, u64, Option<(At, Kept)>) {
+        let hash = self.hash(key);
+        let mut writing = self.writing(self.keyspace.shard_of(hash));
+        let found = writing.find_used(hash, key, Kept::of);
+        (writing, hash, found)
     }
 
     /// The guard of a key that is to hold a collection of this type, whatever it holds now: that

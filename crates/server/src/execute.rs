@@ -335,7 +335,7 @@ impl<'a> Batch<'a> {
         let (entry, command) = self.named(request, session)?;
         if !session.is_free() {
             // The log of refusals tells what it was that led to one.
-            note_called(entry, command, session);
+            note_called(entry, command, &session.client);
         }
         self.permit(request, entry, command, session)?;
         if command.flags.has(Flags::DENY_OOM) && self.is_out_of_memory() {
@@ -372,7 +372,7 @@ impl<'a> Batch<'a> {
                 self.permit(request, entry, entry.command, session)?;
             }
             let command = found?;
-            note_called(entry, command, session);
+            note_called(entry, command, &session.client);
             command
         };
         if !command.arity.allows(words.len()) {
@@ -599,7 +599,7 @@ impl<'a> Batch<'a> {
         if let (Ok(Tried::Waits(until)), Run::Block(block)) = (&done, command.run) {
             let (client, dialect) = (&session.client, session.dialect);
             // Who ends the wait counts it as a call of this command.
-            note_called(entry, command, session);
+            note_called(entry, command, &session.client);
             let attempt = self.attempt(request, entry, command, session);
             let permit = Permit::new(&self.server.acl, &session.user, &attempt);
             let blocked = Blocked::new(client, dialect, block, request.words, permit, &view);
@@ -900,9 +900,7 @@ impl<'a> Batch<'a> {
             self.worker.stats().admin_commands.add(calls);
         }
         client.commands.add(calls);
-        let command = counted(entry.command, command);
-        let sub = Some(command).filter(|&command| !std::ptr::eq(command, entry.command));
-        client.set_last_command(entry.command, sub);
+        note_called(entry, command, client);
         self.book_run(entry, command, (calls, nanos));
     }
 
@@ -1094,15 +1092,15 @@ pub fn held(
     session: &Session,
     rest: Millis,
 ) -> Ran {
-    note_called(entry, command, session);
+    note_called(entry, command, &session.client);
     Ran::Paused(rest)
 }
 
 /// Notes which command a client has called.
-fn note_called(entry: &CommandEntry, command: &'static Command, session: &Session) {
+fn note_called(entry: &CommandEntry, command: &'static Command, client: &Client) {
     let command = counted(entry.command, command);
     let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
-    session.client.set_last_command(entry.command, sub);
+    client.set_last_command(entry.command, sub);
 }
 
 /// Runs a command; a panic, which is a bug, becomes an error of that command alone.
