@@ -27,11 +27,11 @@ use keyspace::{Plan, ShardId};
 use protocol::Words;
 use script::{Failure, LibrarySource, ScriptId};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::executor::Executor;
 use crate::server::Server;
-use interpreter::Interpreter;
+use interpreter::{Interpreter, Kit, Remains};
 use registry::{Conduct, Registry};
 
 /// The most scripts that run beside the workers at once.
@@ -195,10 +195,14 @@ pub struct Scripts {
     whole: AtomicUsize,
     /// Interpreters that nobody has at hand.
     idle: Mutex<Vec<Interpreter>>,
+    /// What is left of interpreters whose Luas were given up: the next ones begin with it.
+    kits: Mutex<Vec<Kit>>,
+    /// How often all Luas were given up. Who has one at hand listens.
+    given_up: watch::Sender<u64>,
     interpreters: AtomicUsize,
     /// How many transactions with scripts may enter their shards, or run.
     transactions: Permits,
-    /// Executors of transactions with scripts, that nobody uses.
+    /// Executors of transactions with scripts, that nobody uses; without a Lua.
     executors: Mutex<Vec<Executor>>,
     conducts: Mutex<Conducts>,
 }
@@ -268,16 +272,61 @@ impl Scripts {
         }
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<Interpreter>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kits(&self) -> MutexGuard<'_, Vec<Kit>> {
+        self.kits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// An interpreter that nobody uses, or a new one.
     fn interpreter(&self, server: &Arc<Server>, seed: u64) -> Result<Interpreter, Failure> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(interpreter) => Ok(interpreter),
-            None => {
-                let number = self.interpreters.fetch_add(1, Ordering::Relaxed);
-                Interpreter::new(server, number, seed)
-            }
+        if let Some(interpreter) = self.idle().pop() {
+            return Ok(interpreter);
         }
+        // Asked before it begins: what is given up from here on is this one, too.
+        let born = *self.given_up.borrow();
+        let engine = Interpreter::new_engine()?;
+        let left = self.kits().pop();
+        let kit = left.unwrap_or_else(|| {
+            let number = self.interpreters.fetch_add(1, Ordering::Relaxed);
+            Kit::new(server, number, seed)
+        });
+        Ok(Interpreter::new(engine, Box::new(kit), born))
+    }
+
+    /// Gives up all Luas: those of the workers when they are told, in between two of their
+    /// requests, those that run when they have ended, all others now. Returns what these, and the
+    /// one that `own` has at hand, leave to be dropped.
+    pub fn give_up_luas(&self, own: &Executor) -> Vec<Remains> {
+        self.given_up.send_modify(|times| *times += 1);
+        let idle = std::mem::take(&mut *self.idle());
+        idle.into_iter().chain(own.interpreter.take()).map(|one| self.give_up(one)).collect()
+    }
+
+    /// Tells whoever has a Lua at hand when all are given up.
+    #[must_use]
+    pub fn luas_given_up(&self) -> watch::Receiver<u64> {
+        self.given_up.subscribe()
+    }
+
+    /// Gives up the Lua that an executor has at hand, if all have been given up since that began.
+    pub fn give_up_outlived(&self, executor: &Executor) -> Option<Remains> {
+        let times = *self.given_up.borrow();
+        let interpreter = executor.interpreter.take()?;
+        if interpreter.is_outlived(times) {
+            return Some(self.give_up(interpreter));
+        }
+        executor.interpreter.replace(Some(interpreter));
+        None
+    }
+
+    /// Gives up the Lua of one interpreter; returns what is to be dropped.
+    fn give_up(&self, interpreter: Interpreter) -> Remains {
+        let (kit, remains) = interpreter.give_up();
+        self.kits().push(*kit);
+        remains
     }
 
     /// An executor that nobody uses, or a new one, for a transaction with scripts.
@@ -293,12 +342,21 @@ impl Scripts {
     }
 
     fn put_back_executor(&self, executor: Executor) {
+        if let Some(interpreter) = executor.interpreter.take() {
+            self.put_back(interpreter);
+        }
         self.executors.lock().unwrap_or_else(PoisonError::into_inner).push(executor);
     }
 
     fn put_back(&self, interpreter: Interpreter) {
         interpreter.tell_memory();
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(interpreter);
+        let mut idle = self.idle();
+        // Asked under the lock: whoever gives up all of them now finds it there, or it finds that.
+        if !interpreter.is_outlived(*self.given_up.borrow()) {
+            return idle.push(interpreter);
+        }
+        drop(idle);
+        drop(self.give_up(interpreter));
     }
 
     fn unregister(&self, running: &Arc<Running>) {

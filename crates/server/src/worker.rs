@@ -158,6 +158,7 @@ async fn serve(worker: Rc<Worker>, mut arriving: UnboundedReceiver<Arriving>) {
         tokio::task::spawn_local(async move { sampler::run(&worker.server).await });
     }
     tokio::task::spawn_local(look_at_clients(Rc::clone(&worker)));
+    tokio::task::spawn_local(give_up_luas(Rc::clone(&worker)));
     loop {
         tokio::select! {
             () = worker.server.stopped() => break,
@@ -197,6 +198,18 @@ async fn look_at_clients(worker: Rc<Worker>) {
             {
                 client.ring();
             }
+        }
+    }
+}
+
+/// Gives up the Lua that this worker has at hand whenever all are given up. It is dropped in the
+/// background, so that no connection waits for that.
+async fn give_up_luas(worker: Rc<Worker>) {
+    let server = &worker.server;
+    let mut times = server.scripts.luas_given_up();
+    while times.changed().await.is_ok() {
+        if let Some(remains) = server.scripts.give_up_outlived(&worker) {
+            server.background.drop_later(0, Box::new(remains));
         }
     }
 }

@@ -68,12 +68,23 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     assert!(comes, "this does not come: {what}");
 }
 
+/// A number that INFO tells.
+fn info(client: &mut Client, section: &str, name: &str) -> u32 {
+    let info = say_line(client, &format!("INFO {section}"));
+    let info = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
+    let told = info.lines().filter_map(|line| line.split_once(':'));
+    let number = told.filter(|(told, _)| *told == name).find_map(|(_, text)| text.parse().ok());
+    number.expect("INFO tells it")
+}
+
 /// How many clients wait for something.
 fn blocked(client: &mut Client) -> u32 {
-    let info = say_line(client, "INFO clients");
-    let info = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
-    let count = info.lines().find_map(|line| line.strip_prefix("blocked_clients:"));
-    count.and_then(|count| count.parse().ok()).expect("INFO tells it")
+    info(client, "clients", "blocked_clients")
+}
+
+/// Bytes of all Luas.
+fn lua_bytes(client: &mut Client) -> u32 {
+    info(client, "memory", "used_memory_vm_eval")
 }
 
 fn until_blocked(client: &mut Client, count: u32) {
@@ -589,6 +600,39 @@ fn a_function_that_runs_is_told_of_replaced_and_killed() {
         assert_killed(&mut client);
         assert!(is_error(&say_line(&mut client, "FCALL spin 0"), b"ERR Function not found"));
         until("nothing runs", || items(say_line(&mut other, "FUNCTION STATS"))[1] == Value::Nil);
+    }
+}
+
+/// A flush left to the Luas what scripts had taken, and each noticed when it next ran one: a worker
+/// that ran none kept it for ever.
+#[test]
+fn flushing_gives_up_every_lua_and_that_of_a_script_that_runs_when_it_ends() {
+    const BIG: u32 = 1 << 20;
+    let fat = format!("return #'{}'", "x".repeat(BIG as usize));
+    let fat = ["EVAL", &fat, "0"];
+    let flushes =
+        ["SCRIPT FLUSH SYNC", "SCRIPT FLUSH ASYNC", "FUNCTION FLUSH SYNC", "FUNCTION FLUSH ASYNC"];
+    for (flush, shape) in
+        flushes.iter().flat_map(|flush| [NARROW, WIDE, AWAY].map(|shape| (flush, shape)))
+    {
+        let server = shape.start();
+        let mut clients = [(); 4].map(|()| connect(&server));
+        for client in &mut clients {
+            assert_eq!(say(client, &fat), Value::Integer(BIG.into()));
+        }
+        let [client, running, ..] = &mut clients;
+        assert_eq!(say_line(client, "MULTI"), Value::ok());
+        assert_eq!(say(client, &fat), Value::simple("QUEUED"));
+        assert_eq!(items(say_line(client, "EXEC")), [Value::Integer(BIG.into())]);
+        begin_loop(running, "key");
+        until_blocked(client, 1);
+        assert!(lua_bytes(client) > BIG, "{flush} {shape:?}");
+        assert_eq!(say_line(client, flush), Value::ok());
+        kill(client);
+        assert_killed(running);
+        until("no Lua is left", || lua_bytes(client) == 0);
+        assert_eq!(say_line(client, "EVAL return(1) 0"), Value::Integer(1));
+        assert!((1..BIG / 4).contains(&lua_bytes(client)), "{flush} {shape:?}");
     }
 }
 

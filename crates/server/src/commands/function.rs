@@ -127,8 +127,7 @@ const FLUSH: Command = Command {
 /// Libraries up to this number are dropped where they were deleted.
 const DROP_HERE_MAX: usize = 64;
 
-/// `FUNCTION FLUSH [ASYNC | SYNC]`. Whoever has compiled functions of theirs forgets them when
-/// they next call one, whichever it is.
+/// `FUNCTION FLUSH [ASYNC | SYNC]`
 fn flush(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args();
     if args.len() > 1 {
@@ -150,6 +149,7 @@ fn flush(call: &mut Call<'_>) -> Result<(), CommandError> {
         // What holds them counts, too.
         server.background.drop_later(libraries as u64 + 1, Box::new(old));
     }
+    call.batch.give_up_luas(is_lazy);
     call.reply().ok();
     Ok(())
 }

@@ -242,15 +242,18 @@ fn flags(call: &mut Call<'_>, mut args: Args<'_>) -> Result<Next, CommandError> 
 }
 
 fn flush(call: &mut Call<'_>, args: Args<'_>) -> Result<Next, CommandError> {
-    let words: Vec<&[u8]> = args.rest().collect();
-    let is_mode =
-        |word: &[u8]| word.eq_ignore_ascii_case(b"ASYNC") || word.eq_ignore_ascii_case(b"SYNC");
-    if !matches!(words[..], [] | [_]) || !words.iter().all(|word| is_mode(word)) {
-        let text = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
-        return Err(CommandError::text(text));
-    }
+    let is_lazy = match (args.len(), args.get(0)) {
+        (0, _) => call.batch.settings.lazy_user_flush,
+        (1, Some(word)) if word.eq_ignore_ascii_case(b"ASYNC") => true,
+        (1, Some(word)) if word.eq_ignore_ascii_case(b"SYNC") => false,
+        _ => {
+            let text = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
+            return Err(CommandError::text(text));
+        }
+    };
     // Texts alone: dropping them takes no time.
     call.batch.server.scripts.registry.flush();
+    call.batch.give_up_luas(is_lazy);
     call.reply().ok();
     Ok(Next::Done)
 }

@@ -127,7 +127,6 @@ impl ScriptHost {
     /// The host of a script that runs now, for the caller's session.
     pub(super) fn new(
         mut kit: Box<Kit>,
-        number: usize,
         view: Option<View<'static>>,
         caller: &Session,
         terms: Terms,
@@ -141,7 +140,7 @@ impl ScriptHost {
             place,
             is_short: false,
             running: None,
-            number,
+            number: kit.number,
             has_acted: false,
             went: Went { began_nanos, ..Went::default() },
         };

@@ -49,8 +49,11 @@ pub struct Interpreter {
     pub memory: Box<Memory>,
 }
 
-/// What scripts run commands with, from one to the next.
+/// What scripts run commands with, from one to the next. It outlives its Lua: another may take
+/// the place of that, and goes on with its number and its counters.
 pub struct Kit {
+    /// What tells its interpreter from the others.
+    pub number: usize,
     /// As who they do.
     pub executor: Executor,
     /// The user of the last script: mostly that of the next, who is then not counted again in a
@@ -60,31 +63,58 @@ pub struct Kit {
 
 /// What an interpreter remembers, so that it asks nobody.
 pub struct Memory {
-    /// What tells it from the others.
-    pub number: usize,
+    /// How often all Luas had been given up when it began.
+    born: u64,
     scripts: HashMap<ScriptId, Arc<Remembered>>,
     functions: HashMap<Box<[u8]>, Arc<RememberedFunction>>,
-    flushes_seen: u64,
     libraries_seen: u64,
 }
 
+/// A Lua that is given up, and what was remembered of it: only to be dropped.
+pub struct Remains {
+    _engine: Box<Engine>,
+    _memory: Box<Memory>,
+}
+
+impl Kit {
+    /// What a new interpreter of this number runs commands with.
+    #[must_use]
+    pub fn new(server: &Arc<Server>, number: usize, seed: u64) -> Kit {
+        let executor = Executor::new(Arc::clone(server), server.more_stats(), seed);
+        Kit { number, executor, user: None }
+    }
+}
+
 impl Interpreter {
-    /// A new one; `number` tells it from the others.
+    /// One that remembers nothing, and begins after all Luas have been given up so many times.
+    #[must_use]
+    pub fn new(engine: Box<Engine>, kit: Box<Kit>, born: u64) -> Interpreter {
+        let memory =
+            Memory { born, scripts: HashMap::new(), functions: HashMap::new(), libraries_seen: 0 };
+        Interpreter { engine, kit, memory: Box::new(memory) }
+    }
+
+    /// A new Lua for one.
     ///
     /// # Errors
     /// If there is no memory for it.
-    pub fn new(server: &Arc<Server>, number: usize, seed: u64) -> Result<Interpreter, Failure> {
-        let engine = Box::new(Engine::new(MEMORY_MAX_BYTES)?);
-        let executor = Executor::new(Arc::clone(server), server.more_stats(), seed);
-        let memory = Memory {
-            number,
-            scripts: HashMap::new(),
-            functions: HashMap::new(),
-            flushes_seen: 0,
-            libraries_seen: 0,
-        };
-        let kit = Kit { executor, user: None };
-        Ok(Interpreter { engine, kit: Box::new(kit), memory: Box::new(memory) })
+    pub fn new_engine() -> Result<Box<Engine>, Failure> {
+        Engine::new(MEMORY_MAX_BYTES).map(Box::new)
+    }
+
+    /// Whether all Luas have been given up since it began; so many times were they until now.
+    #[must_use]
+    pub fn is_outlived(&self, times: u64) -> bool {
+        self.memory.born != times
+    }
+
+    /// Gives its Lua up; what it leaves may take long to drop.
+    #[must_use]
+    pub fn give_up(self) -> (Box<Kit>, Remains) {
+        let Interpreter { engine, mut kit, memory } = self;
+        kit.user = None;
+        kit.executor.stats().lua_bytes.set(0);
+        (kit, Remains { _engine: engine, _memory: memory })
     }
 
     /// Tells others how much memory its Lua takes now.
@@ -104,22 +134,13 @@ impl Interpreter {
 
     /// Remembers a script that is known.
     pub fn remember(&mut self, known: Arc<Known>) -> Arc<Remembered> {
-        self.forget_flushed();
         if self.memory.scripts.len() >= REMEMBERED_MAX {
             self.memory.scripts.clear();
         }
-        let latency = known.latency_of(self.memory.number);
+        let latency = known.latency_of(self.kit.number);
         let (id, remembered) = (known.script.id(), Arc::new(Remembered { known, latency }));
         self.memory.scripts.insert(id, Arc::clone(&remembered));
         remembered
-    }
-
-    fn forget_flushed(&mut self) {
-        let flushes = self.kit.executor.server.scripts.registry.flushes();
-        if std::mem::replace(&mut self.memory.flushes_seen, flushes) != flushes {
-            self.memory.scripts.clear();
-            self.engine.forget_scripts();
-        }
     }
 
     /// The function of this name.

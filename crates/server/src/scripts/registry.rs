@@ -108,7 +108,6 @@ impl Known {
 #[derive(Default)]
 pub struct Registry {
     known: Mutex<HashMap<ScriptId, Arc<Known>>>,
-    flushes: AtomicU64,
     evicted: AtomicU64,
 }
 
@@ -166,13 +165,6 @@ impl Registry {
     pub fn flush(&self) {
         let all = std::mem::take(&mut *self.known());
         all.values().for_each(|known| known.is_gone.store(true, Ordering::Relaxed));
-        self.flushes.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How often all were forgotten.
-    #[must_use]
-    pub fn flushes(&self) -> u64 {
-        self.flushes.load(Ordering::Relaxed)
     }
 
     /// How many were forgotten because EVAL has brought too many.

@@ -249,8 +249,9 @@ impl<'a> Batch<'a> {
         (terms.plan, terms.is_not_atomic) = (Plan::All, false);
         let Interpreter { mut engine, kit, memory } = interpreter;
         let entered = Some(view.take());
-        let mut host = ScriptHost::new(kit, memory.number, entered, session, terms, Place::Apart);
-        self.server.scripts.describe(memory.number, called.name(), request.words);
+        let number = kit.number;
+        let mut host = ScriptHost::new(kit, entered, session, terms, Place::Apart);
+        self.server.scripts.describe(number, called.name(), request.words);
         let mark = output.mark();
         let mut reply = Reply::new(output, session.dialect);
         let done = match called.program() {
@@ -283,6 +284,14 @@ impl<'a> Batch<'a> {
         let kept = self.keep(source, true, &mut interpreter);
         self.put_back(interpreter);
         kept.map(|kept| kept.known.script.id())
+    }
+
+    /// Gives up all Luas, and drops what that leaves in the background if that is to be lazy.
+    pub fn give_up_luas(&self, is_lazy: bool) {
+        let remains = self.server.scripts.give_up_luas(self.worker);
+        if is_lazy {
+            self.server.background.drop_later(0, Box::new(remains));
+        }
     }
 
     /// Whether the script or the function of a request says that it changes nothing.
@@ -552,8 +561,8 @@ impl<'a> Batch<'a> {
             view.prefetch_buckets(&terms.keys);
         }
         let Interpreter { engine, kit, memory } = interpreter;
-        let number = memory.number;
-        let host = ScriptHost::new(kit, number, view, session, terms, Place::Worker);
+        let number = kit.number;
+        let host = ScriptHost::new(kit, view, session, terms, Place::Worker);
         let dialect = session.dialect;
         match engine.start(called.program(), &keys, &arguments, dialect, host) {
             Progress::Done(finished) => {
