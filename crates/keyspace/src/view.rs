@@ -903,6 +903,13 @@ impl<'g> View<'g> {
         }
     }
 
+    /// Passes over what was noted since clients were last told: they know of it.
+    pub fn pass_over(&mut self) {
+        if let Some(notes) = self.log.notes.get_mut() {
+            notes.mark_told();
+        }
+    }
+
     /// Tells everybody concerned what was changed, leaves the gates, and says what was done.
     pub fn publish(mut self) -> Tally {
         self.conclude()

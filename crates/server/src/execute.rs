@@ -282,7 +282,7 @@ impl<'a> Batch<'a> {
     }
 
     /// What holds for one command alone ends with it: that its reply is not kept, that CLIENT
-    /// CACHING came before it.
+    /// CACHING came before it, that it is a script that begins anew.
     pub fn finish(
         &self,
         request: Request<'_>,
@@ -292,6 +292,9 @@ impl<'a> Batch<'a> {
     ) {
         if !session.keeps_reply() {
             output.rollback(mark);
+        }
+        if session.holds_all {
+            (session.holds_all, session.progress) = (false, 0);
         }
         // All commands of a transaction are one in this.
         if session.caching && !session.is_queueing() {
@@ -449,6 +452,9 @@ impl<'a> Batch<'a> {
     ) -> Result<(), Denial> {
         let user = &session.user;
         user.check(attempt).inspect_err(|denial| {
+            if session.is_repeat {
+                return;
+            }
             let object = denial.object(attempt);
             let refusal =
                 Refusal { reason: denial.reason, context, object: &object, user: &user.name };
@@ -506,6 +512,9 @@ impl<'a> Batch<'a> {
 
     /// Shows a request to the monitors, whatever its row says of that.
     pub fn show_monitors(&self, entry: &CommandEntry, session: &Session, words: Words<'_>) {
+        if session.is_repeat {
+            return;
+        }
         let shown = secrets::shown(entry.command.name, words);
         let address = if session.is_in_script { "lua" } else { &session.client.address };
         let by = (session.db, address);

@@ -53,7 +53,8 @@ pub struct Session {
     pub imports: bool,
     /// Whether the connection ends when its output is written.
     pub closing: bool,
-    /// How far a command has got that runs in steps; 0 at its beginning and when it is done.
+    /// How far a command has got that runs in steps; 0 at its beginning and when it is done. Of a
+    /// script that begins anew, how many of its calls others have been told of.
     pub progress: u64,
     /// What CLIENT TRACKING has set, while it is on.
     pub tracking: Option<Arc<Terms>>,
@@ -69,12 +70,14 @@ pub struct Session {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// The script that goes on elsewhere, if one does.
     pub away: Option<Box<Away>>,
-    /// Whether its next script enters all shards, since it has begun in vain.
+    /// Whether its script enters all shards, since it has begun in vain.
     pub holds_all: bool,
     /// Whether EXEC runs what was queued.
     pub executing: bool,
     /// Whether a script runs its commands.
     pub is_in_script: bool,
+    /// Whether others have been told of the command that runs: its script has begun anew.
+    pub is_repeat: bool,
     /// What HIMPORT PREPARE has prepared, if anything.
     fieldsets: Option<Box<Fieldsets>>,
 }
@@ -110,6 +113,7 @@ impl Session {
             holds_all: false,
             executing: false,
             is_in_script: false,
+            is_repeat: false,
             fieldsets: None,
         }
     }
@@ -131,6 +135,7 @@ impl Session {
             subscriptions: None,
             fieldsets: None,
             reply_mode: ReplyMode::On,
+            progress: 0,
             ..*caller
         }
     }

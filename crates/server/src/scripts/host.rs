@@ -8,6 +8,9 @@
 //! 1. A command runs only if the shards of all its keys are entered.
 //! 2. A script that found a shard missing before it did anything does nothing any more, and is
 //!    begun anew with all shards.
+//! 3. Nobody is told twice of what such a script does, and nothing of it is counted twice: what
+//!    it does again is passed over, by its number. If other data has it do something else then,
+//!    what it did at first stays what was told.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -94,6 +97,8 @@ struct Run {
     number: usize,
     /// It has done something that cannot be undone.
     has_acted: bool,
+    /// Of how much others knew when it began: it begins anew.
+    told_before: u64,
     went: Went,
 }
 
@@ -106,6 +111,8 @@ pub(super) struct Went {
     pub(super) has_strayed: bool,
     /// It has found that it needs more than it holds, and begins anew.
     pub(super) must_restart: bool,
+    /// How many of its calls and of its lines in the log others know of.
+    pub(super) told: u64,
     /// When it began.
     pub(super) began_nanos: u64,
 }
@@ -124,13 +131,15 @@ enum Refusal {
 type Named<'a> = (&'a CommandEntry, &'static Command);
 
 impl ScriptHost {
-    /// The host of a script that runs now, for the caller's session.
+    /// The host of a script that runs now, for the caller's session. Others have been told of so
+    /// many of its calls, if it begins anew.
     pub(super) fn new(
         mut kit: Box<Kit>,
         view: Option<View<'static>>,
         caller: &Session,
         terms: Terms,
         place: Place,
+        told_before: u64,
     ) -> Box<ScriptHost> {
         let settings = kit.executor.settings();
         let began_nanos = kit.executor.server.clock.nanos();
@@ -142,9 +151,11 @@ impl ScriptHost {
             running: None,
             number: kit.number,
             has_acted: false,
+            told_before,
             went: Went { began_nanos, ..Went::default() },
         };
-        let session = Session::for_script(caller, kit.user.take());
+        let mut session = Session::for_script(caller, kit.user.take());
+        session.is_repeat = told_before > 0;
         run.is_short = run.batch(&kit.executor, &settings).is_out_of_memory();
         let mut host = Box::new(ScriptHost { kit, settings, session, run });
         if place == Place::Apart {
@@ -158,7 +169,11 @@ impl ScriptHost {
     pub(super) fn end(mut self: Box<Self>) -> (Went, Box<Kit>) {
         let batch = self.run.batch(&self.kit.executor, &self.settings);
         if let Some(view) = self.run.view.take() {
-            batch.settle(view.publish(), &Command::BASE);
+            let mut tally = view.publish();
+            if self.run.went.must_restart {
+                (tally.hits, tally.misses) = (0, 0);
+            }
+            batch.settle(tally, &Command::BASE);
         }
         self.leave()
     }
@@ -178,6 +193,16 @@ impl ScriptHost {
         (run.went, kit)
     }
 
+    /// Notes that others are told of what it does now; whether they knew of it already.
+    fn note_told(&mut self) -> bool {
+        self.run.went.told += 1;
+        let was_repeat = self.session.is_repeat;
+        if was_repeat {
+            self.session.is_repeat = self.run.went.told < self.run.told_before;
+        }
+        was_repeat
+    }
+
     fn try_call(
         &mut self,
         words: Words<'_>,
@@ -194,7 +219,7 @@ impl ScriptHost {
         let request = look_up(batch.server, words);
         let named = admit(batch, request, session)?;
         let command = named.1;
-        run.permit(batch, command)?;
+        run.permit(batch, command, session)?;
         let on_keyspace = !matches!(command.run, command::Run::Session | command::Run::Container);
         if on_keyspace {
             run.reach(batch, named, request)?;
@@ -203,6 +228,11 @@ impl ScriptHost {
         if changes(command) || !(on_keyspace || is_harmless(command)) {
             run.be_trusted(batch)?;
             run.note_act()?;
+        }
+        if session.is_repeat
+            && let Some(done) = run.repeat(batch, request, named, session, output)
+        {
+            return done;
         }
         let meter = Meter::start(batch, named, request);
         let done = if on_keyspace {
@@ -284,14 +314,19 @@ impl Run {
     }
 
     /// Whether the script may run such a command at all.
-    fn permit(&self, batch: Batch<'_>, command: &Command) -> Result<(), Refusal> {
+    fn permit(
+        &self,
+        batch: Batch<'_>,
+        command: &Command,
+        session: &Session,
+    ) -> Result<(), Refusal> {
         let terms = &self.terms;
         if terms.is_read_only && (changes(command) || command.flags.has(Flags::MAY_REPLICATE)) {
             return Err(Refusal::Rejected(CommandError::text(READ_ONLY)));
         }
         let is_refused = self.is_short && !terms.allows_oom && !self.has_acted;
         if is_refused && command.flags.has(Flags::DENY_OOM) {
-            batch.worker.stats().oom_refusals.add(1);
+            batch.worker.stats().oom_refusals.add(u64::from(!session.is_repeat));
             return Err(Refusal::Rejected(CommandError::OutOfMemory));
         }
         Ok(())
@@ -413,6 +448,39 @@ impl Run {
         done
     }
 
+    /// Runs a command that others have been told of: it is not counted again. If it changes
+    /// something it is another one than before, and so is all that follows.
+    #[cold]
+    fn repeat(
+        &mut self,
+        batch: Batch<'_>,
+        request: Request<'_>,
+        named: Named<'_>,
+        session: &mut Session,
+        output: &mut Output,
+    ) -> Option<Result<(), Refusal>> {
+        let done = match (named.1.run, &mut self.view) {
+            (command::Run::Session, _) if is_harmless(named.1) => {
+                run_on_session(batch, request, named, session, output)
+            }
+            (command::Run::Read(_), Some(view)) => {
+                view.turn_to(session.db, batch.worker.chance());
+                view.obey_script(true);
+                let done = run_row(batch, request, named, view, session, output);
+                view.pass_over();
+                done
+            }
+            _ => {
+                session.is_repeat = false;
+                return None;
+            }
+        };
+        if done.is_ok() {
+            session.is_repeat = self.went.told + 1 < self.told_before;
+        }
+        Some(done)
+    }
+
     /// Enters the shards of one command of a script that is not atomic.
     fn enter_once(
         &self,
@@ -518,7 +586,10 @@ impl Host for Box<ScriptHost> {
     fn call(&mut self, words: Words<'_>, call: Call, reply: &mut Reply<'_>) -> Called {
         let mark = reply.output().mark();
         let (error, rejected) = match self.try_call(words, call, reply.output()) {
-            Ok(()) => return Called::Answered,
+            Ok(()) => {
+                self.run.went.told += 1;
+                return Called::Answered;
+            }
             Err(Refusal::Later) => {
                 reply.output().rollback(mark);
                 self.run.leave_worker(&self.kit.executor);
@@ -531,6 +602,9 @@ impl Host for Box<ScriptHost> {
         reply.error(&error);
         if self.run.went.must_restart {
             // Nobody is told of it.
+            return Called::Answered;
+        }
+        if self.note_told() {
             return Called::Answered;
         }
         let request = look_up(&self.kit.executor.server, words);
@@ -564,7 +638,7 @@ impl Host for Box<ScriptHost> {
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
-        if self.run.went.must_restart {
+        if self.run.went.must_restart || self.note_told() {
             return;
         }
         log::of_script(level, message);

@@ -66,8 +66,8 @@ struct Outcome {
     done: Result<Output, Failure>,
     /// There is an error in what it has returned.
     has_failed: bool,
-    /// It is to begin anew.
-    must_restart: bool,
+    /// It is to begin anew, and others have been told of so many of its calls.
+    must_restart: Option<u64>,
     began_nanos: u64,
 }
 
@@ -93,7 +93,7 @@ impl Called {
     fn note(&self, went: Went, is_done: bool, nanos: u64) {
         let conduct = match self {
             Called::Script(script) => {
-                script.latency.record(nanos, 1);
+                script.latency.record(nanos, u64::from(!went.must_restart));
                 &script.known.conduct
             }
             Called::Function(function) => &function.conduct,
@@ -250,7 +250,7 @@ impl<'a> Batch<'a> {
         let Interpreter { mut engine, kit, memory } = interpreter;
         let entered = Some(view.take());
         let number = kit.number;
-        let mut host = ScriptHost::new(kit, entered, session, terms, Place::Apart);
+        let mut host = ScriptHost::new(kit, entered, session, terms, Place::Apart, 0);
         self.server.scripts.describe(number, called.name(), request.words);
         let mark = output.mark();
         let mut reply = Reply::new(output, session.dialect);
@@ -400,8 +400,6 @@ impl<'a> Batch<'a> {
         terms.is_trusted = conduct.is_known_to_keep();
         // A script without keys that nobody knows may use any.
         let may_keep = !conduct.is_known_to_stray() && !terms.keys.is_empty();
-        // Monitors would be told of what it does before it begins anew.
-        let holds_all = holds_all || self.server.monitor.is_watched();
         if terms.is_trusted || (may_keep && !holds_all) {
             terms.plan = self.server.keyspace.plan(terms.keys.iter().copied());
         }
@@ -555,14 +553,17 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Ran {
-        self.tell_monitors_of_script(request, session);
+        if !session.holds_all {
+            self.tell_monitors_of_script(request, session);
+        }
         let Order { called, terms, keys, arguments } = order;
         if let Some(view) = &view {
             view.prefetch_buckets(&terms.keys);
         }
         let Interpreter { engine, kit, memory } = interpreter;
         let number = kit.number;
-        let host = ScriptHost::new(kit, view, session, terms, Place::Worker);
+        let told_before = if session.holds_all { session.progress } else { 0 };
+        let host = ScriptHost::new(kit, view, session, terms, Place::Worker, told_before);
         let dialect = session.dialect;
         match engine.start(called.program(), &keys, &arguments, dialect, host) {
             Progress::Done(finished) => {
@@ -597,8 +598,8 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Ran {
-        session.holds_all = outcome.must_restart;
-        if outcome.must_restart {
+        if let Some(told) = outcome.must_restart {
+            (session.holds_all, session.progress) = (true, told);
             return Ran::Busy;
         }
         let mark = output.mark();
@@ -725,7 +726,7 @@ fn conclude(
         // What fails beside its reply is counted with that.
         has_failed: went.has_failed && done.is_ok(),
         done,
-        must_restart: went.must_restart,
+        must_restart: went.must_restart.then_some(went.told),
         began_nanos: went.began_nanos,
     };
     (Interpreter { engine, kit, memory }, outcome)
