@@ -141,8 +141,8 @@ mod tests {
     fn lines_are_users_and_empty_ones_nothing() {
         let text = "\n user ann on  nopass +get\t~a\r\n\nuser ben (+set ~b)\n";
         let expected = [
-            "user ann on nopass ~a resetchannels -@all +get",
-            "user ben off resetchannels -@all (~b resetchannels -@all +set)",
+            "user ann on nopass sanitize-payload ~a resetchannels -@all +get",
+            "user ben off sanitize-payload resetchannels -@all (~b resetchannels -@all +set)",
         ];
         assert_eq!(parsed(text).unwrap(), expected);
         let again = parsed(&expected.join("\n")).unwrap();

@@ -81,19 +81,22 @@ fn rules_of_commands_are_kept_in_order_without_what_they_replace() {
 #[test]
 fn a_user_is_described_in_a_fixed_order() {
     let cases = [
-        ("", "off resetchannels -@all"),
-        ("on nopass ~* &* +@all", "on nopass ~* &* +@all"),
-        ("%R~a %W~a ~b %rw~c", "off ~a ~b ~c resetchannels -@all"),
-        ("+get %W~c &x resetkeys %R~b db=3,1,3", "off %R~b resetchannels &x db=1,3 -@all +get"),
-        ("allchannels resetdbs", "off &* resetdbs -@all"),
-        ("db=1 alldbs sanitize-payload skip-sanitize-payload", "off resetchannels -@all"),
+        ("", "off sanitize-payload resetchannels -@all"),
+        ("on nopass ~* &* +@all", "on nopass sanitize-payload ~* &* +@all"),
+        ("%R~a %W~a ~b %rw~c", "off sanitize-payload ~a ~b ~c resetchannels -@all"),
+        (
+            "+get %W~c &x resetkeys %R~b db=3,1,3",
+            "off sanitize-payload %R~b resetchannels &x db=1,3 -@all +get",
+        ),
+        ("allchannels resetdbs", "off sanitize-payload &* resetdbs -@all"),
+        ("db=1 alldbs skip-sanitize-payload", "off skip-sanitize-payload resetchannels -@all"),
         (
             "(~a +get) ( ~b  +set )",
-            "off resetchannels -@all (~a resetchannels -@all +get) \
+            "off sanitize-payload resetchannels -@all (~a resetchannels -@all +get) \
           (~b resetchannels -@all +set)",
         ),
-        ("(~a) clearselectors", "off resetchannels -@all"),
-        ("on >x ~* (~a) reset", "off resetchannels -@all"),
+        ("(~a) clearselectors", "off sanitize-payload resetchannels -@all"),
+        ("on >x ~* (~a) reset", "off sanitize-payload resetchannels -@all"),
     ];
     for (text, expected) in cases {
         assert_eq!(described(text), expected, "{text}");

@@ -15,6 +15,8 @@ use super::selector::{ChannelName, KeyRights, Selector, is_blank};
 pub struct Rules {
     is_on: bool,
     needs_no_password: bool,
+    /// Whether RESTORE need not look through what it is given. That is only shown: it always does.
+    skips_sanitizing: bool,
     passwords: Vec<Digest>,
     /// The user's own.
     root: Selector,
@@ -49,6 +51,7 @@ impl Rules {
         Rules {
             is_on: false,
             needs_no_password: false,
+            skips_sanitizing: false,
             passwords: Vec::new(),
             root: Selector::new(beginning.names, beginning.all_channels),
             others: Vec::new(),
@@ -91,8 +94,8 @@ impl Rules {
             b"" => {}
             b"on" => self.is_on = true,
             b"off" => self.is_on = false,
-            // What RESTORE is given is always looked through.
-            b"sanitize-payload" | b"skip-sanitize-payload" => {}
+            b"sanitize-payload" => self.skips_sanitizing = false,
+            b"skip-sanitize-payload" => self.skips_sanitizing = true,
             b"nopass" => self.forget_passwords(true),
             b"resetpass" => self.forget_passwords(false),
             b"clearselectors" => self.others.clear(),
@@ -163,7 +166,10 @@ impl Rules {
     /// Its flags, as ACL GETUSER shows them.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> + use<> {
         let on = if self.is_on { "on" } else { "off" };
-        [Some(on), self.needs_no_password.then_some("nopass")].into_iter().flatten()
+        let payload =
+            if self.skips_sanitizing { "skip-sanitize-payload" } else { "sanitize-payload" };
+        let no_password = self.needs_no_password.then_some("nopass");
+        [Some(on), no_password, Some(payload)].into_iter().flatten()
     }
 
     /// What is kept of its passwords.

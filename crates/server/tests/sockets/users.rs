@@ -176,7 +176,10 @@ fn a_password_and_the_default_user_are_one_thing() {
         ok(&mut client, "CONFIG SET requirepass other");
         let list = run(&mut client, "ACL LIST").to_string();
         let digest = "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa";
-        assert!(list.contains(&format!("user default on #{digest} ~* &* +@all")), "{list}");
+        assert!(
+            list.contains(&format!("user default on sanitize-payload #{digest} ~* &* +@all")),
+            "{list}"
+        );
         let mut newcomer = connect(server);
         assert!(run(&mut newcomer, "AUTH secret").is_error());
         ok(&mut newcomer, "AUTH other");
@@ -304,9 +307,12 @@ fn a_file_of_users_is_read_and_written() {
     let text = file.text();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
-    assert_eq!(lines[0], "user ann on nopass ~* resetchannels +@all");
-    assert!(lines[1].starts_with("user ben on #") && lines[3].starts_with("user default on #"));
-    assert_eq!(lines[2], "user cleo on resetchannels -@all +@read");
+    assert_eq!(lines[0], "user ann on nopass sanitize-payload ~* resetchannels +@all");
+    assert!(
+        lines[1].starts_with("user ben on sanitize-payload #")
+            && lines[3].starts_with("user default on sanitize-payload #")
+    );
+    assert_eq!(lines[2], "user cleo on sanitize-payload resetchannels -@all +@read");
     // What is wrong changes nothing, and is told.
     fs::write(&file.0, "user ann on +@all\nuser ann\n").expect("it can be written");
     let refused = run(&mut admin, "ACL LOAD").to_string();
@@ -345,8 +351,14 @@ fn users_of_the_configuration_file_are_kept_in_it() {
     let text = file.text();
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("user ")).collect();
     assert_eq!(lines.len(), 2, "{text}");
-    assert_eq!(lines[0], "user ben on resetchannels -@all (~b resetchannels -@all +get)");
-    assert!(lines[1].starts_with("user cleo on #") && lines[1].contains("\"~it's\""), "{text}");
+    assert_eq!(
+        lines[0],
+        "user ben on sanitize-payload resetchannels -@all (~b resetchannels -@all +get)"
+    );
+    assert!(
+        lines[1].starts_with("user cleo on sanitize-payload #") && lines[1].contains("\"~it's\""),
+        "{text}"
+    );
     let users = run(&mut admin, "ACL LIST");
     drop(server);
     let server = start();
