@@ -163,8 +163,8 @@ pub fn load(
     for path in env_flag_files.iter().chain(&given.flag_files) {
         loader.read_flag_file(path, 0)?;
     }
-    for (name, words) in given.options {
-        loader.line(&name, words, &Origin::CommandLine, 0)?;
+    for Given { name, words, is_flag } in given.options {
+        loader.line(&name, words, is_flag, &Origin::CommandLine, 0)?;
     }
     Ok(Outcome::Start(Box::new(loader.finish(given.file))))
 }
@@ -184,14 +184,21 @@ enum Asked {
     Version,
 }
 
+/// A name on the command line, and the words after it.
+struct Given {
+    name: String,
+    words: Vec<Vec<u8>>,
+    /// Whether it stands as `--name=value`.
+    is_flag: bool,
+}
+
 /// The command line, its parts told apart.
 #[derive(Default)]
 struct CommandLine {
     file: Option<String>,
     stdin: bool,
     flag_files: Vec<String>,
-    /// Names and the words after them.
-    options: Vec<(String, Vec<Vec<u8>>)>,
+    options: Vec<Given>,
 }
 
 impl CommandLine {
@@ -213,14 +220,14 @@ impl CommandLine {
                 "v" | "version" => return Ok(Asked::Version),
                 _ => {}
             }
-            let (name, words) = match name.split_once(['=', ' ', '\t']) {
+            let (name, words, is_flag) = match name.split_once(['=', ' ', '\t']) {
                 Some((before, value)) if name.as_bytes()[before.len()] == b'=' => {
-                    (before, vec![value.as_bytes().to_vec()])
+                    (before, vec![value.as_bytes().to_vec()], true)
                 }
-                Some((before, line)) => (before, words_of(before, line, &mut rest)?),
-                None => (name, take_words(name, &mut rest)?),
+                Some((before, line)) => (before, words_of(before, line, &mut rest)?, false),
+                None => (name, take_words(name, &mut rest)?, false),
             };
-            line.add(name, words);
+            line.add(Given { name: name.to_owned(), words, is_flag });
         }
         Ok(Asked::Start(line))
     }
@@ -245,12 +252,12 @@ impl CommandLine {
         args
     }
 
-    fn add(&mut self, name: &str, words: Vec<Vec<u8>>) {
-        if same_name(name, "flagfile") {
-            let paths = words.iter().map(|word| String::from_utf8_lossy(word).into_owned());
+    fn add(&mut self, given: Given) {
+        if same_name(&given.name, "flagfile") {
+            let paths = given.words.iter().map(|word| String::from_utf8_lossy(word).into_owned());
             self.flag_files.extend(paths);
         } else {
-            self.options.push((name.to_owned(), words));
+            self.options.push(given);
         }
     }
 }
@@ -413,21 +420,22 @@ impl<'f> Loader<'f> {
                 continue;
             }
             let name = String::from_utf8_lossy(&words.remove(0)).into_owned();
-            self.line(&name, words, &origin, depth)?;
+            self.line(&name, words, false, &origin, depth)?;
         }
         Ok(())
     }
 
-    /// A name and its words, as a file or the command line gives them.
+    /// A name and its words, as a file or the command line gives them, there perhaps as a flag.
     fn line(
         &mut self,
         name: &str,
         words: Vec<Vec<u8>>,
+        is_flag: bool,
         origin: &Origin,
         depth: usize,
     ) -> Result<(), ConfigError> {
         let from_file = matches!(origin, Origin::File { .. });
-        if let Some(name) = directive(name, &words, from_file) {
+        if let Some(name) = directive(name, &words, is_flag) {
             let origin = origin.clone();
             self.directives.push(Directive { name, words, origin });
             return Ok(());
@@ -567,12 +575,11 @@ pub(crate) fn is_retired(name: &str) -> bool {
     RETIRED.iter().any(|retired| same_name(retired, name))
 }
 
-/// The directive that a line is, if it is one. `user name` is one in a file;
-/// on the command line it names an account.
-pub(crate) fn directive(name: &str, words: &[Vec<u8>], from_file: bool) -> Option<&'static str> {
+/// The directive that a line is, if it is one. `user name` is one wherever it stands; the flag
+/// `--user=name` names an account.
+pub(crate) fn directive(name: &str, words: &[Vec<u8>], is_flag: bool) -> Option<&'static str> {
     match words.len() {
-        1 if same_name(name, "user") && from_file => Some("user"),
-        2.. if same_name(name, "user") => Some("user"),
+        1.. if same_name(name, "user") && !is_flag => Some("user"),
         2 if same_name(name, "rename-command") => Some("rename-command"),
         1.. if same_name(name, "loadmodule") => Some("loadmodule"),
         _ => None,

@@ -138,7 +138,7 @@ pub fn rewrite_users(old: &str, users: &[Vec<Vec<u8>>]) -> String {
 fn is_user(line: &str) -> bool {
     let Some(words) = words::split(trimmed(line).as_bytes()) else { return false };
     let Some((name, rest)) = words.split_first() else { return false };
-    directive(&String::from_utf8_lossy(name), rest, true) == Some("user")
+    directive(&String::from_utf8_lossy(name), rest, false) == Some("user")
 }
 
 /// What becomes of the lines of a setting.
@@ -167,7 +167,7 @@ fn understand(line: &str) -> Line {
     };
     let name = String::from_utf8_lossy(&words.remove(0)).into_owned();
     let includes = same_name(&name, "include") && words.len() == 1;
-    if includes || is_retired(&name) || directive(&name, &words, true).is_some() {
+    if includes || is_retired(&name) || directive(&name, &words, false).is_some() {
         return Line::Other(line.to_owned());
     }
     match table::place(&name) {

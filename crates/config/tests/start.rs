@@ -99,7 +99,7 @@ fn the_command_line_takes_every_common_spelling() {
         ("--requirepass -abc", "requirepass", "-abc"),
         ("--replicaof=host:7000", "replicaof", "host 7000"),
         ("--slaveof host 7000", "replicaof", "host 7000"),
-        ("--user anax", "user", "anax"),
+        ("--user=anax", "user", "anax"),
     ];
     for (line, name, expected) in cases {
         assert_eq!(value(&start(line).config, name), expected, "{line}");
@@ -374,12 +374,19 @@ fn what_is_not_obeyed_is_noticed_and_what_is_off_is_not() {
 fn lines_that_are_no_settings_are_handed_back() {
     let text = "user default off\nUSER alice on\nrename-command CONFIG \"\"\nloadmodule /m.so x\n";
     let disk = Disk::with(&[("my.conf", text)]);
-    let loaded = try_start("my.conf --user bob on", &[], disk).unwrap();
+    let loaded = try_start("my.conf --user bob on --user cleo", &[], disk).unwrap();
     let names: Vec<(&str, usize)> =
         loaded.directives.iter().map(|line| (line.name, line.words.len())).collect();
     assert_eq!(
         names,
-        [("user", 2), ("user", 2), ("rename-command", 2), ("loadmodule", 2), ("user", 2)]
+        [
+            ("user", 2),
+            ("user", 2),
+            ("rename-command", 2),
+            ("loadmodule", 2),
+            ("user", 2),
+            ("user", 1)
+        ]
     );
     assert_eq!(loaded.directives[2].words, [b"CONFIG".to_vec(), Vec::new()]);
     assert_eq!(loaded.directives[1].origin.to_string(), "my.conf, line 2");

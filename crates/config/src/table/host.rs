@@ -72,7 +72,7 @@ pub(super) const PROCESS: &[Setting] = &[
     live("pidfile", Kind::Text, "", "file for the process id").immutable(),
     later("daemonize", Kind::Bool, "no", "go to the background").immutable(),
     later("supervised", Kind::Choice(&["upstart", "systemd", "auto", "no"]), "no", "who is told that the server is ready").immutable(),
-    later("user", Kind::Text, "", "account to go on as once the ports are open").fixed(),
+    later("user", Kind::Text, "", "account to go on as once the ports are open; given as a line of words, it is a user of ACL").fixed(),
     later("shutdown-timeout", SECONDS, "10", "how long a shutdown waits for replicas"),
     later("shutdown-on-sigint", Kind::Custom(&SHUTDOWN), "default", "how SIGINT shuts down"),
     later("shutdown-on-sigterm", Kind::Custom(&SHUTDOWN), "default", "how SIGTERM shuts down"),

@@ -384,6 +384,18 @@ fn users_that_cannot_be_made_stop_the_start() {
     let (users, config) = (Kept::new("users.acl", ""), Kept::new("anax.conf", "user ann on"));
     let both = refusal(&[config.path(), "--aclfile", users.path()]);
     assert!(both.contains("in one of the two"), "{both}");
+    // On the command line one word named an account, and the last one won.
+    for flags in [
+        &["--user", "ann", "--user", "ann"][..],
+        &["--user", "ann", "on", "--user", "ben", "--user", "ann", "off"],
+        &[config.path(), "--user", "ann"],
+        &[config.path(), "--user ann off"],
+    ] {
+        let twice = refusal(flags);
+        assert!(twice.contains("Duplicate user 'ann'"), "{flags:?}: {twice}");
+    }
+    let both = refusal(&["--user", "ann", "--aclfile", users.path()]);
+    assert!(both.contains("in one of the two"), "{both}");
     let missing = refusal(&["--aclfile", "/nowhere/users.acl"]);
     assert!(missing.contains("No such file or directory"), "{missing}");
 }
