@@ -971,7 +971,7 @@ impl<'a> Batch<'a> {
             stats.lapsed.add(tally.lapsed);
         }
         if let Some(garbage) = tally.garbage {
-            self.discard(garbage, command);
+            self.discard(garbage, command, tally.expired > 0);
         }
         if let Some(overdue) = tally.overdue {
             self.clear(*overdue);
@@ -986,17 +986,23 @@ impl<'a> Batch<'a> {
             return;
         }
         self.server.keyspace.clear(overdue, |mut tally| {
-            if let Some(garbage) = tally.garbage.take().filter(|_| self.settings.lazy_expire) {
-                self.server.background.discard(garbage);
+            match tally.garbage.take() {
+                Some(garbage) if self.settings.lazy_expire => {
+                    self.server.background.discard(garbage);
+                }
+                Some(garbage) => self.worker.drop_expired(self.settings, garbage),
+                None => {}
             }
             self.settle(tally, &Command::BASE);
         });
     }
 
     #[cold]
-    fn discard(&self, garbage: Box<Leftovers>, command: &Command) {
+    fn discard(&self, garbage: Box<Leftovers>, command: &Command, has_expired: bool) {
         if is_dropped_lazily(&garbage, command, self.settings) {
             self.server.background.discard(garbage);
+        } else if has_expired {
+            self.worker.drop_expired(self.settings, garbage);
         }
     }
 

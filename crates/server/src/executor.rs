@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use command::CommandError;
+use keyspace::Leftovers;
 
 use crate::latency;
 use crate::scripts::interpreter::Interpreter;
@@ -76,6 +77,15 @@ impl Executor {
             let each = &stats.each[number];
             if rejected { each.rejected.add(1) } else { each.failed.add(1) }
         }
+    }
+
+    /// Drops what expired entries leave here, and records that if it takes long.
+    #[cold]
+    pub fn drop_expired(&self, settings: &Settings, garbage: Box<Leftovers>) {
+        let began_nanos = self.server.clock.nanos();
+        drop(garbage);
+        let nanos = self.server.clock.nanos() - began_nanos;
+        self.note_latency(settings, latency::EXPIRE_DEL, nanos / 1000);
     }
 
     /// Records an event if it took longer than LATENCY's threshold.

@@ -19,6 +19,9 @@ pub const FAST_COMMAND: &str = "fast-command";
 /// A step of removing what has expired.
 pub const EXPIRE_CYCLE: &str = "expire-cycle";
 
+/// Dropping what has expired, where it is not left to the background.
+pub const EXPIRE_DEL: &str = "expire-del";
+
 /// One event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {

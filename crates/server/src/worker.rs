@@ -264,22 +264,27 @@ async fn look_after(worker: Rc<Worker>) {
                 let step = server.clock.nanos();
                 let maintained =
                     server.keyspace.maintain(*id, frame, due.get_or_insert(Due::new(rest)));
-                let nanos = server.clock.nanos() - step;
-                micros_max = micros_max.max(nanos / 1000);
-                worker.stats().expire_nanos.add(nanos);
+                let is_step = matches!(maintained, Maintained::Step(_));
                 match maintained {
                     Maintained::Step(tally) => {
                         worker.stats().expired.add(tally.expired);
                         worker.stats().lapsed.add(tally.lapsed);
-                        if let Some(garbage) = tally.garbage.filter(|_| settings.lazy_expire) {
-                            server.background.discard(garbage);
+                        match tally.garbage {
+                            Some(garbage) if settings.lazy_expire => {
+                                server.background.discard(garbage);
+                            }
+                            Some(garbage) => worker.drop_expired(&settings, garbage),
+                            None => {}
                         }
                     }
-                    Maintained::Done => {
-                        *due = None;
-                        break;
-                    }
-                    Maintained::Busy => break,
+                    Maintained::Done => *due = None,
+                    Maintained::Busy => {}
+                }
+                let nanos = server.clock.nanos() - step;
+                micros_max = micros_max.max(nanos / 1000);
+                worker.stats().expire_nanos.add(nanos);
+                if !is_step {
+                    break;
                 }
                 tokio::task::yield_now().await;
                 if server.clock.micros() - start > budget_micros {

@@ -184,3 +184,38 @@ fn a_reader_is_told_of_a_key_that_is_remembered_no_longer() {
     assert_eq!(told.len(), 96);
     assert_eq!(info(&mut other, "stats", "tracking_total_keys"), "4");
 }
+
+/// A million members take longer than a millisecond to drop. That was left out of what a step of
+/// expiry takes, and nobody was told of it where a command found the key expired.
+#[test]
+fn dropping_a_big_key_that_has_expired_is_an_event_unless_the_background_does_it() {
+    const FILL: &str = "for first = 1, 1000000, 1000 do
+            local members = {}
+            for nth = 1, 1000 do members[nth] = first + nth end
+            redis.call('sadd', KEYS[1], unpack(members))
+        end
+        redis.call('pexpire', KEYS[1], 1)";
+    let server = start(&["--enable-debug-command=yes", "--latency-monitor-threshold=1"]);
+    let mut client = connect(&server);
+    let mut events_of = |lazy: &str, active: &str, poll: &str, awaited: &str| {
+        for set in [
+            format!("CONFIG SET lazyfree-lazy-expire {lazy}"),
+            format!("DEBUG SET-ACTIVE-EXPIRE {active}"),
+        ] {
+            assert_eq!(ask(&mut client, &set), Value::ok());
+        }
+        client.command(&["EVAL", FILL, "1", "key"]).unwrap();
+        ask(&mut client, "LATENCY RESET");
+        let mut asks = 0..1_000_000;
+        assert!(asks.any(|_| ask(&mut client, poll) == Value::Integer(0)), "it does not expire");
+        // A step is recorded at the end of its round.
+        let mut latest = (0..1_000_000).map(|_| ask(&mut client, "LATENCY LATEST").to_string());
+        latest.find(|events| events.contains(awaited)).unwrap()
+    };
+    let met = events_of("no", "0", "EXISTS key", "expire-del");
+    assert!(!met.contains("expire-cycle"), "{met}");
+    let swept = events_of("no", "1", "DBSIZE", "expire-cycle");
+    assert!(swept.contains("expire-del"), "{swept}");
+    let lazily = events_of("yes", "0", "EXISTS key", "");
+    assert!(!lazily.contains("expire"), "{lazily}");
+}

@@ -245,7 +245,7 @@ fn diagnose(events: &[(&str, Series)], threshold_millis: u64, slowlog_micros: i6
              processors or memory, or for values of many megabytes.\n",
         );
     }
-    if seen(crate::latency::EXPIRE_CYCLE) {
+    if seen(crate::latency::EXPIRE_CYCLE) || seen(crate::latency::EXPIRE_DEL) {
         text.push_str(
             " - Removing what has expired took long: many keys expire at the same moment, or big \
              values do and lazyfree-lazy-expire is off.\n",
