@@ -821,7 +821,8 @@ impl<'g> View<'g> {
         database.is_some_and(|db| db.find_live(hash, key, self.frame.due_before()).is_some())
     }
 
-    /// Empties a database, as far as its shards are entered. Returns how many keys it held.
+    /// Empties a database, as far as its shards are entered. Returns how many keys it held. Whoever
+    /// listens to changes is told of it though there were none.
     pub fn flush(&mut self, db: DbIndex) -> usize {
         let mut flushed = 0;
         for id in self.ids() {
@@ -834,6 +835,8 @@ impl<'g> View<'g> {
                 self.writing(id).in_db(db).note(b"", event::FLUSH, Effect::Flush);
                 self.all_ready(id, &[db]);
                 self.log.garbage().databases.push(discarded);
+            } else if self.log.listening.to_changes() {
+                self.log.notes().add((id, db), b"", event::FLUSH, Effect::Flush);
             }
         }
         flushed

@@ -18,7 +18,7 @@
 
 mod prefixes;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -410,15 +410,15 @@ impl Tracking {
 }
 
 /// Tells those in BCAST mode which keys have changed: a message for each of their prefixes, each
-/// key once.
+/// key once, in order.
 fn broadcast(followers: &Followers, changed: &[&[u8]], origin: ClientId) {
     let Followers { all, told } = followers;
     if told.len() == 0 {
         return;
     }
-    let mut seen: HashSet<&[u8]> = HashSet::new();
+    let changed: BTreeSet<&[u8]> = changed.iter().copied().collect();
     let mut by_prefix: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
-    for &key in changed.iter().filter(|&&key| seen.insert(key)) {
+    for key in changed {
         for prefix in told.beginning(key) {
             by_prefix.entry(prefix).or_default().push(key);
         }
