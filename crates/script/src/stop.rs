@@ -99,7 +99,7 @@ pub(crate) fn collect_all(lua: Lua<'_>) {
 
 /// How much garbage brief runs may leave until it is collected, in bytes; an eighth of the limit
 /// if that is less.
-const LITTLE_BYTES: usize = 384 * 1024;
+const LITTLE_BYTES: usize = 160 * 1024;
 
 fn little_bytes(shared: &Shared) -> usize {
     LITTLE_BYTES.min(shared.limit_bytes.get() / 8)
@@ -113,7 +113,7 @@ pub(crate) fn is_due(shared: &Shared) -> bool {
 
 /// Collects what brief runs have left, when it is enough or it is time. Lua by itself would go
 /// through all that lives whenever as much garbage has come, which is every few dozen runs: an
-/// engine without large libraries has some 40 KiB. So it is told to begin only beyond that.
+/// engine without large libraries has some 60 KiB. So it is told to begin only beyond that.
 /// Where more lives, Lua's own pace is right, and all at once would take too long.
 pub(crate) fn collect_little(lua: Lua<'_>, is_time: bool) {
     let shared = lua.shared();
@@ -131,8 +131,9 @@ pub(crate) fn collect_little(lua: Lua<'_>, is_time: bool) {
 }
 
 /// When Lua's own collections begin: when as much has come as lives, as Lua has it; where little
-/// lives, which is some 40 KiB without large libraries, only after ten times as much, since
-/// each goes through all that lives.
+/// lives, which is some 60 KiB without large libraries, only after twice as much: each collection
+/// goes through all that lives, and all that waits for one is in the way of what is worked on in
+/// the processor's caches.
 pub(crate) fn set_pause(lua: Lua<'_>) {
     let shared = lua.shared();
     let is_small = shared.used_bytes.get() <= SMALL_BYTES.min(shared.limit_bytes.get() / 64);
@@ -146,7 +147,7 @@ const SMALL_BYTES: usize = 1 << 20;
 
 /// How large all may be when a collection begins, in percent of what lived after the last one.
 const PAUSE_PERCENT: i32 = 200;
-const SMALL_PAUSE_PERCENT: i32 = 1_000;
+const SMALL_PAUSE_PERCENT: i32 = 300;
 
 /// Makes room for `more` bytes if garbage can give it.
 pub(crate) fn make_room(lua: Lua<'_>, more: usize) {
