@@ -10,6 +10,8 @@
 //!    `pcall` gets past it; a coroutine notices at its next look. No command runs any more.
 //! 2. The host has returned from what it was asked when a run pauses.
 
+use std::ffi::c_int;
+
 use mlua_sys as ffi;
 
 use crate::error::push_error;
@@ -125,7 +127,9 @@ pub(crate) fn collect_little(lua: Lua<'_>, is_time: bool) {
     // What is set here holds for the one collection at whose end Lua looks at it.
     let begin_percent = (little + little / 4) * 100 / used.get().clamp(1, little);
     lua.collect(ffi::LUA_GCSETPAUSE, i32::try_from(begin_percent).unwrap_or(PAUSE_PERCENT));
-    lua.collect(ffi::LUA_GCCOLLECT, 0);
+    // Steps to the end of one collection. A full one would first go through everything once more,
+    // to forget one that may have begun.
+    while lua.collect(ffi::LUA_GCSTEP, c_int::MAX) == 0 {}
     set_pause(lua);
     shared.lives_much.set(used.get() > little / 2);
 }
