@@ -263,6 +263,9 @@ impl Connection {
                     self.session.keep_up(&worker.server.acl);
                     let ended = if self.session.closing { Ended::Closing } else { ended };
                     self.give_back();
+                    // Whoever rings many may have more for them when all have been rung.
+                    self.holds_replies =
+                        self.session.client.outbox_bytes() > 0 && self.worker.turns.hold();
                     self.keep_to_limits().map(|()| ended)
                 }
             },
@@ -970,6 +973,9 @@ impl Connection {
 
     /// Writes what waits; its memory is the next one's then.
     fn write_output(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
         let mut output = std::mem::take(&mut self.output);
         let written = self.write(&mut output);
         if output.is_empty() {
