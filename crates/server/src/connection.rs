@@ -349,13 +349,16 @@ impl Connection {
         match ran {
             Ran::Done | Ran::Brief | Ran::Refused | Ran::Queued => {}
             Ran::Rest(millis) => self.rest(millis).await,
-            Ran::Paused(millis) | Ran::Later(millis) => {
+            Ran::Later(millis) => {
+                let client = Arc::clone(&self.session.client);
+                client.away.store(true, Ordering::Relaxed);
+                self.rest(millis).await;
+                client.away.store(false, Ordering::Relaxed);
+            }
+            Ran::Paused(millis) => {
                 let client = Arc::clone(&self.session.client);
                 client.blocked.store(true, Ordering::Relaxed);
-                match ran {
-                    Ran::Paused(_) => self.pause(&server, millis).await,
-                    _ => self.rest(millis).await,
-                }
+                self.pause(&server, millis).await;
                 client.blocked.store(false, Ordering::Relaxed);
             }
             Ran::Busy => {
