@@ -158,18 +158,12 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
 /// A connection is let go whatever ended it, a panic included.
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.withdraw();
         let (server, client) = (&self.worker.server, &self.session.client);
-        server.monitor.leave(client);
-        if let Some(subscriptions) = self.session.subscriptions.take() {
-            server.pubsub.leave_all(client, &subscriptions);
-        }
         let stats = self.worker.stats();
         stats.output_overflows.add(u64::from(client.killed_for_output()));
         stats.evicted_clients.add(u64::from(client.killed_for_memory()));
         server.clients.leave(client.id);
-        if self.session.tracking.is_some() {
-            server.tracking.leave(server.keyspace, client);
-        }
         server.load.leave(self.worker.index);
         if self.holds_replies {
             self.worker.turns.release();
@@ -225,6 +219,19 @@ impl Connection {
                 Ok(next) => ended = next,
                 Err(_) => break,
             }
+        }
+    }
+
+    /// Takes the client out of what others tell it things by.
+    #[cold]
+    fn withdraw(&mut self) {
+        let (server, client) = (&self.worker.server, &self.session.client);
+        server.monitor.leave(client);
+        if let Some(subscriptions) = self.session.subscriptions.take() {
+            server.pubsub.leave_all(client, &subscriptions);
+        }
+        if self.session.tracking.take().is_some() {
+            server.tracking.leave(server.keyspace, client);
         }
     }
 
@@ -686,6 +693,11 @@ impl Connection {
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
+        if matches!(ended, Ended::Closing) {
+            // Whoever sees the last reply may count on that the client is gone.
+            self.session.client.kill(Kill::AfterReply);
+            self.withdraw();
+        }
         if input.len() > READ_BYTES {
             scratch.forget_words();
         }
