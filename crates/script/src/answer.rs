@@ -21,14 +21,16 @@ use crate::lua::{Kind, Lua, Raised};
 /// How deep the lists of a reply may lie in each other.
 const DEPTH_MAX: usize = 256;
 
-/// Pushes the reply as one value; says whether it is an error.
-pub(crate) fn push(lua: Lua<'_>, output: &Output) -> Result<bool, Raised> {
+/// Whether a reply is an error.
+pub(crate) fn is_error(output: &Output) -> bool {
+    output.chunks().next().is_some_and(|piece| piece.starts_with(b"-"))
+}
+
+/// Pushes the reply as one value.
+pub(crate) fn push(lua: Lua<'_>, output: &Output) -> Result<(), Raised> {
     let mut reader = Reader { piece: &[], pieces: output.chunks(), len: output.len() };
-    let is_error = matches!(reader.peek(), Some(b'-'));
-    match reader.value(lua, 0) {
-        Some(()) => Ok(is_error),
-        None => Err(lua.fail_plain("the reply of the command cannot be read")),
-    }
+    let pushed = reader.value(lua, 0);
+    pushed.ok_or_else(|| lua.fail_plain("the reply of the command cannot be read"))
 }
 
 /// Reads a reply from its pieces. A header lies in one piece, the bytes of a string too.
@@ -49,10 +51,6 @@ impl<'a, P: Iterator<Item = &'a [u8]>> Reader<'a, P> {
             self.piece = piece;
         }
         self.piece
-    }
-
-    fn peek(&mut self) -> Option<u8> {
-        self.rest().first().copied()
     }
 
     /// A line without its end.

@@ -136,7 +136,11 @@ fn run_command(lua: Lua<'_>, raises: bool) -> Outcome {
         }
     }
     lua.set_top(0);
-    let is_error = answer::push(lua, shared.answer())?;
+    let is_error = answer::is_error(shared.answer());
+    if !is_error && lua.results_taken() == 0 {
+        return Ok(0);
+    }
+    answer::push(lua, shared.answer())?;
     if is_error && raises { Err(crate::lua::Raised) } else { Ok(1) }
 }
 

@@ -291,7 +291,7 @@ impl Engine {
     }
 
     /// The state, for as long as nobody else can enter it.
-    fn enter<'a>(&mut self) -> Lua<'a> {
+    pub(crate) fn enter<'a>(&mut self) -> Lua<'a> {
         // SAFETY: the state is ours and alive; callers use it only before they return.
         unsafe { Lua::new(self.state) }
     }

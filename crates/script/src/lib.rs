@@ -37,6 +37,7 @@ mod convert;
 mod engine;
 mod error;
 mod fiber;
+mod frame;
 mod gathered;
 mod host;
 mod library;

@@ -24,6 +24,7 @@ use std::ptr::{self, NonNull};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
+use crate::frame;
 use crate::shared::Shared;
 
 /// The table that Lua keeps for its host.
@@ -113,6 +114,12 @@ impl<'a> Lua<'a> {
         // SAFETY: every state is made with its `Shared` as the allocator's data, which lives
         // longer than the state and is only ever borrowed shared.
         unsafe { &*data.cast::<Shared>() }
+    }
+
+    /// How many results the caller of the running function takes; [`ALL`]: whatever it returns.
+    pub(crate) fn results_taken(self) -> c_int {
+        // SAFETY: the state is alive and ours (1), and only functions that Lua calls ask.
+        unsafe { frame::results_taken(self.state) }
     }
 
     pub(crate) fn top(self) -> c_int {

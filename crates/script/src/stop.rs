@@ -10,6 +10,8 @@
 //!    `pcall` gets past it; a coroutine notices at its next look. No command runs any more.
 //! 2. The host has returned from what it was asked when a run pauses.
 
+use std::ffi::c_int;
+
 use mlua_sys as ffi;
 
 use crate::error::push_error;
@@ -99,7 +101,7 @@ pub(crate) fn collect_all(lua: Lua<'_>) {
 
 /// How much garbage brief runs may leave until it is collected, in bytes; an eighth of the limit
 /// if that is less.
-const LITTLE_BYTES: usize = 384 * 1024;
+const LITTLE_BYTES: usize = 160 * 1024;
 
 fn little_bytes(shared: &Shared) -> usize {
     LITTLE_BYTES.min(shared.limit_bytes.get() / 8)
@@ -113,7 +115,7 @@ pub(crate) fn is_due(shared: &Shared) -> bool {
 
 /// Collects what brief runs have left, when it is enough or it is time. Lua by itself would go
 /// through all that lives whenever as much garbage has come, which is every few dozen runs: an
-/// engine without large libraries has some 40 KiB. So it is told to begin only beyond that.
+/// engine without large libraries has some 60 KiB. So it is told to begin only beyond that.
 /// Where more lives, Lua's own pace is right, and all at once would take too long.
 pub(crate) fn collect_little(lua: Lua<'_>, is_time: bool) {
     let shared = lua.shared();
@@ -125,14 +127,17 @@ pub(crate) fn collect_little(lua: Lua<'_>, is_time: bool) {
     // What is set here holds for the one collection at whose end Lua looks at it.
     let begin_percent = (little + little / 4) * 100 / used.get().clamp(1, little);
     lua.collect(ffi::LUA_GCSETPAUSE, i32::try_from(begin_percent).unwrap_or(PAUSE_PERCENT));
-    lua.collect(ffi::LUA_GCCOLLECT, 0);
+    // Steps to the end of one collection. A full one would first go through everything once more,
+    // to forget one that may have begun.
+    while lua.collect(ffi::LUA_GCSTEP, c_int::MAX) == 0 {}
     set_pause(lua);
     shared.lives_much.set(used.get() > little / 2);
 }
 
 /// When Lua's own collections begin: when as much has come as lives, as Lua has it; where little
-/// lives, which is some 40 KiB without large libraries, only after ten times as much, since
-/// each goes through all that lives.
+/// lives, which is some 60 KiB without large libraries, only after twice as much: each collection
+/// goes through all that lives, and all that waits for one is in the way of what is worked on in
+/// the processor's caches.
 pub(crate) fn set_pause(lua: Lua<'_>) {
     let shared = lua.shared();
     let is_small = shared.used_bytes.get() <= SMALL_BYTES.min(shared.limit_bytes.get() / 64);
@@ -146,7 +151,7 @@ const SMALL_BYTES: usize = 1 << 20;
 
 /// How large all may be when a collection begins, in percent of what lived after the last one.
 const PAUSE_PERCENT: i32 = 200;
-const SMALL_PAUSE_PERCENT: i32 = 1_000;
+const SMALL_PAUSE_PERCENT: i32 = 300;
 
 /// Makes room for `more` bytes if garbage can give it.
 pub(crate) fn make_room(lua: Lua<'_>, more: usize) {

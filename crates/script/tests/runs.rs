@@ -176,6 +176,20 @@ fn errors_are_those_of_redis() {
 }
 
 #[test]
+fn results_that_nobody_takes_are_not_made_but_errors_are_raised() {
+    assert_eq!(eval("redis.call('set', 'k', 'v') return redis.call('get', 'k')"), "$1 v");
+    assert_eq!(eval("redis.call('words', 'a', 'b') redis.pcall('nothing') return 1"), ":1");
+    assert_eq!(eval("local none = (function() redis.call('ping') end)() return none"), "$-1");
+    assert!(eval("redis.call('nothing') return 1").starts_with('-'));
+    let garbage = "collectgarbage('stop')
+        local before = collectgarbage('count')
+        for i = 1, 100 do redis.call('ping') end
+        return collectgarbage('count') - before";
+    assert_eq!(eval(garbage), ":0");
+    assert!(eval(&garbage.replace("redis.call", "local reply = redis.call")) != ":0");
+}
+
+#[test]
 fn pcall_gives_texts_and_redis_pcall_tables() {
     let source = "redis.call('set', 's', 'x')
         local ok, text = pcall(redis.call, 'incr', 's')

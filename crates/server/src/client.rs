@@ -7,7 +7,7 @@
 //! The registry's lock is taken when a connection comes or goes and by commands that look at
 //! other clients, never on the way of an ordinary request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
@@ -16,6 +16,7 @@ use std::task::{Context, Poll, Waker};
 
 use command::Command;
 use protocol::{Dialect, Output};
+use smallvec::SmallVec;
 
 use crate::stats::Counter;
 use crate::tracking::Terms;
@@ -150,6 +151,9 @@ impl Message {
     }
 }
 
+/// Messages that wait for a client; one alone, which is the rule, needs no memory.
+type Outbox = SmallVec<[Message; 1]>;
+
 /// How far a transaction has got that a client has begun.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
@@ -275,7 +279,7 @@ pub struct Client {
     /// Somebody rang and nobody has heard it.
     rung: AtomicBool,
     bell: OnceLock<Waker>,
-    outbox: Mutex<VecDeque<Message>>,
+    outbox: Mutex<Outbox>,
     outbox_bytes: AtomicU64,
     /// Its part of the registry's sum, see [`weights`].
     weight: Weight,
@@ -343,7 +347,7 @@ impl Client {
             left: AtomicBool::new(false),
             rung: AtomicBool::new(false),
             bell: OnceLock::new(),
-            outbox: Mutex::new(VecDeque::new()),
+            outbox: Mutex::new(Outbox::new()),
             outbox_bytes: AtomicU64::new(0),
             weight: Weight::default(),
         }
@@ -585,7 +589,7 @@ impl Client {
     pub fn send(&self, message: Message) -> u64 {
         let bytes = message.wire_bytes();
         let mut outbox = lock(&self.outbox);
-        outbox.push_back(message);
+        outbox.push(message);
         let waiting = self.outbox_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         drop(outbox);
         // Where somebody has rung already, the bell is still to be heard, and this with it.
@@ -600,7 +604,7 @@ impl Client {
     pub fn keep(&self, message: Message) {
         let bytes = message.wire_bytes();
         let mut outbox = lock(&self.outbox);
-        outbox.push_back(message);
+        outbox.push(message);
         self.outbox_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 

@@ -272,6 +272,9 @@ impl Connection {
                     self.session.keep_up(&worker.server.acl);
                     let ended = if self.session.closing { Ended::Closing } else { ended };
                     self.give_back();
+                    // Whoever rings many may have more for them when all have been rung.
+                    self.holds_replies =
+                        self.session.client.outbox_bytes() > 0 && self.worker.turns.hold();
                     self.keep_to_limits().map(|()| ended)
                 }
             },
@@ -280,9 +283,9 @@ impl Connection {
 
     /// Gives back the memory in reserve for requests, if there was time to come with one.
     fn give_back(&mut self) {
-        let now = self.worker.server.clock.now();
+        let now = || self.worker.server.clock.now();
         if self.tail.capacity() > self.tail.len()
-            && self.session.client.idle_millis(now) > IDLE_MILLIS
+            && self.session.client.idle_millis(now()) > IDLE_MILLIS
         {
             self.tail.shrink_to_fit();
             self.note_query();
@@ -945,6 +948,9 @@ impl Connection {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         if self.session.client.outbox_bytes() > 0 {
+            if self.output.is_empty() {
+                self.output = self.worker.scratch.borrow_mut().spare();
+            }
             self.session.client.take_messages(&mut self.output, self.session.dialect);
             self.write_waiting()?;
             self.keep_to_limits()?;
@@ -971,6 +977,15 @@ impl Connection {
     fn write_held(&mut self) -> io::Result<()> {
         self.holds_replies = false;
         self.worker.turns.release();
+        self.write_output()?;
+        self.keep_to_limits()
+    }
+
+    /// Writes what waits; its memory is the next one's then.
+    fn write_output(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
         let mut output = std::mem::take(&mut self.output);
         let written = self.write(&mut output);
         if output.is_empty() {
@@ -978,16 +993,11 @@ impl Connection {
         } else {
             self.output = output;
         }
-        written?;
-        self.keep_to_limits()
+        written
     }
 
     fn write_waiting(&mut self) -> io::Result<()> {
-        let mut output = std::mem::take(&mut self.output);
-        let written = self.write(&mut output);
-        if !output.is_empty() {
-            self.output = output;
-        }
+        let written = self.write_output();
         let waiting = self.output.len() as u64;
         let client = &self.session.client;
         if client.output_bytes.swap(waiting, Ordering::Relaxed) > waiting {

@@ -103,22 +103,34 @@ impl Socket {
     /// What the system says.
     pub fn try_write<'a>(
         &self,
-        pieces: impl Iterator<Item = &'a [u8]>,
+        mut pieces: impl Iterator<Item = &'a [u8]>,
     ) -> io::Result<Option<usize>> {
+        let (Some(first), second) = (pieces.next(), pieces.next()) else { return Ok(Some(0)) };
+        pending_is_none(match second {
+            None => self.try_io(Interest::WRITABLE, |socket| {
+                Ok(rustix::net::send(socket, first, SendFlags::NOSIGNAL)?)
+            }),
+            Some(second) => self.try_write_all(first, second, pieces),
+        })
+    }
+
+    /// Writes two pieces and more.
+    fn try_write_all<'a>(
+        &self,
+        first: &'a [u8],
+        second: &'a [u8],
+        others: impl Iterator<Item = &'a [u8]>,
+    ) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
         let mut count = 0;
-        for (slice, piece) in slices.iter_mut().zip(pieces) {
+        for (slice, piece) in slices.iter_mut().zip([first, second].into_iter().chain(others)) {
             *slice = IoSlice::new(piece);
             count += 1;
         }
-        let written = match (self, &slices[..count]) {
-            (_, [one]) => self.try_io(Interest::WRITABLE, |socket| {
-                Ok(rustix::net::send(socket, one, SendFlags::NOSIGNAL)?)
-            }),
-            (Socket::Tcp(socket), slices) => socket.try_write_vectored(slices),
-            (Socket::Unix(socket), slices) => socket.try_write_vectored(slices),
-        };
-        pending_is_none(written)
+        match self {
+            Socket::Tcp(socket) => socket.try_write_vectored(&slices[..count]),
+            Socket::Unix(socket) => socket.try_write_vectored(&slices[..count]),
+        }
     }
 
     /// Ready when the socket may take more.

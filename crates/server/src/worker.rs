@@ -68,7 +68,12 @@ impl Scratch {
 
     /// Puts a spare buffer in the place of the one that a connection has taken.
     pub fn renew_output(&mut self) {
-        self.output = self.spare.pop().unwrap_or_default();
+        self.output = self.spare();
+    }
+
+    /// A buffer for replies; an empty one is to be [given back](Scratch::take_back).
+    pub fn spare(&mut self) -> Output {
+        self.spare.pop().unwrap_or_default()
     }
 
     /// Gives back the memory that the words of requests took, where there were very many.
