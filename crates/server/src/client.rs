@@ -260,9 +260,10 @@ pub struct Client {
     pub monitor: AtomicBool,
     /// Whether it is subscribed to anything.
     pub subscribed: AtomicBool,
-    /// Whether it waits, in a blocking command or as commands are paused.
+    /// Whether it waits, for keys or as commands are paused.
     pub blocked: AtomicBool,
-    /// Whether a command of its that may wait is looked at on another thread.
+    /// Whether a command or script of its runs beside its worker: it is not idle, but waits for
+    /// nobody else.
     pub away: AtomicBool,
     /// CLIENT CAPA redirect.
     pub follows_redirects: AtomicBool,

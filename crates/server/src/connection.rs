@@ -56,9 +56,12 @@ const TAIL_KEPT_BYTES: usize = 16 << 10;
 /// A tail buffer larger than this is given back in the background.
 const TAIL_DROPPED_BYTES_MAX: usize = 1 << 20;
 
-/// Once so much of a request has come, room is made at once for a word that is longer still: a
-/// buffer that doubles would copy hundreds of MiB in one go.
-const TAIL_GROWN_BYTES_MAX: usize = 1 << 20;
+/// A tail buffer doubles until so much of a request has come; others wait while it is copied.
+const TAIL_LEAPS_BYTES_MIN: usize = 1 << 20;
+
+/// How many times as large it becomes then: no copy is of more than such a part of a long word,
+/// and a client that announces one has room for so many times what it has sent, no more.
+const TAIL_LEAP: usize = 64;
 
 /// The memory of an idle connection beside its [`crate::client::Client`], in bytes: its task, and
 /// what the runtime keeps of its socket.
@@ -89,9 +92,8 @@ struct Connection {
 
 /// Why a batch ended.
 enum Ended {
-    /// All complete requests have run. There is no use in looking at what is left before it has
-    /// so many bytes.
-    Drained { needs: usize },
+    /// All complete requests have run.
+    Drained,
     /// So much output waits that what is left must wait until it is read.
     Full,
     /// The request at the front must wait.
@@ -156,18 +158,12 @@ fn admit(worker: &Rc<Worker>, arriving: Arriving) -> Option<Box<Connection>> {
 /// A connection is let go whatever ended it, a panic included.
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.withdraw();
         let (server, client) = (&self.worker.server, &self.session.client);
-        server.monitor.leave(client);
-        if let Some(subscriptions) = self.session.subscriptions.take() {
-            server.pubsub.leave_all(client, &subscriptions);
-        }
         let stats = self.worker.stats();
         stats.output_overflows.add(u64::from(client.killed_for_output()));
         stats.evicted_clients.add(u64::from(client.killed_for_memory()));
         server.clients.leave(client.id);
-        if self.session.tracking.is_some() {
-            server.tracking.leave(server.keyspace, client);
-        }
         server.load.leave(self.worker.index);
         if self.holds_replies {
             self.worker.turns.release();
@@ -183,7 +179,7 @@ impl Connection {
     /// is, and this future is small.
     async fn run(mut self: Box<Self>) {
         let mut ended = match self.tail.is_empty() {
-            true => Ended::Drained { needs: 0 },
+            true => Ended::Drained,
             false if self.is_http(0) => Ended::Http,
             false => self.run_tail(),
         };
@@ -217,12 +213,25 @@ impl Connection {
                     tokio::task::yield_now().await;
                     Ok(self.run_tail())
                 }
-                Ended::Drained { .. } | Ended::Full => self.next_input(ended).await,
+                Ended::Drained | Ended::Full => self.next_input(ended).await,
             };
             match step {
                 Ok(next) => ended = next,
                 Err(_) => break,
             }
+        }
+    }
+
+    /// Takes the client out of what others tell it things by.
+    #[cold]
+    fn withdraw(&mut self) {
+        let (server, client) = (&self.worker.server, &self.session.client);
+        server.monitor.leave(client);
+        if let Some(subscriptions) = self.session.subscriptions.take() {
+            server.pubsub.leave_all(client, &subscriptions);
+        }
+        if self.session.tracking.take().is_some() {
+            server.tracking.leave(server.keyspace, client);
         }
     }
 
@@ -243,7 +252,7 @@ impl Connection {
     /// Waits for something to happen, and does what it asks for. `ended`: [`Ended::Drained`], or
     /// [`Ended::Full`], when nothing more is read.
     async fn next_input(&mut self, ended: Ended) -> io::Result<Ended> {
-        let to_read = matches!(ended, Ended::Drained { .. });
+        let to_read = matches!(ended, Ended::Drained);
         match poll_fn(|context| self.poll_news(context, to_read)).await? {
             News::Input(0) => Ok(Ended::Closing),
             News::Input(read) => Ok(self.run_input(read)),
@@ -350,13 +359,16 @@ impl Connection {
         match ran {
             Ran::Done | Ran::Brief | Ran::Refused | Ran::Queued => {}
             Ran::Rest(millis) => self.rest(millis).await,
-            Ran::Paused(millis) | Ran::Later(millis) => {
+            Ran::Later(millis) => {
+                let client = Arc::clone(&self.session.client);
+                client.away.store(true, Ordering::Relaxed);
+                self.rest(millis).await;
+                client.away.store(false, Ordering::Relaxed);
+            }
+            Ran::Paused(millis) => {
                 let client = Arc::clone(&self.session.client);
                 client.blocked.store(true, Ordering::Relaxed);
-                match ran {
-                    Ran::Paused(_) => self.pause(&server, millis).await,
-                    _ => self.rest(millis).await,
-                }
+                self.pause(&server, millis).await;
                 client.blocked.store(false, Ordering::Relaxed);
             }
             Ran::Busy => {
@@ -578,7 +590,7 @@ impl Connection {
             // A request that is too large is refused even when its end has come.
             return match self.keep_to_query_limit() {
                 true => self.run_tail(),
-                false => self.finish(Ended::Drained { needs: 0 }),
+                false => self.finish(Ended::Drained),
             };
         }
         let worker = Rc::clone(&self.worker);
@@ -619,13 +631,6 @@ impl Connection {
             }
         } else {
             self.tail.drain(..consumed);
-        }
-        if let Ended::Drained { needs } = ended
-            && self.tail.len() >= TAIL_GROWN_BYTES_MAX
-            && needs / 2 > self.tail.len()
-        {
-            // What comes behind a long word must not make it grow again.
-            self.tail.reserve_exact(needs - self.tail.len() + READ_BYTES);
         }
         ended
     }
@@ -691,6 +696,11 @@ impl Connection {
             }
         };
         self.session.client.last_seen.store(now, Ordering::Relaxed);
+        if matches!(ended, Ended::Closing) {
+            // Whoever sees the last reply may count on that the client is gone.
+            self.session.client.kill(Kill::AfterReply);
+            self.withdraw();
+        }
         if input.len() > READ_BYTES {
             scratch.forget_words();
         }
@@ -698,7 +708,7 @@ impl Connection {
             output = Output::new();
         }
         let is_short = !waited && output.len() <= OUTPUT_HELD_BYTES_MAX;
-        let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained { .. });
+        let may_hold = is_short && self.is_pipelined && matches!(ended, Ended::Drained);
         if may_hold && worker.turns.hold() {
             scratch.renew_output();
             self.output = output;
@@ -740,14 +750,14 @@ impl Connection {
             smallvec::SmallVec::new();
         let mut end = *at;
         let mut failed = None;
-        let mut drained = None;
+        let mut is_drained = false;
         let mut names_members = false;
         let mut ahead: smallvec::SmallVec<[u64; BATCH_MAX]> = smallvec::SmallVec::new();
         let mut last: Option<&CommandEntry> = None;
         for (nth, spans) in spans.iter_mut().enumerate() {
             let rest = &input[end..];
             if rest.is_empty() {
-                drained = Some(0);
+                is_drained = true;
                 break;
             }
             match self.parser.parse(rest, spans, &limits) {
@@ -784,8 +794,8 @@ impl Connection {
                     }
                     break;
                 }
-                Ok(Parsed::Incomplete { needs }) => {
-                    drained = Some(needs);
+                Ok(Parsed::Incomplete { .. }) => {
+                    is_drained = true;
                     break;
                 }
                 Err(error) => {
@@ -817,7 +827,7 @@ impl Connection {
         if let Some(error) = failed {
             return Some(self.protocol_error(batch, &error, output));
         }
-        drained.map(|needs| Ended::Drained { needs })
+        is_drained.then_some(Ended::Drained)
     }
 
     /// Asks for the memory that look-ups of members in large collections will read: the buckets
@@ -1065,20 +1075,32 @@ impl Connection {
     }
 }
 
-/// Puts input behind a tail. Its buffer grows as a vector does, but not beyond a word that has come
-/// for the most part, with which the tail is `announced` bytes long: so how large it is depends
-/// on the requests alone.
+/// Puts input behind a tail, which with the word that has begun is to be `announced` bytes long.
 fn keep(tail: &mut Vec<u8>, announced: usize, input: &[u8]) {
     let (len, capacity) = (tail.len() + input.len(), tail.capacity());
     if len > capacity {
-        // Less than a quarter more each time would be too little when many words come.
-        let fits = announced > len
-            && announced >= capacity + capacity / 4
-            && announced <= len.saturating_mul(5) / 2;
-        let wanted = if fits { announced } else { len * 2 };
-        tail.reserve_exact(wanted - tail.len());
+        tail.reserve_exact(grown(len, capacity, announced) - tail.len());
     }
     tail.extend_from_slice(input);
+}
+
+/// How large the buffer of a tail becomes that is to take `len` bytes, more than its `capacity`.
+///
+/// It grows by steps that end with the word that has begun, so that how large it is depends on the
+/// requests alone. None is wider than [`TAIL_LEAP`] times what has come, whatever is announced.
+fn grown(len: usize, capacity: usize, announced: usize) -> usize {
+    // A quarter more at a time would be too little where many words come.
+    if announced <= len || announced < capacity + capacity / 4 {
+        return len * 2;
+    }
+    let leap = if len >= TAIL_LEAPS_BYTES_MIN { TAIL_LEAP } else { 2 };
+    // What comes behind a long word must not make it grow again.
+    let behind = if announced > TAIL_LEAPS_BYTES_MIN { READ_BYTES } else { 0 };
+    let mut wanted = announced + behind;
+    while wanted > len * leap {
+        wanted /= leap;
+    }
+    wanted
 }
 
 /// The pieces as far as they are within the first `left` bytes.
@@ -1294,7 +1316,7 @@ mod tests {
     /// However a request comes in pieces, the buffer of its first part is as long as itself.
     #[test]
     fn a_buffer_for_a_large_word_is_as_long_as_that() {
-        const ANNOUNCED: usize = 1_048_600;
+        const ANNOUNCED: usize = 1_000_000;
         for first in [10, 1000, 65_536, 500_000, 700_000] {
             for step in [999, 16_384, 65_536] {
                 let mut tail = Vec::new();
@@ -1305,6 +1327,43 @@ mod tests {
                 }
                 assert_eq!(tail.capacity(), ANNOUNCED, "{first} then {step}");
             }
+        }
+    }
+
+    /// What a word of so many bytes costs that comes in pieces of one read: how large the buffer
+    /// is after each growth, and how much had to be copied for it.
+    fn growths(announced: usize) -> Vec<(usize, usize)> {
+        let mut growths: Vec<(usize, usize)> = Vec::new();
+        for len in (READ_BYTES..announced + READ_BYTES).step_by(READ_BYTES) {
+            let capacity = growths.last().map_or(0, |&(capacity, _)| capacity);
+            if len > capacity {
+                growths.push((grown(len, capacity, announced), len - READ_BYTES));
+                let (grown, _) = growths[growths.len() - 1];
+                assert!(grown >= len, "{grown} for {len} of {announced}");
+                assert!(grown <= TAIL_LEAP * len, "{grown} for {len} of {announced}");
+            }
+        }
+        growths
+    }
+
+    /// Who announces 512 MiB and sends 1 MiB of it does not get a buffer for all.
+    #[test]
+    fn a_buffer_is_no_larger_than_some_times_what_has_come() {
+        for announced in [5 << 20, 64 << 20, 81 << 20, 100_000_007, 512 << 20] {
+            let growths = growths(announced);
+            let (last, _) = growths[growths.len() - 1];
+            assert_eq!(last, announced + READ_BYTES, "it ends with the word");
+        }
+    }
+
+    #[test]
+    fn a_long_word_is_copied_seldom_and_in_small_parts() {
+        for announced in [5 << 20, 64 << 20, 81 << 20, 100_000_007, 512 << 20] {
+            let copies: Vec<usize> =
+                growths(announced).into_iter().map(|(_, copied)| copied).collect();
+            let most = announced / TAIL_LEAP + 2 * TAIL_LEAPS_BYTES_MIN;
+            assert!(copies.iter().all(|&copied| copied <= most), "{announced}: {copies:?}");
+            assert!(copies.iter().sum::<usize>() <= 2 * most, "{announced}: {copies:?}");
         }
     }
 

@@ -9,11 +9,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyspace::{Counts, lengths};
 
 use crate::acl::Reason;
+use crate::client::Client;
 use crate::commands::REDIS_VERSION;
 use crate::process;
 use crate::sampler::Rates;
@@ -217,10 +218,11 @@ fn listeners(server: &Server) -> Vec<String> {
 fn clients(scene: &Scene<'_>, lines: &mut Lines) {
     let Scene { server, settings, .. } = scene;
     let all = server.clients.all();
-    let most = |bytes: fn(&crate::client::Client) -> u64| {
-        all.iter().map(|client| bytes(client)).max().unwrap_or(0)
+    let most =
+        |bytes: fn(&Client) -> u64| all.iter().map(|client| bytes(client)).max().unwrap_or(0);
+    let those = |flag: fn(&Client) -> &AtomicBool| {
+        all.iter().filter(|client| flag(client).load(Ordering::Relaxed)).count()
     };
-    let blocked = all.iter().filter(|client| client.blocked.load(Ordering::Relaxed)).count();
     lines.put("connected_clients", all.len());
     lines.put("peak_clients", server.sampler.clients_peak(all.len() as u64));
     lines.put("cluster_connections", 0);
@@ -230,7 +232,8 @@ fn clients(scene: &Scene<'_>, lines: &mut Lines) {
     let output = most(|client| client.output_bytes.load(Ordering::Relaxed));
     lines.put("client_recent_max_output_buffer", output);
     lines.put("client_read_buffer_bytes", query_bytes(scene));
-    lines.put("blocked_clients", blocked);
+    lines.put("blocked_clients", those(|client| &client.blocked));
+    lines.put("long_command_clients", those(|client| &client.away));
     lines.put("tracking_clients", server.tracking.tracked().clients);
     let watched = || all.iter().map(|client| client.progress().watched);
     lines.put("pubsub_clients", server.pubsub.figures().clients);

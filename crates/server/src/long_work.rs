@@ -317,16 +317,11 @@ impl<'a> Batch<'a> {
         let sub = Some(command).filter(|_| !std::ptr::eq(entry.command, command));
         session.client.set_last_command(entry.command, sub);
         self.worker.stats().long_commands.add(1);
-        // Who waits for this is not idle; but a command that may wait for its keys does not yet.
         let client = Arc::clone(&session.client);
-        let busy = match command.run {
-            Run::Block(_) => &client.away,
-            _ => &client.blocked,
-        };
-        busy.store(true, Ordering::Relaxed);
+        client.away.store(true, Ordering::Relaxed);
         self.server.long_work.hand_over(errand);
         let answer = receiver.await.unwrap_or_else(|_| Answer::empty(Err(panicked())));
-        busy.store(false, Ordering::Relaxed);
+        client.away.store(false, Ordering::Relaxed);
         if let Some(rest) = answer.paused {
             return Ran::Paused(rest);
         }

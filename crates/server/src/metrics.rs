@@ -141,6 +141,7 @@ pub const METRICS: &[Metric] = &[
     counter("anax_command_rejected_total", "Calls of a command that were refused before it ran.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].rejected.get())))).by(&["cmd"]),
     counter("anax_command_failed_total", "Calls of a command that answered an error.", |facts, out| facts.each_command(|name, at| out.of(&[&name], facts.total(|stats| stats.each[at].failed.get())))).by(&["cmd"]),
     counter("anax_error_replies_total", "Errors answered.", |facts, out| out.one(facts.total(|stats| stats.errors.get()))),
+    gauge("anax_long_command_clients", "Connections whose command or script runs beside their worker.", |facts, out| out.one(facts.clients(|client| client.away.load(Ordering::Relaxed)))),
     gauge("anax_subscribed_clients", "Connections that are subscribed to anything.", |facts, out| out.one(facts.server.pubsub.figures().clients)),
     gauge("anax_subscribed_channels", "Channels that have a subscriber.", |facts, out| out.one(facts.server.pubsub.figures().channels)),
     gauge("anax_subscribed_patterns", "Patterns that have a subscriber.", |facts, out| out.one(facts.server.pubsub.figures().patterns)),

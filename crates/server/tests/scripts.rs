@@ -12,7 +12,7 @@ use std::thread;
 use anax::{AWAY, NARROW, Shape, WIDE};
 use testkit::random::Random;
 use testkit::server::ServerProcess;
-use testkit::{Client, Value};
+use testkit::{Client, Value, notation};
 
 /// How often a state that is about to come is asked for.
 const ASKS_MAX: u32 = 1_000_000;
@@ -77,18 +77,18 @@ fn info(client: &mut Client, section: &str, name: &str) -> u32 {
     number.expect("INFO tells it")
 }
 
-/// How many clients wait for something.
-fn blocked(client: &mut Client) -> u32 {
-    info(client, "clients", "blocked_clients")
-}
-
 /// Bytes of all Luas.
 fn lua_bytes(client: &mut Client) -> u32 {
     info(client, "memory", "used_memory_vm_eval")
 }
 
-fn until_blocked(client: &mut Client, count: u32) {
-    until(&format!("{count} clients wait"), || blocked(client) == count);
+/// How many clients have a script on a thread of its own.
+fn away(client: &mut Client) -> u32 {
+    info(client, "clients", "long_command_clients")
+}
+
+fn until_away(client: &mut Client, count: u32) {
+    until(&format!("{count} scripts are away"), || away(client) == count);
 }
 
 /// Has whoever waits for a script told so at once.
@@ -292,7 +292,7 @@ fn a_script_that_does_not_end_keeps_only_those_waiting_who_need_its_keys() {
     let (mut client, mut other) = (connect(&server), connect(&server));
     be_impatient(&mut other);
     begin_loop(&mut client, "key");
-    until_blocked(&mut other, 1);
+    until_away(&mut other, 1);
     assert_eq!(say_line(&mut other, "PING"), Value::simple("PONG"));
     for needs_it in ["GET key", "SET key 1", "DBSIZE", "FLUSHALL", "MGET key a b c"] {
         let reply = say_line(&mut other, needs_it);
@@ -315,6 +315,32 @@ fn a_script_that_does_not_end_keeps_only_those_waiting_who_need_its_keys() {
     assert!(is_error(&say_line(&mut other, "SCRIPT KILL"), b"NOTBUSY"));
 }
 
+/// Tools take clients that are shown as blocked for those of queues that are empty.
+#[test]
+fn who_runs_a_script_or_sleeps_is_not_shown_as_one_who_waits_for_keys() {
+    let server = WIDE.start();
+    let mut other = connect(&server);
+    let exec = ["MULTI", "EVAL_RO 'while true do end' 0", "EXEC"];
+    for lines in [&["EVAL_RO 'while true do end' 1 key"][..], &["DEBUG SLEEP 1000"], &exec] {
+        let mut client = connect(&server);
+        let id = number(&say_line(&mut client, "CLIENT ID")).to_string();
+        for line in lines {
+            client.send_command(&notation::words(line)).expect("the server listens");
+        }
+        until_away(&mut other, 1);
+        assert_eq!(info(&mut other, "clients", "blocked_clients"), 0, "{lines:?}");
+        let listed = say(&mut other, &["CLIENT", "LIST", "ID", &id]);
+        let listed = String::from_utf8_lossy(listed.as_bytes().unwrap_or_default()).into_owned();
+        let flags = listed.split(' ').find_map(|field| field.strip_prefix("flags="));
+        assert!(!flags.expect("it has flags").contains('b'), "{listed}");
+        assert_eq!(say(&mut other, &["CLIENT", "KILL", "ID", &id]), Value::Integer(1));
+        if lines[0] != "DEBUG SLEEP 1000" {
+            kill(&mut other);
+        }
+        until_away(&mut other, 0);
+    }
+}
+
 #[test]
 fn a_script_that_has_taken_more_keys_keeps_those_waiting_who_need_them() {
     const SOURCE: &str = "redis.call('incr', KEYS[1]) redis.call('incr', ARGV[1])
@@ -325,7 +351,7 @@ fn a_script_that_has_taken_more_keys_keeps_those_waiting_who_need_them() {
     say(&mut client, &["EVAL", SOURCE, "1", "first", "first", "once"]);
     let words = ["EVAL", SOURCE, "1", "first", "second", "loop"];
     client.send_command(&words).expect("the server listens");
-    until_blocked(&mut other, 1);
+    until_away(&mut other, 1);
     for key in ["first", "second"] {
         let reply = say_line(&mut other, &format!("GET {key}"));
         assert!(is_error(&reply, b"BUSY "), "{key}: {reply}");
@@ -362,7 +388,7 @@ fn the_server_ends_though_scripts_run() {
         let words = ["EVAL_RO", READING_LOOP, "1", "key", "loop"];
         client.send_command(&words).expect("the server listens");
     }
-    until_blocked(&mut other, 3);
+    until_away(&mut other, 3);
     other.send_command(&["SHUTDOWN"]).expect("the server listens");
     assert!(server.wait().expect("it ends").success());
 }
@@ -403,13 +429,13 @@ fn a_script_whose_client_has_gone_runs_until_it_is_killed() {
         let mut client = connect(&server);
         let id = number(&say_line(&mut client, "CLIENT ID")).to_string();
         begin_loop(&mut client, "key");
-        until_blocked(&mut other, 1);
+        until_away(&mut other, 1);
         if is_killed {
             assert_eq!(say(&mut other, &["CLIENT", "KILL", "ID", &id]), Value::Integer(1));
         }
         drop(client);
         kill(&mut other);
-        until_blocked(&mut other, 0);
+        until_away(&mut other, 0);
         until("its client is gone", || {
             say(&mut other, &["CLIENT", "LIST", "ID", &id]).as_bytes().is_some_and(<[u8]>::is_empty)
         });
@@ -430,7 +456,7 @@ fn more_scripts_than_may_run_at_once_wait_and_all_are_killed() {
         client.send_command(&words).expect("the server listens");
     }
     // A worker may have begun one more.
-    until("as many run as may", || blocked(&mut other) >= 64);
+    until("as many run as may", || away(&mut other) >= 64);
     // Who runs no script goes on, whoever does is told.
     assert_eq!(say_line(&mut other, "DBSIZE"), Value::Integer(0));
     be_impatient(&mut other);
@@ -509,7 +535,7 @@ fn scripts_that_do_not_end_are_killed_whatever_they_do() {
         let (mut client, mut other) = (connect(&server), connect(&server));
         for source in ENDLESS {
             client.send_command(&["EVAL", source, "1", "key"]).expect("the server listens");
-            until_blocked(&mut other, 1);
+            until_away(&mut other, 1);
             assert_eq!(say_line(&mut other, "PING"), Value::simple("PONG"), "{source}");
             kill(&mut other);
             assert_killed(&mut client);
@@ -534,13 +560,13 @@ fn others_come_between_the_calls_of_a_script_that_is_not_atomic() {
         for words in [["EVAL", &declared, "1", "key"], ["EVALSHA", &id, "1", "key"]] {
             say_line(&mut other, "DEL key");
             client.send_command(&words).expect("the server listens");
-            until_blocked(&mut other, 1);
+            until_away(&mut other, 1);
             assert_eq!(say_line(&mut other, "SET key seen"), Value::ok());
             assert_eq!(client.reply().expect("it answers"), Value::bulk("seen"));
         }
         say_line(&mut other, "DEL key");
         client.send_command(&["EVALSHA", &id, "1", "key"]).expect("the server listens");
-        until_blocked(&mut other, 1);
+        until_away(&mut other, 1);
         kill(&mut other);
         assert_killed(&mut client);
     }
@@ -625,7 +651,7 @@ fn flushing_gives_up_every_lua_and_that_of_a_script_that_runs_when_it_ends() {
         assert_eq!(say(client, &fat), Value::simple("QUEUED"));
         assert_eq!(items(say_line(client, "EXEC")), [Value::Integer(BIG.into())]);
         begin_loop(running, "key");
-        until_blocked(client, 1);
+        until_away(client, 1);
         assert!(lua_bytes(client) > BIG, "{flush} {shape:?}");
         assert_eq!(say_line(client, flush), Value::ok());
         kill(client);
@@ -643,7 +669,7 @@ fn a_script_that_waits_for_another_is_told_and_begins_when_that_ends() {
     let mut third = connect(&server);
     assert_eq!(say_line(&mut other, "CONFIG SET busy-reply-threshold 0"), Value::ok());
     begin_loop(&mut client, "key");
-    until_blocked(&mut other, 1);
+    until_away(&mut other, 1);
     third.send_command(&["EVAL", LOOP, "1", "key", "once"]).expect("the server listens");
     third.send_command(&["INCR", "key"]).expect("the server listens");
     kill(&mut other);
@@ -691,7 +717,7 @@ fn transactions_with_scripts_take_turns_and_all_are_killed() {
         client.send_command(&["EXEC"]).expect("the server listens");
     }
     // They all hold everything, but they only read.
-    until("as many run as may", || blocked(&mut other) == 64);
+    until("as many run as may", || away(&mut other) == 64);
     assert_eq!(say_line(&mut other, "DBSIZE"), Value::Integer(0));
     until("all have ended", || {
         say_line(&mut other, "SCRIPT KILL");

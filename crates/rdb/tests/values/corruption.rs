@@ -3,7 +3,7 @@
 use rdb::{Format, Limits, Options, RdbError, Value, open};
 
 use super::fixtures::stored;
-use super::samples::sorted;
+use super::kept::sorted;
 
 /// Payloads up to this length get every value in every byte.
 const EXHAUSTIVE_BYTES_MAX: usize = 64;

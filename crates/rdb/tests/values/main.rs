@@ -3,6 +3,7 @@
 
 mod corruption;
 mod fixtures;
+mod kept;
 mod old;
 mod oracle;
 mod round_trip;

@@ -1,6 +1,8 @@
 //! Values by the commands that make them.
 
-use rdb::{Consumer, Entry, Group, HashField, Pending, Slot, Stream, StreamId, StreamState, Value};
+use rdb::{Consumer, Entry, Group, HashField, Pending, Stream, StreamId, StreamState, Value};
+
+use super::kept::sorted;
 
 /// Stands for every time that a server reads from its clock.
 pub(crate) const SOME_TIME_MS: u64 = 1;
@@ -290,24 +292,6 @@ fn stream_empty() -> Sample {
     };
     let stream = Stream { entries: vec![], state, groups: vec![late], producers: None };
     Sample::new("stream-empty", commands, Value::Stream(stream))
-}
-
-/// A value in an order of its own, where it has none.
-pub(crate) fn sorted(mut value: Value) -> Value {
-    match &mut value {
-        Value::Str(_) | Value::List(_) => {}
-        // Integers that a reader does not keep as such are written as texts.
-        Value::Array(array) => array.slots.iter_mut().for_each(|(_, slot)| {
-            if let Slot::Integer(value) = slot {
-                *slot = Slot::Text(value.to_string().into_bytes().into());
-            }
-        }),
-        Value::Set(members) => members.sort(),
-        Value::Hash(fields) => fields.sort(),
-        Value::ZSet(members) => members.sort_by(|left, right| left.0.cmp(&right.0)),
-        Value::Stream(stream) => stream.groups.sort_by(|left, right| left.name.cmp(&right.name)),
-    }
-    value
 }
 
 /// A value as it is compared: sorted, and without what a clock said.

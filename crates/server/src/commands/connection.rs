@@ -6,6 +6,7 @@ use protocol::Dialect;
 use super::client::end_forbidden;
 use super::{Call, Next, SessionRow};
 use crate::acl::{Reason, Refusal};
+use crate::session::ReplyMode;
 
 /// The version of Redis whose behaviour clients may expect.
 pub(crate) const REDIS_VERSION: &str = "8.4.0";
@@ -284,7 +285,12 @@ fn reset(call: &mut Call<'_>) -> Result<Next, CommandError> {
     call.session.unsubscribe_all(&server.pubsub);
     server.tracking.leave(server.keyspace, &call.session.client);
     let settings = call.batch.settings;
+    // Whose own reply was to be skipped gets none.
+    let is_skipped = call.session.reply_mode == ReplyMode::Skip;
     call.session.reset(server.acl.default_user(), settings);
+    if is_skipped {
+        call.session.reply_mode = ReplyMode::Skip;
+    }
     call.reply().simple("RESET");
     Ok(Next::Done)
 }

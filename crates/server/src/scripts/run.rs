@@ -174,9 +174,9 @@ impl<'a> Batch<'a> {
         session: &mut Session,
         output: &mut Output,
     ) -> Result<Ran, CommandError> {
-        session.client.blocked.store(true, Ordering::Relaxed);
+        session.client.away.store(true, Ordering::Relaxed);
         let outcome = away.0.await;
-        session.client.blocked.store(false, Ordering::Relaxed);
+        session.client.away.store(false, Ordering::Relaxed);
         let outcome = outcome.map_err(|_| panicked())?;
         session.began_nanos = outcome.began_nanos;
         Ok(self.answer(request, outcome, session, output))
@@ -199,7 +199,7 @@ impl<'a> Batch<'a> {
         let seed = self.worker.chance();
         let executor = self.server.scripts.executor(&self.worker.server, seed);
         let held = Arc::clone(held);
-        session.client.blocked.store(true, Ordering::Relaxed);
+        session.client.away.store(true, Ordering::Relaxed);
         self.worker.stats().long_commands.add(1);
         threads::start("anax-exec", Some(NICENESS), move || {
             let began_nanos = executor.server.clock.nanos();
@@ -214,7 +214,7 @@ impl<'a> Batch<'a> {
             drop(sender.send((session_away, output, done)));
         });
         let answer = receiver.await;
-        session.client.blocked.store(false, Ordering::Relaxed);
+        session.client.away.store(false, Ordering::Relaxed);
         let ran = match answer {
             Ok((back, written, done)) => {
                 *session = back;

@@ -203,6 +203,8 @@ fn who_asked_for_no_replies_gets_none() {
         assert_eq!(reply(client), Value::bulk("1"));
         send_all(client, ["CLIENT REPLY SKIP", "SET k 2", "GET k"]);
         assert_eq!(reply(client), Value::bulk("2"));
+        send_all(client, ["CLIENT REPLY SKIP", "RESET", "ECHO after"]);
+        assert_eq!(reply(client), Value::bulk("after"));
         send_all(client, ["CLIENT REPLY SKIP", "CLIENT REPLY ON", "GET k"]);
         assert_eq!(reply(client), Value::ok());
         assert_eq!(reply(client), Value::bulk("2"));

@@ -43,6 +43,22 @@ fn half_a_request_is_shown_with_what_is_known_of_it() {
     });
 }
 
+/// A buffer as long as what is announced would be had for a word.
+#[test]
+fn who_announces_much_has_room_for_what_came_of_it() {
+    in_all_ways(|server, watcher| {
+        let mut client = connect(server);
+        let own = id(&mut client);
+        client.send(b"*1\r\n$536870912\r\n").expect("the socket takes it");
+        client.send(&vec![b'v'; 2 << 20]).expect("the socket takes it");
+        let came = (2 << 20).to_string();
+        wait_for(watcher, own, |line| line.is_some_and(|line| field(line, "qbuf") == came));
+        let line = line_of(watcher, own).expect("it lives");
+        let free: u64 = field(&line, "qbuf-free").parse().expect("a number");
+        assert!(free < 16 << 20, "{line}");
+    });
+}
+
 #[test]
 fn who_asks_is_shown_with_the_request_that_runs() {
     in_all_ways(|_, client| {

@@ -310,6 +310,30 @@ fn tracking_tells_a_subscriber_of_resp2() {
     });
 }
 
+/// It had its last reply before others knew that it was gone: what came then was lost, and the
+/// follower was not told that it would hear no more.
+#[test]
+fn who_has_quit_is_told_nothing_more_by_anybody() {
+    with_workers(&[], |server| {
+        let (mut reader, mut other) = (connect(server), connect(server));
+        run(&mut reader, "HELLO 3");
+        for _ in 0..50 {
+            let mut listener = connect(server);
+            let target = id(&mut listener);
+            subscribe(&mut listener, "SUBSCRIBE c");
+            run(&mut reader, &format!("CLIENT TRACKING ON REDIRECT {target}"));
+            run(&mut reader, "GET k");
+            assert_eq!(run(&mut listener, "QUIT"), Value::ok());
+            assert_eq!(run(&mut other, "SET k 1"), Value::ok());
+            assert_eq!(run(&mut other, "PUBLISH c x"), Value::Integer(0));
+            let heard = reader.receive().expect("it is told").to_string();
+            assert_eq!(heard, format!("1> \"tracking-redir-broken\"\n2> (integer) {target}"));
+            let flags = run(&mut reader, "CLIENT TRACKINGINFO").to_string();
+            assert!(flags.contains("broken_redirect"), "{flags}");
+        }
+    });
+}
+
 /// Others hear of what is published, so a pause of writes holds it.
 #[test]
 fn a_pause_of_writes_holds_what_is_published() {
