@@ -5,7 +5,6 @@ use mlua_sys as ffi;
 
 use crate::lua::{ALL, Kind, Lua, Outcome, Raised, Status};
 use crate::sandbox::{READ_ONLY, behind};
-use crate::stop;
 
 /// Pushes each function and gives its name to `take`, which takes it.
 pub(crate) fn each(lua: Lua<'_>, take: impl Fn(&str)) {
@@ -338,9 +337,14 @@ pub(crate) fn restore_collector(lua: Lua<'_>) {
 
 /// Has garbage collected as usual.
 pub(crate) fn set_collector(lua: Lua<'_>) {
-    stop::set_pause(lua);
+    lua.collect(ffi::LUA_GCSETPAUSE, PAUSE_PERCENT);
     lua.collect(ffi::LUA_GCSETSTEPMUL, STEP_PERCENT);
 }
+
+/// How large all may be when a collection begins, in percent of what lived after the last one: as
+/// Lua has it. With less each goes through what lives for little; with more, what waits for one is
+/// in the way of what is worked on in the processor's caches.
+pub(crate) const PAUSE_PERCENT: i32 = 200;
 
 /// How hard each step of a collection works: ten times as hard as Lua has it, so that garbage
 /// of few long strings goes before the limit of memory is reached.

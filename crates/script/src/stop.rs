@@ -14,6 +14,7 @@ use std::ffi::c_int;
 
 use mlua_sys as ffi;
 
+use crate::base;
 use crate::error::push_error;
 use crate::fiber;
 use crate::host::Verdict;
@@ -56,9 +57,6 @@ pub(crate) fn look(lua: Lua<'_>) -> Result<(), Raised> {
         }
         None => {
             collect_early(lua);
-            if !lua.shared().is_collector_changed.get() {
-                set_pause(lua);
-            }
             lua.set_hook(LOOK_EVERY);
             Ok(())
         }
@@ -126,32 +124,13 @@ pub(crate) fn collect_little(lua: Lua<'_>, is_time: bool) {
     }
     // What is set here holds for the one collection at whose end Lua looks at it.
     let begin_percent = (little + little / 4) * 100 / used.get().clamp(1, little);
-    lua.collect(ffi::LUA_GCSETPAUSE, i32::try_from(begin_percent).unwrap_or(PAUSE_PERCENT));
+    lua.collect(ffi::LUA_GCSETPAUSE, i32::try_from(begin_percent).unwrap_or(base::PAUSE_PERCENT));
     // Steps to the end of one collection. A full one would first go through everything once more,
     // to forget one that may have begun.
     while lua.collect(ffi::LUA_GCSTEP, c_int::MAX) == 0 {}
-    set_pause(lua);
+    lua.collect(ffi::LUA_GCSETPAUSE, base::PAUSE_PERCENT);
     shared.lives_much.set(used.get() > little / 2);
 }
-
-/// When Lua's own collections begin: when as much has come as lives, as Lua has it; where little
-/// lives, which is some 60 KiB without large libraries, only after twice as much: each collection
-/// goes through all that lives, and all that waits for one is in the way of what is worked on in
-/// the processor's caches.
-pub(crate) fn set_pause(lua: Lua<'_>) {
-    let shared = lua.shared();
-    let is_small = shared.used_bytes.get() <= SMALL_BYTES.min(shared.limit_bytes.get() / 64);
-    let percent = if is_small { SMALL_PAUSE_PERCENT } else { PAUSE_PERCENT };
-    lua.collect(ffi::LUA_GCSETPAUSE, percent);
-}
-
-/// With how much in use, garbage included, a Lua is small, in bytes; a 64th of the limit if that
-/// is less, so that ten times as much is far from it.
-const SMALL_BYTES: usize = 1 << 20;
-
-/// How large all may be when a collection begins, in percent of what lived after the last one.
-const PAUSE_PERCENT: i32 = 200;
-const SMALL_PAUSE_PERCENT: i32 = 300;
 
 /// Makes room for `more` bytes if garbage can give it.
 pub(crate) fn make_room(lua: Lua<'_>, more: usize) {
