@@ -30,7 +30,7 @@ use crate::library::{Function, Registered};
 use crate::lua::{ALL, Kind, Lua, Raised, Status};
 use crate::sandbox::{self, Kept};
 use crate::shared::{Shared, allocate};
-use crate::source::{LibrarySource, Script, ScriptId};
+use crate::source::{ById, LibrarySource, Script, ScriptId};
 use crate::{base, cjson, convert, random, stop};
 
 /// How many compiled scripts are kept before the engine begins anew with them.
@@ -53,7 +53,7 @@ pub struct Engine {
     state: NonNull<ffi::lua_State>,
     shared: NonNull<Shared>,
     kept: Kept,
-    scripts: HashMap<ScriptId, c_int>,
+    scripts: ById<c_int>,
     libraries: HashMap<String, Library>,
     runs: u32,
     /// How many bytes of keys and arguments scripts still have, at most.
@@ -130,7 +130,7 @@ impl Engine {
             state,
             shared,
             kept: Kept::NONE,
-            scripts: HashMap::new(),
+            scripts: ById::default(),
             libraries: HashMap::new(),
             runs: 0,
             words_bytes: 0,
@@ -349,12 +349,18 @@ impl Engine {
     }
 
     fn try_compile(&mut self, script: &Script) -> Result<c_int, Uncompiled> {
-        let lua = self.enter();
+        let (lua, kept) = (self.enter(), self.kept);
         let mut compiled = Err(Uncompiled::NoMemory);
         let result = &mut compiled;
         lua.protect(|lua| {
             match lua.load(script.body(), c"@user_script") {
-                Status::Done => *result = Ok(lua.keep()),
+                Status::Done => {
+                    if !lua.sets_globals(-1) {
+                        lua.push_kept(kept.globals);
+                        lua.set_environment(-2);
+                    }
+                    *result = Ok(lua.keep());
+                }
                 Status::Failed => {
                     let mut failure = Failure::new(*b"");
                     let before = "ERR Error compiling script (new function): ";
@@ -623,8 +629,8 @@ fn perform(
 /// Shows a script its keys and arguments.
 fn set_words(lua: Lua<'_>, kept: &Kept, keys: &[&[u8]], arguments: &[&[u8]]) {
     lua.push_kept(kept.globals);
-    for (name, words) in [("KEYS", keys), ("ARGV", arguments)] {
-        lua.push_bytes(name.as_bytes());
+    for (name, words) in kept.words.into_iter().zip([keys, arguments]) {
+        lua.push_kept(name);
         push_list(lua, words);
         lua.raw_set(-3);
     }
@@ -634,9 +640,10 @@ fn set_words(lua: Lua<'_>, kept: &Kept, keys: &[&[u8]], arguments: &[&[u8]]) {
 /// Lets go what the last script was given.
 fn forget_words(lua: Lua<'_>, kept: &Kept) {
     lua.push_kept(kept.globals);
-    for name in ["KEYS", "ARGV"] {
+    for name in kept.words {
+        lua.push_kept(name);
         lua.push_nil();
-        lua.raw_set_field(-2, name);
+        lua.raw_set(-3);
     }
     lua.pop(1);
 }

@@ -37,9 +37,9 @@ mod convert;
 mod engine;
 mod error;
 mod fiber;
-mod frame;
 mod gathered;
 mod host;
+mod layout;
 mod library;
 mod lua;
 mod number;
@@ -63,4 +63,4 @@ pub use host::{
 };
 pub use library::Function;
 pub use sha1::{Digest, sha1};
-pub use source::{Flags, LibrarySource, Script, ScriptId};
+pub use source::{ById, Flags, IdHasher, LibrarySource, Script, ScriptId};

@@ -24,7 +24,7 @@ use std::ptr::{self, NonNull};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
-use crate::frame;
+use crate::layout;
 use crate::shared::Shared;
 
 /// The table that Lua keeps for its host.
@@ -119,7 +119,7 @@ impl<'a> Lua<'a> {
     /// How many results the caller of the running function takes; [`ALL`]: whatever it returns.
     pub(crate) fn results_taken(self) -> c_int {
         // SAFETY: the state is alive and ours (1), and only functions that Lua calls ask.
-        unsafe { frame::results_taken(self.state) }
+        unsafe { layout::results_taken(self.state) }
     }
 
     pub(crate) fn top(self) -> c_int {
@@ -367,6 +367,13 @@ impl<'a> Lua<'a> {
 
     pub(crate) fn set_metatable(self, at: c_int) {
         api!(self, lua_setmetatable, at);
+    }
+
+    /// Whether a function that has been compiled may set a global.
+    pub(crate) fn sets_globals(self, function: c_int) -> bool {
+        let function = NonNull::new(self.identity(function).cast_mut());
+        // SAFETY: it is on the stack, so it lives, and the state is ours (1).
+        function.is_none_or(|function| unsafe { layout::sets_globals(function) })
     }
 
     /// The environment of a function is the table on top.

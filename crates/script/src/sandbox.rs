@@ -3,7 +3,9 @@
 //! Lua has no tables that are read-only, so scripts never see the tables themselves: for each
 //! there is an empty one that stands for it. Reading goes on to the table behind it, writing is
 //! refused by a metamethod, and our own `rawset`, `next`, `getmetatable`, .. (see `base`) know
-//! which tables stand for another. [`Shared::closed`](crate::shared::Shared) lists them.
+//! which tables stand for another. [`Shared::closed`](crate::shared::Shared) lists them. A script
+//! that sets no global, as `layout` sees from its instructions, reads its globals without that
+//! way round: nothing gives it the table that they are in.
 //!
 //! ```text
 //! environment of scripts    (empty) -> globals: KEYS, ARGV, pairs, .., string, redis
@@ -42,6 +44,8 @@ type Make = fn(Lua<'_>);
 pub(crate) struct Kept {
     /// The globals of scripts, where `KEYS` and `ARGV` are put.
     pub(crate) globals: c_int,
+    /// Their names, of the keys and of the arguments.
+    pub(crate) words: [c_int; 2],
     /// The error handler of runs.
     pub(crate) handler: c_int,
     /// The environment of functions, its metatable, and what it leads to in a run and in a load.
@@ -55,6 +59,7 @@ impl Kept {
     /// Before anything is built.
     pub(crate) const NONE: Self = Self {
         globals: 0,
+        words: [0; 2],
         handler: 0,
         functions: 0,
         functions_meta: 0,
@@ -204,7 +209,12 @@ fn finish(lua: Lua<'_>, scripts: c_int, functions: c_int) -> Kept {
     lua.raw_set_field(scripts, "_G");
     lua.shared().environments.set([lua.identity(-1), of_functions]);
     lua.replace(ffi::LUA_GLOBALSINDEX);
-    Kept { globals, handler, functions: environment, functions_meta, functions_run, functions_load }
+    let words = ["KEYS", "ARGV"].map(|name| {
+        lua.push_bytes(name.as_bytes());
+        lua.keep()
+    });
+    let functions = environment;
+    Kept { globals, words, handler, functions, functions_meta, functions_run, functions_load }
 }
 
 /// Puts an empty table in place of the one on top, which stands for it and may only be read.

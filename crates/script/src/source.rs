@@ -5,8 +5,9 @@
 //! first comments of a script says more to servers that cut their keyspace, as ours does.
 //! Neither line is taken out of what Lua compiles, so line numbers stay.
 
+use std::collections::HashMap;
 use std::fmt::{self, Debug, Display};
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::host::Failure;
 use crate::sha1::{Digest, sha1};
@@ -20,6 +21,28 @@ impl Hash for ScriptId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+/// Scripts by their names, found without hashing what is a hash.
+pub type ById<V> = HashMap<ScriptId, V, BuildHasherDefault<IdHasher>>;
+
+/// Takes a [`ScriptId`] as it is. Who makes up names can do no more than miss: what is stored
+/// under one is a source that has it.
+#[derive(Debug, Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
+    }
+
+    fn write_u64(&mut self, part: u64) {
+        self.0 = part;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

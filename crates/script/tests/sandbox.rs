@@ -75,6 +75,19 @@ fn nothing_shared_can_be_written() {
     for source in placed {
         assert_eq!(error_of(source), format!("user_script:1: {READ_ONLY}"), "{source}");
     }
+    let wrappings = [
+        ("local function f() ", " end f()"),
+        ("local function f() return function() ", " end end f()()"),
+        ("local t = {f = function(...) if ... then ", " end end} t.f(true)"),
+        ("coroutine.wrap(function() for _ = 1, 2 do ", " end end)()"),
+    ];
+    for (before, after) in wrappings {
+        for write in ["x = 1", "KEYS = 1", "redis = nil", "function pairs() end"] {
+            let source = format!("{before}{write}{after} return 'written'");
+            let error = error_of(&source);
+            assert!(error.ends_with(&format!("user_script:1: {READ_ONLY}")), "{source}: {error}");
+        }
+    }
     let by_functions = [
         "rawset(_G, 'x', 1)",
         "rawset(string, 'x', 1)",

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use command::CommandError;
-use script::{Engine, Failure, Function, LibrarySource, ScriptId};
+use script::{ById, Engine, Failure, Function, LibrarySource, ScriptId};
 
 use super::registry::{Conduct, Known};
 use crate::acl::User;
@@ -65,7 +65,7 @@ pub struct Kit {
 pub struct Memory {
     /// How often all Luas had been given up when it began.
     born: u64,
-    scripts: HashMap<ScriptId, Arc<Remembered>>,
+    scripts: ById<Arc<Remembered>>,
     functions: HashMap<Box<[u8]>, Arc<RememberedFunction>>,
     libraries_seen: u64,
 }
@@ -90,7 +90,7 @@ impl Interpreter {
     #[must_use]
     pub fn new(engine: Box<Engine>, kit: Box<Kit>, born: u64) -> Interpreter {
         let memory =
-            Memory { born, scripts: HashMap::new(), functions: HashMap::new(), libraries_seen: 0 };
+            Memory { born, scripts: ById::default(), functions: HashMap::new(), libraries_seen: 0 };
         Interpreter { engine, kit, memory: Box::new(memory) }
     }
 
