@@ -100,7 +100,7 @@ pub struct Tally {
     /// already.
     pub garbage: Option<Box<Leftovers>>,
     /// Entries and fields that have expired and are there still, since who met them only read: see
-    /// [`Keyspace::clear`].
+    /// [`crate::Keyspace::clear`].
     pub overdue: Option<Box<Overdue>>,
 }
 
