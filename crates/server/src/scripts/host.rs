@@ -436,9 +436,7 @@ impl Run {
         output: &mut Output,
     ) -> Result<(), Refusal> {
         if let Some(view) = &mut self.view {
-            view.turn_to(session.db, batch.worker.chance());
-            view.obey_script(true);
-            let done = run_row(batch, request, named, view, session, output);
+            let done = run_in_view(batch, request, named, view, session, output);
             view.tell();
             return done;
         }
@@ -459,26 +457,20 @@ impl Run {
         session: &mut Session,
         output: &mut Output,
     ) -> Option<Result<(), Refusal>> {
-        let done = match (named.1.run, &mut self.view) {
+        match (named.1.run, &mut self.view) {
             (command::Run::Session, _) if is_harmless(named.1) => {
-                run_on_session(batch, request, named, session, output)
+                Some(run_on_session(batch, request, named, session, output))
             }
             (command::Run::Read(_), Some(view)) => {
-                view.turn_to(session.db, batch.worker.chance());
-                view.obey_script(true);
-                let done = run_row(batch, request, named, view, session, output);
+                let done = run_in_view(batch, request, named, view, session, output);
                 view.pass_over();
-                done
+                Some(done)
             }
             _ => {
                 session.is_repeat = false;
-                return None;
+                None
             }
-        };
-        if done.is_ok() {
-            session.is_repeat = self.went.told + 1 < self.told_before;
         }
-        Some(done)
     }
 
     /// Enters the shards of one command of a script that is not atomic.
@@ -536,6 +528,20 @@ fn admit<'a>(
     Ok((entry, command))
 }
 
+/// Runs a command in the view that its script holds.
+fn run_in_view(
+    batch: Batch<'_>,
+    request: Request<'_>,
+    named: Named<'_>,
+    view: &mut View<'static>,
+    session: &mut Session,
+    output: &mut Output,
+) -> Result<(), Refusal> {
+    view.turn_to(session.db, batch.worker.chance());
+    view.obey_script(true);
+    run_row(batch, request, named, view, session, output)
+}
+
 fn run_row(
     batch: Batch<'_>,
     request: Request<'_>,
@@ -587,7 +593,7 @@ impl Host for Box<ScriptHost> {
         let mark = reply.output().mark();
         let (error, rejected) = match self.try_call(words, call, reply.output()) {
             Ok(()) => {
-                self.run.went.told += 1;
+                self.note_told();
                 return Called::Answered;
             }
             Err(Refusal::Later) => {
